@@ -1,0 +1,163 @@
+"""The words of a letter: flowed lines joined, HTML to text, what was written told from what was quoted.
+
+Promises: linear, never raises, never hides what somebody wrote: an answer written between quoted lines stays whole.
+Does not produce HTML and does not make any safe to show.
+"""
+
+from __future__ import annotations
+
+import re
+from html.entities import html5
+
+MAX_HTML = 1_000_000
+
+# ---- flowed text -----------------------------------------------------------------------------------------------------
+
+_QUOTE_DEPTH = re.compile(r">*")
+
+
+def reflow(text: str, delsp: bool = False) -> str:
+    """RFC 3676 §4: a line that ends in a space goes on in the next, within one quote depth; `-- ` is a signature."""
+    out: list[str] = []
+    open_depth = -1
+    for line in text.split("\n"):
+        depth = len(_QUOTE_DEPTH.match(line)[0])  # type: ignore[index]  # an empty match is a match
+        content = line[depth:]
+        content = content.removeprefix(" ")
+        flows = content.endswith(" ") and content != "-- "
+        if flows and delsp:
+            content = content[:-1]
+        if open_depth == depth and content != "-- ":
+            out.append(content)
+        else:
+            out.append(("\n" if out else "") + (">" * depth + " " if depth else "") + content)
+        open_depth = depth if flows else -1
+    return "".join(out)
+
+
+# ---- HTML ------------------------------------------------------------------------------------------------------------
+
+# `[^<>]` and not `[^>]`: ten thousand unclosed `<` must not each be read to the end.
+_TAG = re.compile(r"<(?:(!--)|(/?)([a-zA-Z][a-zA-Z0-9:]{0,40})([^<>]*+)>|[!?/][^<>]*+>)")
+_HIDDEN = frozenset(("script", "style", "head", "title", "noscript", "template", "svg", "math", "object", "iframe", "textarea", "select"))
+_BREAK = frozenset(("br", "p", "div", "tr", "li", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "section",
+                    "article", "header", "footer", "pre", "dl", "dt", "dd", "address", "figure", "center"))  # fmt: skip
+_PARAGRAPH = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "ul", "ol"))
+_REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z][a-zA-Z0-9]{1,31}));?")
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+_EMPTY_LINES = re.compile(r"\n{3,}")
+
+
+def from_html(html: str) -> str:
+    """What a person reads of an HTML mail, as text with line breaks. Scripts, styles and comments vanish."""
+    html = html[:MAX_HTML]
+    lower = html.lower()
+    out: list[str] = []
+    position = 0
+    quote = 0
+    while True:
+        match = _TAG.search(html, position)
+        if match is None:
+            out.append(_BLANKS.sub(" ", html[position:]))
+            break
+        if match.start() > position:
+            out.append(_BLANKS.sub(" ", html[position : match.start()]))
+        position = match.end()
+        comment, closing, name, attributes = match.groups()
+        if comment:
+            stop = lower.find("-->", position)
+            if stop < 0:
+                break
+            position = stop + 3
+        elif name:
+            name = name.lower()
+            if name in _HIDDEN and not closing and not attributes.endswith("/"):
+                stop = lower.find(f"</{name}", position) if len(lower) == len(html) else html.find(f"</{name}", position)
+                if stop < 0:
+                    break
+                position = stop
+            elif name in _BREAK:
+                if name == "blockquote":
+                    quote = max(0, quote + (-1 if closing else 1))
+                out.append("\n\n" if name in _PARAGRAPH else "\n" if name == "br" or not _at_line_start(out) else "")
+                if name == "li" and not closing:
+                    out.append("- ")
+            elif name in ("td", "th") and closing:
+                out.append(" ")
+    return _tidy("".join(out))
+
+
+def _at_line_start(out: list[str]) -> bool:
+    for piece in reversed(out[-3:]):
+        if piece.strip(" "):
+            return piece.endswith("\n")
+    return not out
+
+
+def _tidy(text: str) -> str:
+    text = _REFERENCE.sub(_character, text).replace("\xa0", " ")
+    lines = [line.strip() for line in text.split("\n")]
+    return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
+
+
+def _character(match: re.Match[str]) -> str:
+    """Not html.unescape: it raises on a number of five thousand digits."""
+    decimal, hexadecimal, name = match.groups()
+    if name:
+        return html5.get(f"{name};") or html5.get(name) or match[0]
+    code = int(decimal) if decimal else int(hexadecimal, 16)
+    if code < 32 and code not in (9, 10) or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
+        return "\ufffd"
+    return chr(code)
+
+
+# ---- quotations ------------------------------------------------------------------------------------------------------
+
+_ATTRIBUTION = re.compile(
+    r"(?:le|on|am|el|il)\b.{4,300}(?:a écrit|a ecrit|wrote|schrieb|escribió|ha scritto)\s*:\s*", re.IGNORECASE | re.DOTALL
+)
+_ATTRIBUTION_START = re.compile(r"(?:le|on|am|el|il)\s.{4,}", re.IGNORECASE)
+_SEPARATOR = re.compile(
+    r"\s*(?:-{2,}\s*(?:message d['’]origine|message original|message transféré|original message|forwarded message)\s*-{2,}|_{20,})\s*",
+    re.IGNORECASE,
+)
+_OUTLOOK_FROM = re.compile(r"\*?(?:de|from)\s?:\*?\s.+", re.IGNORECASE)
+_OUTLOOK_SENT = re.compile(r"\*?(?:envoyé|envoye|sent|date)(?:\s+le)?\s?:\*?\s.+", re.IGNORECASE)
+
+
+def split_quoted(text: str) -> tuple[str, str]:
+    """(what the person wrote, what they quoted). Nothing is cut out when the person also wrote below or between quoted lines."""
+    lines = text.split("\n")
+    cut = _quotation(lines)
+    if cut is None:
+        return text.strip("\n"), ""
+    written = "\n".join(lines[:cut]).rstrip()
+    if not written.strip():
+        return text.strip("\n"), ""  # they answered below: all of it is theirs to be read
+    return written.lstrip("\n"), "\n".join(lines[cut:]).strip("\n")
+
+
+def _quotation(lines: list[str]) -> int | None:
+    """The line the quotation starts at: the first of a separator, an attribution or a final block of `>` lines."""
+    for place, line in enumerate(lines):
+        stripped = line.strip()
+        if not stripped:
+            continue
+        if len(stripped) <= 200 and _SEPARATOR.fullmatch(stripped):
+            return place
+        if _OUTLOOK_FROM.match(stripped) and any(_OUTLOOK_SENT.match(after.strip()) for after in lines[place + 1 : place + 4]):
+            return place
+        if _ATTRIBUTION_START.match(stripped):
+            for length in (1, 2, 3):  # clients wrap the attribution
+                opening = "\n".join(lines[place : place + length]).strip()
+                if len(opening) <= 400 and _ATTRIBUTION.fullmatch(opening):
+                    return place if _only_quoted(lines[place + length :]) else None
+        if stripped.startswith(">"):
+            return place if _only_quoted(lines[place:]) else None
+    return None
+
+
+def _only_quoted(lines: list[str]) -> bool:
+    """Whether nothing was written in or under the quotation. An unmarked quotation (no `>` at all) is one to its end."""
+    marked = [line.lstrip().startswith(">") for line in lines if line.strip()]
+    return not any(marked) or all(marked)
