@@ -30,16 +30,17 @@ lint: $(VENV)/dev.stamp $(VENV)/node.stamp
 	node_modules/.bin/tsc --project webchat/jsconfig.json
 
 # One set of versions for every Linux and Python we support; hashes, and no word of where the files were fetched from.
+# `make lock LOCK_ARGS+=--upgrade` takes what is new.
+LOCK_ARGS := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-emit-package pli
+
 lock: $(VENV)/dev.stamp
 	$(BIN)/uv pip compile $(LOCK_ARGS) --extra fast --extra postgres --extra redis -o requirements.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK_ARGS) --all-extras -c requirements.txt -o requirements-dev.txt pyproject.toml
 	npm install --package-lock-only
 
-LOCK_ARGS := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" --no-emit-package pli
-
 debian:
-	@sh tests/setup.sh debian
+	@sh tests/setup.sh
 
 # The stamps make a second run quick. The dev stamp covers the run stamp: its requirements are a superset.
 $(BIN)/python:

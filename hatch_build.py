@@ -25,6 +25,10 @@ COPIES = {
     "socket.io.esm.min.js": "node_modules/socket.io-client/dist/socket.io.esm.min.js",
     "socket.io.LICENSE": "node_modules/socket.io-client/LICENSE",
 }
+TYPES = (
+    "socket.io.esm.min.d.ts",
+    'export * from "socket.io-client";\n',
+)  # for `tsc --checkJs`, beside what it describes
 STAMP = "lock.sha256"  # written last: a build cut short is done again
 NPM_CI = ("ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error")
 
@@ -50,6 +54,7 @@ class BrowserClientHook(BuildHookInterface[Any]):
             vendor.mkdir(parents=True, exist_ok=True)
             for name, source in COPIES.items():
                 shutil.copyfile(Path(folder) / source, vendor / name)
+        (vendor / TYPES[0]).write_text(TYPES[1])
         (vendor / STAMP).write_text(self._lock_hash() + "\n")
 
     def clean(self, versions: list[str]) -> None:
@@ -60,7 +65,7 @@ class BrowserClientHook(BuildHookInterface[Any]):
         vendor = Path(self.root) / VENDOR
         stamp = vendor / STAMP
         return (
-            all((vendor / name).is_file() for name in COPIES)
+            all((vendor / name).is_file() for name in (*COPIES, TYPES[0]))
             and stamp.is_file()
             and stamp.read_text().strip() == self._lock_hash()
         )

@@ -1,4 +1,4 @@
-"""Where the sample documents are: fictitious CDA, XDM and FHIR files, kept outside the repository: some lack a licence."""
+"""Where the sample documents are: fictitious CDA, XDM and FHIR files, kept elsewhere: some lack a licence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def samples_folder() -> Path:
-    """Return the folder PLI_SAMPLES names, or `shared/samples` beside the checkout; skip the test when there is none."""
+    """Return the folder PLI_SAMPLES names, or `shared/samples` beside the checkout; else skip the test."""
     named = os.environ.get("PLI_SAMPLES")
     folder = Path(named) if named else ROOT.parent / "shared" / "samples"
     if not folder.is_dir():
