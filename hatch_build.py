@@ -25,10 +25,7 @@ COPIES = {
     "socket.io.esm.min.js": "node_modules/socket.io-client/dist/socket.io.esm.min.js",
     "socket.io.LICENSE": "node_modules/socket.io-client/LICENSE",
 }
-TYPES = (
-    "socket.io.esm.min.d.ts",
-    'export * from "socket.io-client";\n',
-)  # for `tsc --checkJs`, beside what it describes
+TYPES = ("socket.io.esm.min.d.ts", 'export * from "socket.io-client";\n')  # beside it, for `tsc --checkJs`
 STAMP = "lock.sha256"  # written last: a build cut short is done again
 NPM_CI = ("ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error")
 
