@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -n 2 --dist loadfile
+PYTEST_ARGS ?= -n logical --dist worksteal
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CODE := server mail_gateway webchat storage tests hatch_build.py
 
@@ -60,6 +60,7 @@ $(VENV)/dev.stamp: requirements-dev.txt pyproject.toml package-lock.json hatch_b
 	@touch $@ $(VENV)/run.stamp
 
 $(VENV)/node.stamp: package-lock.json .npmrc | $(BIN)/python
+	@command -v npm >/dev/null || sh tests/setup.sh npm
 	npm ci --ignore-scripts --loglevel=error
 	@touch $@
 
