@@ -1,0 +1,270 @@
+"""The header of a CDA R2 document: what it is, of whom, by whom, when, and which version.
+
+Promises: XML by `xml` (no DOCTYPE, no network, bounded); the ClinicalDocument is found by name, so a self-presenting file
+whose root is a stylesheet is read and its stylesheet never run; a value with a nullFlavor is absent, never invented.
+Raises `Malformed` only. Does not render the narrative, does not compare the patient with a mailbox.
+CI-SIS, volet Structuration minimale; checked on the example documents of the ANS.
+"""
+
+from __future__ import annotations
+
+import binascii
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Literal
+
+from mail_gateway import documents, hl7
+from mail_gateway.documents import category
+from mail_gateway.headers import clean, decode_base64
+from mail_gateway.malformed import Malformed
+from mail_gateway.sniff import sniff
+from mail_gateway.xml import Element, parse, text_of
+
+__all__ = ["CdaAuthor", "CdaHeader", "CdaPatient", "Malformed", "category", "n1_body", "pdf_copy", "read_header"]
+
+_V3 = "{urn:hl7-org:v3}"
+_ROOT = f"{_V3}ClinicalDocument"
+_PROFESSIONAL = "1.2.250.1.71.4.2.1"
+_COPY_SECTION = "55108-5"  # « Copie du document »
+MAX_TITLE = 500
+_TITLES = {"DR": "Dr", "PR": "Pr", "M": "M.", "MME": "Mme", "MLLE": "Mlle"}
+
+
+@dataclass(frozen=True, slots=True)
+class CdaPatient:
+    """The identity traits as the document has them (INS reference base): birth name, first birth given name, all of them.
+
+    `sex` is M, F or U; `birth_place` an INSEE commune code; `used_name` and `used_given` "" when not given.
+    """
+
+    ins: str
+    oid: str
+    birth_name: str
+    given: str
+    given_names: str
+    used_name: str
+    used_given: str
+    birth_date: date | None
+    sex: str
+    birth_place: str
+
+
+@dataclass(frozen=True, slots=True)
+class CdaAuthor:
+    """A person or a device. `identifier` is the national one when there is one (8 + RPPS)."""
+
+    name: str
+    role: str
+    organisation: str
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class CdaHeader:
+    """`id`, `set_id` and `replaces` are `root` or `root^extension`. `class_code` is computed from the type.
+
+    `body` N1: one file, of the sniffed type `media`; N3: sections, `media` "".
+    """
+
+    id: str
+    set_id: str
+    version: int
+    replaces: str
+    type_code: str
+    type_label: str
+    class_code: str
+    category: str
+    title: str
+    effective: datetime | None
+    confidentiality: tuple[str, ...]
+    language: str
+    patient: CdaPatient
+    authors: tuple[CdaAuthor, ...]
+    custodian: str
+    body: Literal["N1", "N3"]
+    media: str
+
+
+def read_header(data: bytes) -> CdaHeader:
+    """The header. Raises Malformed: "xml…", "cda" (no ClinicalDocument, no id, no code, no patient)."""
+    document = _document(data)
+    identifier = _identifier(document.find(f"{_V3}id"))
+    code = document.find(f"{_V3}code")
+    type_code = code.get("code", "").strip() if code is not None else ""
+    role = document.find(f"{_V3}recordTarget/{_V3}patientRole")
+    if not identifier or not type_code or role is None:
+        raise Malformed("cda", "Le document n’a pas d’identifiant, de type ou de patient.")
+    version = _attribute(document, "versionNumber", "value")
+    parent = document.find(f"{_V3}relatedDocument[@typeCode='RPLC']/{_V3}parentDocument/{_V3}id")
+    text = document.find(f"{_V3}component/{_V3}nonXMLBody/{_V3}text")
+    return CdaHeader(
+        id=identifier,
+        set_id=_identifier(document.find(f"{_V3}setId")),
+        version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 1,
+        replaces=_identifier(parent),
+        type_code=clean(type_code)[:60],
+        type_label=documents.type_label(type_code) or _label(code),
+        class_code=documents.class_code(type_code),
+        category=category(type_code),
+        title=clean(text_of(document.find(f"{_V3}title")))[:MAX_TITLE],
+        effective=hl7.instant(_attribute(document, "effectiveTime", "value")),
+        confidentiality=_confidentiality(document),
+        language=clean(_attribute(document, "languageCode", "code"))[:20],
+        patient=_patient(role),
+        authors=tuple(_author(found) for found in document.iterfind(f"{_V3}author/{_V3}assignedAuthor"))[:50],
+        custodian=_name(document.find(f"{_V3}custodian/{_V3}assignedCustodian/{_V3}representedCustodianOrganization/{_V3}name")),
+        body="N3" if text is None else "N1",
+        media="" if text is None else sniff(_content(text)),
+    )
+
+
+def n1_body(data: bytes) -> tuple[str, bytes] | None:
+    """(sniffed media type, bytes) of the one file a level-1 document is; None for a structured one. Raises Malformed."""
+    text = _document(data).find(f"{_V3}component/{_V3}nonXMLBody/{_V3}text")
+    if text is None:
+        return None
+    content = _content(text)
+    return sniff(content), content
+
+
+def pdf_copy(data: bytes) -> bytes | None:
+    """The PDF a structured document carries of itself (section 55108-5), which is what a patient is shown first; or None."""
+    for section in _document(data).iter(f"{_V3}section"):
+        if _attribute(section, "code", "code") != _COPY_SECTION:
+            continue
+        for value in section.iterfind(f"{_V3}entry//{_V3}observationMedia/{_V3}value"):
+            content = _content(value)
+            if sniff(content) == "application/pdf":
+                return content
+    return None
+
+
+def _document(data: bytes) -> Element:
+    root = parse(data)
+    document = root if root.tag == _ROOT else next(root.iter(_ROOT), None)
+    if document is None:
+        raise Malformed("cda", "Ce fichier XML n’est pas un document CDA.")
+    return document
+
+
+def _content(text: Element) -> bytes:
+    value = text.text or ""
+    if text.get("representation") == "B64":
+        try:
+            return decode_base64(value.encode("ascii", "replace"))
+        except binascii.Error:
+            return b""
+    return "".join(str(piece) for piece in text.itertext()).encode("utf-8")
+
+
+# ---- people ----------------------------------------------------------------------------------------------------------
+
+
+def _patient(role: Element) -> CdaPatient:
+    ins, oid = _ins(role)
+    patient = role.find(f"{_V3}patient")
+    if patient is None:
+        return CdaPatient(ins, oid, "", "", "", "", "", None, "", "")
+    name = patient.find(f"{_V3}name")
+    family = _qualified(name, "family")
+    given = _qualified(name, "given")
+    birth_name = family.get("BR") or family.get("", "")
+    first = given.get("BR") or next(iter(given.get("", "").split()), "")
+    return CdaPatient(
+        ins=ins,
+        oid=oid,
+        birth_name=birth_name,
+        given=first,
+        given_names=given.get("") or first,
+        used_name=family.get("CL") or family.get("SP", ""),
+        used_given=given.get("CL", ""),
+        birth_date=hl7.day(_attribute(patient, "birthTime", "value")),
+        sex=_attribute(patient, "administrativeGenderCode", "code")[:2].upper(),
+        birth_place=clean(text_of(patient.find(f"{_V3}birthplace/{_V3}place/{_V3}addr/{_V3}county")))[:20],
+    )
+
+
+def _ins(role: Element) -> tuple[str, str]:
+    """The INS among one to three identifiers in any order: a national OID first, a test one otherwise."""
+    known = {found.get("root", ""): found.get("extension", "").strip() for found in role.iterfind(f"{_V3}id")}
+    for oid in (*hl7.INS_OIDS, *hl7.TEST_INS_OIDS):
+        if known.get(oid):
+            return clean(known[oid]).upper()[:30], oid
+    return "", ""
+
+
+def _qualified(name: Element | None, part: str) -> dict[str, str]:
+    """family or given by qualifier, "" for the one without: BR birth, CL used, SP the older used name. In any order."""
+    found: dict[str, str] = {}
+    if name is not None:
+        for element in name.iterfind(f"{_V3}{part}"):
+            if element.get("nullFlavor") is None:
+                found.setdefault(element.get("qualifier", ""), clean(text_of(element))[:200])
+    return found
+
+
+def _author(author: Element) -> CdaAuthor:
+    identifiers = author.findall(f"{_V3}id")
+    national = [found for found in identifiers if found.get("root") == _PROFESSIONAL]
+    person = author.find(f"{_V3}assignedPerson/{_V3}name")
+    device = author.find(f"{_V3}assignedAuthoringDevice")
+    if person is not None:
+        name = _name(person)
+    elif device is not None:
+        name = _name(device.find(f"{_V3}softwareName")) or _name(device.find(f"{_V3}manufacturerModelName"))
+    else:
+        name = ""
+    return CdaAuthor(
+        name=name,
+        role=_label(author.find(f"{_V3}code")),
+        organisation=_name(author.find(f"{_V3}representedOrganization/{_V3}name")),
+        identifier=_identifier(next(iter(national or identifiers), None), extension_only=bool(national)),
+    )
+
+
+def _name(name: Element | None) -> str:
+    """A name as a person says it, whatever order its pieces are written in: « Dr Pierre LEGRIS », « M. Bernard VACQUIER ».
+
+    In the French header the title (DR) stands in the suffix and the civility (M) in the prefix; the title wins.
+    """
+    if name is None or name.get("nullFlavor") is not None:
+        return ""
+    pieces = {
+        part: " ".join(text_of(found) for found in name.iterfind(f"{_V3}{part}") if found.get("nullFlavor") is None).strip()
+        for part in ("prefix", "given", "family", "suffix")
+    }
+    if not pieces["family"]:
+        return clean(text_of(name))[:200]
+    title = _TITLES.get(pieces["suffix"].upper()) or _TITLES.get(pieces["prefix"].upper(), pieces["prefix"])
+    return clean(" ".join(piece for piece in (title, pieces["given"], pieces["family"]) if piece))[:200]
+
+
+# ---- values ----------------------------------------------------------------------------------------------------------
+
+
+def _attribute(element: Element, child: str, attribute: str) -> str:
+    found = element.find(f"{_V3}{child}")
+    return found.get(attribute, "").strip() if found is not None else ""
+
+
+def _label(code: Element | None) -> str:
+    if code is None:
+        return ""
+    return clean(code.get("displayName", "") or text_of(code.find(f"{_V3}originalText"))).strip()[:200]
+
+
+def _identifier(element: Element | None, extension_only: bool = False) -> str:
+    """An II as XDS writes it: `root`, or `root^extension`. The root is an OID or a bare UUID."""
+    if element is None or element.get("nullFlavor") is not None:
+        return ""
+    root, extension = clean(element.get("root", "")).strip(), clean(element.get("extension", "")).strip()
+    if extension_only:
+        return extension[:255]
+    return (f"{root}^{extension}" if extension else root)[:255]
+
+
+def _confidentiality(document: Element) -> tuple[str, ...]:
+    """N, R or V, then MASQUE_PS, INVISIBLE_PATIENT, INVISIBLE_REPRESENTANTS_LEGAUX. The shorter spelling of HL7 v2 for the
+    last is brought to this one."""
+    codes = [clean(found.get("code", "")).strip()[:60] for found in document.iterfind(f"{_V3}confidentialityCode")]
+    return tuple("INVISIBLE_REPRESENTANTS_LEGAUX" if code == "INVISIBLE_REP_LEGAUX" else code for code in codes if code)
