@@ -1,7 +1,7 @@
 """Addresses: whose mailbox an address names.
 
-A patient is `<INS>@<patient domain>`, the INS being the 15 characters of the national number, key included (MSSanté, facts
-on the citizen mailbox; ECO.2.2.6). Promises: pure, linear, ASCII only; an address is never put in an error.
+A patient is `<INS>@<patient domain>`, the INS being the 15 characters of the national number, key included (MSSanté,
+facts on the citizen mailbox; ECO.2.2.6). Promises: pure, linear, ASCII only; an address is never put in an error.
 Does not say whether such a person exists: nobody may learn that from a parser.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from mail_gateway.malformed import Malformed
 
-__all__ = ["Malformed", "PatientAddress", "is_address", "ins_key_ok", "normalise", "parse_patient", "split_token"]
+__all__ = ["Malformed", "PatientAddress", "ins_key_ok", "is_address", "normalise", "parse_patient", "split_token"]
 
 # First digit: 1 and 2 sex, 3 and 4 provisional, 7 and 8 NIA. [0-9] and not \d: other scripts have digits too.
 _INS = re.compile(r"[1-478][0-9]{4}(?:[0-9]{2}|2[AB])[0-9]{8}")
@@ -37,9 +37,9 @@ def parse_patient(
 ) -> PatientAddress:
     """The patient an address names: `<INS>@domain`, or `<INS>+token@domain`, the domain one of `patient_domains`.
 
-    A wrong key is refused when `strict_key`; by default it is refused in production and kept as `key_ok` False where test
-    OIDs are in use, since the official test patients have wrong keys. Raises Malformed("ins"), without quoting the address;
-    Malformed("domain") when the domain is no patient domain.
+    A wrong key is refused when `strict_key`; by default it is refused in production and kept as `key_ok` False where
+    test OIDs are in use, since the official test patients have wrong keys. Raises Malformed("ins"), without quoting
+    the address; Malformed("domain") when the domain is no patient domain.
     """
     local, at, domain = address.rpartition("@")
     if not at or domain.lower() not in {known.lower() for known in patient_domains}:
@@ -70,7 +70,7 @@ def split_token(address: str) -> tuple[str, str]:
 
 
 def normalise(address: str) -> str:
-    """The form to compare and store: domain in lower case, local part as written (RFC 5321 §2.4), IDNA left as it is."""
+    """The form to compare and store: domain in lower case, local part as written (RFC 5321 §2.4)."""
     local, at, domain = address.strip().rpartition("@")
     return f"{local}{at}{domain.lower()}"
 
@@ -80,4 +80,6 @@ def is_address(text: str) -> bool:
     if len(text) > 320 or _CONTROL.search(text) or not _ADDRESS.fullmatch(text):
         return False
     local, _, domain = text.partition("@")
-    return ".." not in domain and not domain.endswith((".", "-")) and not local.startswith(".") and not local.endswith(".")
+    return (
+        ".." not in domain and not domain.endswith((".", "-")) and not local.startswith(".") and not local.endswith(".")
+    )

@@ -1,10 +1,10 @@
 """A zip archive of a stranger, opened without trusting a word of it.
 
-Promises (security item 33): read by the central directory, each local header compared with it; refused when entries overlap,
-are links or devices, encrypted, named twice, absolutely, with `..` or a drive; over 100 entries, 200 MB in all, or a
-hundredfold inflation; inflating stops at the announced size. Nothing is ever written to a disk. Raises `Malformed` only.
-Does not read ZIP64, spanned or self-extracting archives: an IHE_XDM.ZIP is none. Own code because the interpreter's module
-reads a 57 kB archive of overlapping entries that declares 10 GB (CVE-2024-0450).
+Promises (security item 33): read by the central directory, each local header compared with it; refused when entries
+overlap, are links or devices, encrypted, named twice, absolutely, with `..` or a drive; over 100 entries, 200 MB in
+all, or a hundredfold inflation; inflating stops at the announced size. Nothing is ever written to a disk. Raises
+`Malformed` only. Does not read ZIP64, spanned or self-extracting archives: an IHE_XDM.ZIP is none. Own code because
+the interpreter's module reads a 57 kB archive of overlapping entries that declares 10 GB (CVE-2024-0450).
 """
 
 from __future__ import annotations
@@ -113,9 +113,25 @@ def _central_directory(data: bytes) -> list[Entry]:
 
 
 def _central_entry(data: bytes, position: int, end: int) -> tuple[Entry, int, int]:
-    (mark, made_by, _, flags, method, _, _, crc, deflated, size, name_length, extra, comment, disk, _, attributes, local) = (
-        _CENTRAL.unpack_from(data, position)
-    )
+    (
+        mark,
+        made_by,
+        _,
+        flags,
+        method,
+        _,
+        _,
+        crc,
+        deflated,
+        size,
+        name_length,
+        extra,
+        comment,
+        disk,
+        _,
+        attributes,
+        local,
+    ) = _CENTRAL.unpack_from(data, position)
     after = position + _CENTRAL.size + name_length + extra + comment
     if mark != b"PK\x01\x02" or disk or after > end or 0xFFFFFFFF in (deflated, size, local):
         raise _damaged()
@@ -139,8 +155,9 @@ def _central_entry(data: bytes, position: int, end: int) -> tuple[Entry, int, in
 def _local_start(
     data: bytes, local: int, raw_name: bytes, flags: int, method: int, announced: tuple[int, int, int]
 ) -> int:
-    """Where the bytes begin, after a local header that says what the central directory says. Two readers that believe two
-    different headers see two different files: the scanner one, the patient the other."""
+    """Where the bytes begin, after a local header that says what the central directory says. Two readers that believe
+    two different headers see two different files: the scanner one, the patient the other.
+    """
     mark, _, local_flags, local_method, _, _, crc, deflated, size, name_length, extra = _LOCAL.unpack_from(data, local)
     name_at = local + _LOCAL.size
     if mark != b"PK\x03\x04" or data[name_at : name_at + name_length] != raw_name or local_method != method:
@@ -149,7 +166,7 @@ def _local_start(
         raise _unsafe("ses deux tables des matières se contredisent")
     if (crc, deflated, size) != announced and not (flags & _DESCRIPTOR and (crc, deflated, size) == (0, 0, 0)):
         raise _unsafe("ses deux tables des matières se contredisent")
-    return name_at + name_length + extra
+    return int(name_at + name_length + extra)
 
 
 def _safe_name(raw: bytes, flags: int) -> str:
@@ -159,6 +176,12 @@ def _safe_name(raw: bytes, flags: int) -> str:
         raise _damaged() from None
     name = name.replace("\\", "/")  # older .NET writers
     parts = name.removesuffix("/").split("/")
-    if not name or len(name) > 500 or ":" in name or not name.isprintable() or any(part in ("", ".", "..") for part in parts):
+    if (
+        not name
+        or len(name) > 500
+        or ":" in name
+        or not name.isprintable()
+        or any(part in ("", ".", "..") for part in parts)
+    ):
         raise _unsafe("un nom de fichier n’est pas admis")
     return name

@@ -1,9 +1,9 @@
 """The header of a CDA R2 document: what it is, of whom, by whom, when, and which version.
 
-Promises: XML by `xml` (no DOCTYPE, no network, bounded); the ClinicalDocument is found by name, so a self-presenting file
-whose root is a stylesheet is read and its stylesheet never run; a value with a nullFlavor is absent, never invented.
-Raises `Malformed` only. Does not render the narrative, does not compare the patient with a mailbox.
-CI-SIS, volet Structuration minimale; checked on the example documents of the ANS.
+Promises: XML by `xml` (no DOCTYPE, no network, bounded); the ClinicalDocument is found by name, so a self-presenting
+file whose root is a stylesheet is read and its stylesheet never run; a value with a nullFlavor is absent, never
+invented. Raises `Malformed` only. Does not render the narrative, does not compare the patient with a mailbox. CI-SIS,
+volet Structuration minimale; checked on the example documents of the ANS.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ _TITLES = {"DR": "Dr", "PR": "Pr", "M": "M.", "MME": "Mme", "MLLE": "Mlle"}
 
 @dataclass(frozen=True, slots=True)
 class CdaPatient:
-    """The identity traits as the document has them (INS reference base): birth name, first birth given name, all of them.
+    """The identity traits as the document has them (INS reference base): birth name, first birth given name, all of
+    them.
 
     `sex` is M, F or U; `birth_place` an INSEE commune code; `used_name` and `used_given` "" when not given.
     """
@@ -112,14 +113,16 @@ def read_header(data: bytes) -> CdaHeader:
         language=clean(_attribute(document, "languageCode", "code"))[:20],
         patient=_patient(role),
         authors=tuple(_author(found) for found in document.iterfind(f"{_V3}author/{_V3}assignedAuthor"))[:50],
-        custodian=_name(document.find(f"{_V3}custodian/{_V3}assignedCustodian/{_V3}representedCustodianOrganization/{_V3}name")),
+        custodian=_name(
+            document.find(f"{_V3}custodian/{_V3}assignedCustodian/{_V3}representedCustodianOrganization/{_V3}name")
+        ),
         body="N3" if text is None else "N1",
         media="" if text is None else sniff(_content(text)),
     )
 
 
 def n1_body(data: bytes) -> tuple[str, bytes] | None:
-    """(sniffed media type, bytes) of the one file a level-1 document is; None for a structured one. Raises Malformed."""
+    """The one file a level-1 document is: (sniffed media type, bytes). None for a structured one."""
     text = _document(data).find(f"{_V3}component/{_V3}nonXMLBody/{_V3}text")
     if text is None:
         return None
@@ -128,7 +131,9 @@ def n1_body(data: bytes) -> tuple[str, bytes] | None:
 
 
 def pdf_copy(data: bytes) -> bytes | None:
-    """The PDF a structured document carries of itself (section 55108-5), which is what a patient is shown first; or None."""
+    """The PDF a structured document carries of itself (section 55108-5), which is what a patient is shown first; or
+    None.
+    """
     for section in _document(data).iter(f"{_V3}section"):
         if _attribute(section, "code", "code") != _COPY_SECTION:
             continue
@@ -223,14 +228,17 @@ def _author(author: Element) -> CdaAuthor:
 
 
 def _name(name: Element | None) -> str:
-    """A name as a person says it, whatever order its pieces are written in: « Dr Pierre LEGRIS », « M. Bernard VACQUIER ».
+    """A name as a person says it, whatever order its pieces are written in: « Dr Pierre LEGRIS », « M. Bernard
+    VACQUIER ».
 
     In the French header the title (DR) stands in the suffix and the civility (M) in the prefix; the title wins.
     """
     if name is None or name.get("nullFlavor") is not None:
         return ""
     pieces = {
-        part: " ".join(text_of(found) for found in name.iterfind(f"{_V3}{part}") if found.get("nullFlavor") is None).strip()
+        part: " ".join(
+            text_of(found) for found in name.iterfind(f"{_V3}{part}") if found.get("nullFlavor") is None
+        ).strip()
         for part in ("prefix", "given", "family", "suffix")
     }
     if not pieces["family"]:
@@ -264,7 +272,8 @@ def _identifier(element: Element | None, extension_only: bool = False) -> str:
 
 
 def _confidentiality(document: Element) -> tuple[str, ...]:
-    """N, R or V, then MASQUE_PS, INVISIBLE_PATIENT, INVISIBLE_REPRESENTANTS_LEGAUX. The shorter spelling of HL7 v2 for the
-    last is brought to this one."""
+    """N, R or V, then MASQUE_PS, INVISIBLE_PATIENT, INVISIBLE_REPRESENTANTS_LEGAUX. The shorter spelling of HL7 v2
+    for the last is brought to this one.
+    """
     codes = [clean(found.get("code", "")).strip()[:60] for found in document.iterfind(f"{_V3}confidentialityCode")]
     return tuple("INVISIBLE_REPRESENTANTS_LEGAUX" if code == "INVISIBLE_REP_LEGAUX" else code for code in codes if code)

@@ -1,9 +1,9 @@
 """A letter to the bytes of a mail.
 
-Promises: deterministic (the same letter gives the same bytes, so a retry after a lost 250 is recognised by its hash); CRLF
-only; no line over 998 octets; no header can be added through a value (controls are turned to spaces before folding); text in
-UTF-8 (ECO.2.2.3). Bytes are 7-bit, so that any relay carries them.
-Does not choose identifiers, dates or recipients.
+Promises: deterministic (the same letter gives the same bytes, so a retry after a lost 250 is recognised by its hash);
+CRLF only; no line over 998 octets; no header can be added through a value (controls are turned to spaces before
+folding); text in UTF-8 (ECO.2.2.3). Bytes are 7-bit, so that any relay carries them. Does not choose identifiers,
+dates or recipients.
 """
 
 from __future__ import annotations
@@ -26,8 +26,24 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # Fields `extra` may not repeat: the letter itself says them.
 _OWN = frozenset(
-    "from to cc bcc subject date message-id in-reply-to references reply-to mime-version content-type content-transfer-encoding "
-    "auto-submitted content-disposition content-id".split()
+    [
+        "from",
+        "to",
+        "cc",
+        "bcc",
+        "subject",
+        "date",
+        "message-id",
+        "in-reply-to",
+        "references",
+        "reply-to",
+        "mime-version",
+        "content-type",
+        "content-transfer-encoding",
+        "auto-submitted",
+        "content-disposition",
+        "content-id",
+    ]
 )
 
 
@@ -43,8 +59,9 @@ class OutPart:
 @dataclass(frozen=True, slots=True)
 class OutLetter:
     """A letter to send. Identifiers with or without angle brackets. `date` aware. `calendar` is an iCalendar text and
-    `calendar_method` its METHOD (RFC 6047). `auto_submitted`: "auto-generated" or "auto-replied" (RFC 3834), "" for a
-    person's letter. `extra`: more fields, such as ("X-MSS-NIL", "…"), never one the letter has a place for."""
+    `calendar_method` its METHOD (RFC 6047). `auto_submitted`: "auto-generated" or "auto-replied" (RFC 3834), ""
+    for a person's letter. `extra`: more fields, such as ("X-MSS-NIL", "…"), never one the letter has a place for.
+    """
 
     message_id: str
     date: datetime
@@ -73,7 +90,8 @@ def compose(letter: OutLetter) -> bytes:
             choices.append(_text_part("text/html", letter.html))
         if letter.calendar:
             method = _token(letter.calendar_method.upper(), "REPLY")
-            # RFC 6047 §2.4: the parameter equals the METHOD inside; Outlook and Gmail look at it, and want it last and inline.
+            # RFC 6047 §2.4: the parameter equals the METHOD inside; Outlook and Gmail look at it, and want it last
+            # and inline.
             choices.append(_text_part(f"text/calendar; method={method}", _crlf_lines(letter.calendar)))
         body = _multipart("alternative", choices, letter.message_id)
     if letter.attachments:
@@ -98,14 +116,17 @@ def failure_report(
     original_recipient: str = "",
     action: str = "failed",
 ) -> bytes:
-    """« Message non distribué » to the sender (RFC 3464 in RFC 6522), in French, with the headers of the original only.
+    """« Message non distribué » to the sender (RFC 3464 in RFC 6522), in French, with the headers of the original
+    only.
 
-    `original`: the raw mail that failed; of its content nothing is sent back. `recipient`: the address that failed, shown to
-    the one who wrote it. `reason`: one French sentence. `status`: enhanced code (RFC 3463). `envelope_id`: ENVID of RFC 3461.
+    `original`: the raw mail that failed; of its content nothing is sent back. `recipient`: the address that failed,
+    shown to the one who wrote it. `reason`: one French sentence. `status`: enhanced code (RFC 3463). `envelope_id`:
+    ENVID of RFC 3461.
     """
     block, subject = _original_header(original)
     text = (
-        f"Votre message n’a pas été distribué.\n\nDestinataire : {clean(recipient)}\nObjet : {subject or '(sans objet)'}\n"
+        f"Votre message n’a pas été distribué.\n\nDestinataire : {clean(recipient)}\n"
+        f"Objet : {subject or '(sans objet)'}\n"
         f"Raison : {clean(reason)}\n\nCet avis est automatique ; il est inutile d’y répondre.\n"
         f"\n--\nYour message was not delivered. Status: {clean(status)}\n"
     )
@@ -117,7 +138,11 @@ def failure_report(
     if arrived is not None:
         first.append(f"Arrival-Date: {_date(arrived)}")
     second = [f"Original-Recipient: {clean(original_recipient)}"] if original_recipient else []
-    second += [f"Final-Recipient: rfc822; {clean(recipient)}", f"Action: {_token(action, 'failed')}", f"Status: {clean(status)}"]
+    second += [
+        f"Final-Recipient: rfc822; {clean(recipient)}",
+        f"Action: {_token(action, 'failed')}",
+        f"Status: {clean(status)}",
+    ]
     if diagnostic:
         second.append(f"Diagnostic-Code: smtp; {clean(diagnostic)[:500]}")
     fields = "\r\n".join((*(_ascii(line) for line in first), "", *(_ascii(line) for line in second), ""))
@@ -126,7 +151,9 @@ def failure_report(
         b"7bit\r\n\r\n" + block if block.isascii() and _short(block) else b"base64\r\n\r\n" + _base64(block)
     )
     title = "Message retardé" if action == "delayed" else "Message non distribué"
-    letter = OutLetter(message_id, date, from_, (to,), subject=f"{title} : {subject}".strip(), auto_submitted="auto-replied")
+    letter = OutLetter(
+        message_id, date, from_, (to,), subject=f"{title} : {subject}".strip(), auto_submitted="auto-replied"
+    )
     parts = [_text_part("text/plain", text), report, headers]
     return _header(letter) + _multipart("report; report-type=delivery-status", parts, message_id)
 
@@ -205,7 +232,9 @@ def _mailboxes(mailboxes: tuple[Mailbox, ...]) -> str:
 
 def _mailbox(mailbox: Mailbox) -> str:
     address = clean(mailbox.address).replace(" ", "").strip("<>")
-    if not address.isascii():  # RFC 6532 mail is not carried by every operator: only the domain can be written otherwise
+    if (
+        not address.isascii()
+    ):  # RFC 6532 mail is not carried by every operator: only the domain can be written otherwise
         local, _, domain = address.rpartition("@")
         address = f"{_ascii(local)}@{_idna(domain)}"
     name = clean(mailbox.name).strip()[:200]

@@ -1,8 +1,8 @@
 """What a document code means: its class, the category it is shown under, its name in French and in English.
 
-Rules are data (law 8): `data/document_types.json` holds the type → class map of the CI-SIS and our ten categories, with its
-source. The class is computed from the type; the class a sender wrote is provenance only, since example packages of the ANS
-themselves disagree with the map. Reads its file once, at import; nothing else.
+Rules are data (law 8): `data/document_types.json` holds the type → class map of the CI-SIS and our ten categories,
+with its source. The class is computed from the type; the class a sender wrote is provenance only, since example
+packages of the ANS themselves disagree with the map. Reads its file once, at import; nothing else.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ def class_code(type_code: str) -> str:
 
 
 def category(type_code: str, class_code: str = "") -> str:
-    """The slug of the category a document is shown under. A type not in the map goes by the class its sender gave, and
-    without any by "reports", where a person looks first. "" for a technical document, which is never shown."""
+    """The slug of the category a document is shown under. A type not in the map goes by the class its sender gave,
+    and without any by "reports", where a person looks first. "" for a technical document, which is never shown.
+    """
     known = _DATA.types.get(type_code)
     if known is not None:
         return known["category"]

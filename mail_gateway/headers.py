@@ -1,21 +1,25 @@
 """Header fields of a mail: from bytes to words, addresses, identifiers and dates.
 
-Promises: every function is linear in its input and capped (M5: the standard library is quadratic here, 50 000 commas cost it
-27 s); no decoded value ever holds CR, LF, NUL, another control character or a bidirectional control, so it can be put in a
-log line, a reply header or a notification as it is; encoded words are decoded after the grammar, so that an encoded comma or
-bracket never makes an address.
-Does not judge: who may write as whom is the door's decision.
+Promises: every function is linear in its input and capped (M5: the standard library is quadratic here, 50 000 commas
+cost it 27 s); no decoded value ever holds CR, LF, NUL, another control character or a bidirectional control, so it
+can be put in a log line, a reply header or a notification as it is; encoded words are decoded after the grammar, so
+that an encoded comma or bracket never makes an address. Does not judge: who may write as whom is the door's decision.
 """
 
 from __future__ import annotations
 
-import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
 from mail_gateway.malformed import Malformed
+from mail_gateway.words import clean, decode_base64, decode_text, decode_words
+
+__all__ = [
+    "Headers", "Mailbox", "Malformed", "addresses", "clean", "date", "decode_base64", "decode_text", "decode_words",
+    "message_ids", "parameters",
+]  # fmt: skip
 
 MAX_HEADER_BYTES = 100_000
 MAX_FIELDS = 1000
@@ -30,7 +34,9 @@ _FIELD = re.compile(r"^([!-9;-~]++)[ \t]*+:[ \t]*+([^\n]*+(?:\n[ \t][^\n]*+)*+)"
 
 
 class Headers:
-    """The fields of one header block, in order. Values are unfolded when asked for, and raw (no encoded word is decoded)."""
+    """The fields of one header block, in order. Values are unfolded when asked for, and raw (no encoded word is
+    decoded).
+    """
 
     __slots__ = ("_fields", "_first")
 
@@ -75,99 +81,6 @@ def _unfold(value: str) -> str:
     return value.strip(" \t")
 
 
-# ---- words -----------------------------------------------------------------------------------------------------------
-
-_ENCODED = re.compile(r"=\?([^?\s]{1,60})\?([bBqQ])\?([^?]*+)\?=")
-# Format controls that reorder or hide what a person reads (Unicode TR9 §2); soft hyphen and zero-width joiner are left alone.
-_BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-_CLEAN: dict[int, str | None] = {code: " " for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)}
-_CLEAN |= {ord(char): None for char in _BIDI}
-_CLEAN |= {0: None, 0xFEFF: None}
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def clean(text: str) -> str:
-    """One line of text without controls: CR, LF and tab become a space, NUL and bidirectional controls vanish."""
-    if text.isprintable():
-        return text
-    return _SURROGATE.sub("\ufffd", text.translate(_CLEAN))
-
-
-def decode_words(text: str) -> str:
-    """RFC 2047 encoded words to text, leniently (adjacent words are joined before decoding, as senders cut characters)."""
-    if "=?" not in text:
-        return clean(text)
-    out: list[str] = []
-    pending = bytearray()
-    charset = ""
-    position = 0
-    for match in _ENCODED.finditer(text):
-        between = text[position : match.start()]
-        word_charset, encoding, payload = match.groups()
-        word_charset = word_charset.partition("*")[0].lower()  # RFC 2231 §5: the language after the star is of no use here
-        if pending and (between.strip(" \t\r\n") or word_charset != charset):
-            out.append(decode_text(bytes(pending), charset))
-            pending.clear()
-            out.append(between if between.strip(" \t\r\n") else "")
-        elif not pending:
-            out.append(between)
-        charset = word_charset
-        pending += _word_bytes(encoding, payload)
-        position = match.end()
-    if pending:
-        out.append(decode_text(bytes(pending), charset))
-    out.append(text[position:])
-    return clean("".join(out))
-
-
-def _word_bytes(encoding: str, payload: str) -> bytes:
-    data = payload.encode("utf-8", "replace")
-    if encoding in "bB":
-        return decode_base64(data)
-    return binascii.a2b_qp(data, header=True)
-
-
-def decode_base64(data: bytes) -> bytes:
-    """Base64 as mail carries it: foreign characters skipped, missing padding supplied, a lone last character dropped."""
-    try:
-        return binascii.a2b_base64(data)
-    except binascii.Error:
-        kept = re.sub(rb"[^A-Za-z0-9+/]+", b"", data.partition(b"=")[0] if data.find(b"=") > 0 else data)
-        if len(kept) % 4 == 1:
-            kept = kept[:-1]
-        return binascii.a2b_base64(kept + b"=" * (-len(kept) % 4))
-
-
-# Item 27: only these. Python also knows utf-7, punycode, unicode_escape, rot13, zlib …, none of which is text in a mail.
-_CHARSETS = {
-    "utf-8": "utf-8", "utf8": "utf-8", "unicode-1-1-utf-8": "utf-8",
-    "us-ascii": "", "ascii": "", "ansi_x3.4-1968": "", "iso646-us": "", "": "", "unknown-8bit": "", "default": "",
-    "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "iso8859-1": "cp1252", "iso_8859-1": "cp1252",
-    "windows-1252": "cp1252", "cp1252": "cp1252", "cp-1252": "cp1252", "ansi": "cp1252", "x-ansi": "cp1252",
-    "utf-16": "utf-16", "utf-16le": "utf-16-le", "utf-16be": "utf-16-be", "utf-32": "utf-32",
-    "koi8-r": "koi8_r", "koi8-u": "koi8_u", "macintosh": "mac_roman", "x-mac-roman": "mac_roman",
-    "gb2312": "gb18030", "gbk": "gb18030", "gb18030": "gb18030", "cp936": "gb18030", "big5": "big5hkscs", "big5-hkscs": "big5hkscs",
-    "shift_jis": "cp932", "shift-jis": "cp932", "sjis": "cp932", "x-sjis": "cp932", "windows-31j": "cp932", "cp932": "cp932",
-    "iso-2022-jp": "iso2022_jp_2", "euc-jp": "euc_jp", "euc-kr": "cp949", "ks_c_5601-1987": "cp949", "cp949": "cp949",
-    "tis-620": "cp874", "windows-874": "cp874",
-    "ibm437": "cp437", "cp437": "cp437", "ibm850": "cp850", "cp850": "cp850", "ibm858": "cp858", "cp858": "cp858",
-}  # fmt: skip
-_CHARSETS |= {f"iso-8859-{n}": f"iso8859_{n}" for n in (2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 14, 15, 16)} | {"iso-8859-9": "cp1254"}
-_CHARSETS |= {"iso-8859-8-i": "iso8859_8", "latin-9": "iso8859_15", "latin9": "iso8859_15", "iso8859-15": "iso8859_15"}
-_CHARSETS |= {f"{prefix}125{n}": f"cp125{n}" for prefix in ("windows-", "cp") for n in (0, 1, 3, 4, 5, 6, 7, 8)}
-
-
-def decode_text(data: bytes, charset: str) -> str:
-    """Bytes to text. An unknown or absent charset is read as UTF-8 when it is, as Windows-1252 otherwise. Never raises."""
-    codec = _CHARSETS.get(charset.lower(), "")
-    if not codec:
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError:
-            return data.decode("cp1252", "replace")
-    return data.decode(codec, "replace")
-
-
 # ---- parameters: Content-Type, Content-Disposition -------------------------------------------------------------------
 
 _PARAMETER = re.compile(r';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.)*+)"|([^\s;]*+))', re.DOTALL)
@@ -177,17 +90,17 @@ _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 def parameters(value: str) -> tuple[str, dict[str, str]]:
-    """`text/plain; charset=utf-8` to ("text/plain", {"charset": "utf-8"}). Names and the main value in lower case; RFC 2231
-    sections joined and decoded; of two parameters of one name the first counts. Raises Malformed over 200 parameters."""
+    """`text/plain; charset=utf-8` to ("text/plain", {"charset": "utf-8"}). Names and the main value in lower case;
+    RFC 2231 sections joined and decoded; of two parameters of one name the first counts. Raises Malformed over 200
+    parameters.
+    """
     main, semicolon, _ = value.partition(";")
     main = main.partition("(")[0].strip().lower()
     if not semicolon:
         return main, {}
     found: dict[str, str] = {}
-    count = 0
-    for match in _PARAMETER.finditer(value, len(main)):
-        count += 1
-        if count > MAX_PARAMETERS:
+    for count, match in enumerate(_PARAMETER.finditer(value, len(main))):
+        if count == MAX_PARAMETERS:
             raise Malformed("mime_parameters", "Un champ d’en-tête compte plus de 200 paramètres.")
         name, quoted, token = match.groups()
         if quoted is not None and "\\" in quoted:
@@ -236,7 +149,9 @@ _SIMPLE = re.compile(r'(?:([^"()<>,;:@\\=\[\]]*+)<)?([\w.!#$%&*+/=?^`{|}~\'-]{1,
 _TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)"?+|([,;\s]++)|([(<:])|([^"(<,;:\s]++)', re.DOTALL)
 _ANGLE = re.compile(r'<((?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+)>', re.DOTALL)
 _PAREN = re.compile(r"[()]|\\.", re.DOTALL)
-_ADDRESS = re.compile(r'(?:[^\s"(),:;<>@\[\\\]\x00-\x1f\x7f]++|"(?:[^"\\\x00-\x1f\x7f]++|\\[ -~])*+")@[^\s"(),:;<>@\\\x00-\x1f\x7f]++')
+_ADDRESS = re.compile(
+    r'(?:[^\s"(),:;<>@\[\\\]\x00-\x1f\x7f]++|"(?:[^"\\\x00-\x1f\x7f]++|\\[ -~])*+")@[^\s"(),:;<>@\\\x00-\x1f\x7f]++'
+)
 
 
 def addresses(value: str | None) -> tuple[Mailbox, ...]:
@@ -327,7 +242,8 @@ _SPACE = re.compile(r"\s+")
 def message_ids(value: str | None) -> tuple[str, ...]:
     """The identifiers of Message-ID, In-Reply-To or References, without their angle brackets: ("a@b", "c@d").
 
-    `<>` is none. Of more than 100, the first and the last 99 are kept: the root and the nearest ancestors. Never raises.
+    `<>` is none. Of more than 100, the first and the last 99 are kept: the root and the nearest ancestors. Never
+    raises.
     """
     if not value:
         return ()
@@ -349,8 +265,26 @@ _DATE = re.compile(
     r"\s*(?:[A-Za-z]{2,9}\.?\s*,?\s*)?(\d{1,2})[\s-]+([A-Za-z]{3})[a-z]*[\s-]+(\d{2,4})\s+(\d{1,2}):(\d\d)(?::(\d\d))?(?:\.\d+)?"
     r"\s*(?:([+-])(\d\d):?(\d\d)|([A-Za-z]{1,5}))?"
 )
-_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_ZONES = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7, "CET": 1, "CEST": 2, "MET": 1, "BST": 1}
+_MONTHS = {
+    name: number
+    for number, name in enumerate(
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+    )
+}
+_ZONES = {
+    "EST": -5,
+    "EDT": -4,
+    "CST": -6,
+    "CDT": -5,
+    "MST": -7,
+    "MDT": -6,
+    "PST": -8,
+    "PDT": -7,
+    "CET": 1,
+    "CEST": 2,
+    "MET": 1,
+    "BST": 1,
+}
 
 
 def date(value: str | None) -> datetime | None:

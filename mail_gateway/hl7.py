@@ -18,10 +18,11 @@ _TIME = re.compile(
 
 
 def instant(value: str, without_zone: tzinfo = FRANCE) -> datetime | None:
-    """An HL7 TS (YYYY[MM[DD[HH[MM[SS[.f]]]]]][±ZZzz]) as an aware datetime; missing parts are the first of their kind.
+    """An HL7 TS (YYYY[MM[DD[HH[MM[SS[.f]]]]]][±ZZzz]) as an aware datetime; missing parts are the first of their
+    kind.
 
-    A zone of three digits is read as in the official examples: +100 is one hour. Without a zone: that of `without_zone`,
-    France for a CDA, UTC for XDS metadata.
+    A zone of three digits is read as in the official examples: +100 is one hour. Without a zone: that of
+    `without_zone`, France for a CDA, UTC for XDS metadata.
     """
     match = _TIME.fullmatch(value.strip()) if len(value) < 60 else None
     if match is None:
@@ -34,7 +35,13 @@ def instant(value: str, without_zone: tzinfo = FRANCE) -> datetime | None:
         zone_info = timezone(-offset if sign == "-" else offset) if offset < timedelta(hours=24) and offset else UTC
     try:
         moment = datetime(
-            int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), min(int(second or 0), 59), tzinfo=zone_info
+            int(year),
+            int(month or 1),
+            int(day or 1),
+            int(hour or 0),
+            int(minute or 0),
+            min(int(second or 0), 59),
+            tzinfo=zone_info,
         )
         return moment if 1800 <= moment.year <= 9998 else None
     except ValueError:

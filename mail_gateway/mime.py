@@ -1,9 +1,9 @@
 """A raw mail as the letter a person wrote: who, when, the text to read, what is attached.
 
-Promises: `read` costs the header and the text, never the attachments (they stay offsets until `part` is asked for one); it
-raises `Malformed` and nothing else, whatever the bytes; every part of the message is in the text, in the HTML, in the
-calendar or among the attachments, so nothing a professional sent is lost from view.
-Does not: sanitise the HTML, judge the sender, thread, open archives, or trust an X-MSS header (a wish of the sender's).
+Promises: `read` costs the header and the text, never the attachments (they stay offsets until `part` is asked for
+one); it raises `Malformed` and nothing else, whatever the bytes; every part of the message is in the text, in the
+HTML, in the calendar or among the attachments, so nothing a professional sent is lost from view. Does not: sanitise
+the HTML, judge the sender, thread, open archives, or trust an X-MSS header (a wish of the sender's).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mail_gateway import structure
-from mail_gateway.headers import Headers, Mailbox, addresses, clean, date, decode_words, message_ids, parameters
+from mail_gateway.headers import Headers, Mailbox, addresses, date, decode_words, message_ids
 from mail_gateway.malformed import Malformed
 from mail_gateway.prose import from_html, reflow, split_quoted
 from mail_gateway.structure import Node
@@ -27,8 +27,10 @@ MAX_SUBJECT = 998
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """An attachment, by its IMAP number. `name` may be ""; `type` in lower case as announced, not as sniffed; `size` in
-    decoded bytes; `inline` when the HTML refers to it by `content_id` or the sender asked for it to be shown in place."""
+    """An attachment, by its IMAP number. `name` may be ""; `type` in lower case as announced, not as sniffed; `size`
+    in decoded bytes; `inline` when the HTML refers to it by `content_id` or the sender asked for it to be shown in
+    place.
+    """
 
     number: str
     name: str
@@ -141,7 +143,9 @@ class _Body:
             return
         kind = f"{node.type}/{node.subtype}"
         attached = node.disposition == "attachment" or bool(node.filename)
-        if kind in ("text/calendar", "application/ics") or (kind == "application/octet-stream" and node.filename.lower().endswith(".ics")):
+        if kind in ("text/calendar", "application/ics") or (
+            kind == "application/octet-stream" and node.filename.lower().endswith(".ics")
+        ):
             if not self.calendar:
                 self.calendar = structure.text(self.raw, node)[:MAX_TEXT]
             if attached and parent != "alternative":
@@ -173,7 +177,14 @@ class _Body:
 
 def _part(raw: bytes, node: Node) -> Part:
     inline = node.disposition == "inline" or (node.disposition != "attachment" and bool(node.content_id))
-    return Part(node.number or "1", node.filename, f"{node.type}/{node.subtype}", _decoded_size(raw, node), inline, node.content_id)
+    return Part(
+        node.number or "1",
+        node.filename,
+        f"{node.type}/{node.subtype}",
+        _decoded_size(raw, node),
+        inline,
+        node.content_id,
+    )
 
 
 def _decoded_size(raw: bytes, node: Node) -> int:
@@ -190,7 +201,7 @@ def _decoded_size(raw: bytes, node: Node) -> int:
         else:
             stride, ending = newline + 1 - start, 2 if raw[newline - 1] == 13 else 1
         newlines = raw[start + stride - 1 : end : stride] if newline >= 0 else b""
-        if newlines.count(b"\n") == len(newlines) and (stride - ending) % 4 == 0 or newline < 0:
+        if (newlines.count(b"\n") == len(newlines) and (stride - ending) % 4 == 0) or newline < 0:
             symbols = end - start - len(newlines) * ending
             padding = raw.count(b"=", max(start, end - 2), end)
             if symbols % 4 == 0:

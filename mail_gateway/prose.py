@@ -39,9 +39,26 @@ def reflow(text: str, delsp: bool = False) -> str:
 
 # `[^<>]` and not `[^>]`: ten thousand unclosed `<` must not each be read to the end.
 _TAG = re.compile(r"<(?:(!--)|(/?)([a-zA-Z][a-zA-Z0-9:]{0,40})([^<>]*+)>|[!?/][^<>]*+>)")
-_HIDDEN = frozenset(("script", "style", "head", "title", "noscript", "template", "svg", "math", "object", "iframe", "textarea", "select"))
-_BREAK = frozenset(("br", "p", "div", "tr", "li", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "section",
-                    "article", "header", "footer", "pre", "dl", "dt", "dd", "address", "figure", "center"))  # fmt: skip
+_HIDDEN = frozenset(
+    (
+        "script",
+        "style",
+        "head",
+        "title",
+        "noscript",
+        "template",
+        "svg",
+        "math",
+        "object",
+        "iframe",
+        "textarea",
+        "select",
+    )
+)
+_BREAK = frozenset(
+    ("br", "p", "div", "tr", "li", "ul", "ol", "table", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote",
+     "section", "article", "header", "footer", "pre", "dl", "dt", "dd", "address", "figure", "center")
+)  # fmt: skip
 _PARAGRAPH = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "ul", "ol"))
 _REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z][a-zA-Z0-9]{1,31}));?")
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
@@ -72,7 +89,9 @@ def from_html(html: str) -> str:
         elif name:
             name = name.lower()
             if name in _HIDDEN and not closing and not attributes.endswith("/"):
-                stop = lower.find(f"</{name}", position) if len(lower) == len(html) else html.find(f"</{name}", position)
+                stop = (
+                    lower.find(f"</{name}", position) if len(lower) == len(html) else html.find(f"</{name}", position)
+                )
                 if stop < 0:
                     break
                 position = stop
@@ -106,7 +125,7 @@ def _character(match: re.Match[str]) -> str:
     if name:
         return html5.get(f"{name};") or html5.get(name) or match[0]
     code = int(decimal) if decimal else int(hexadecimal, 16)
-    if code < 32 and code not in (9, 10) or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
+    if (code < 32 and code not in (9, 10)) or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
         return "\ufffd"
     return chr(code)
 
@@ -114,11 +133,13 @@ def _character(match: re.Match[str]) -> str:
 # ---- quotations ------------------------------------------------------------------------------------------------------
 
 _ATTRIBUTION = re.compile(
-    r"(?:le|on|am|el|il)\b.{4,300}(?:a écrit|a ecrit|wrote|schrieb|escribió|ha scritto)\s*:\s*", re.IGNORECASE | re.DOTALL
+    r"(?:le|on|am|el|il)\b.{4,300}(?:a écrit|a ecrit|wrote|schrieb|escribió|ha scritto)\s*:\s*",
+    re.IGNORECASE | re.DOTALL,
 )
 _ATTRIBUTION_START = re.compile(r"(?:le|on|am|el|il)\s.{4,}", re.IGNORECASE)
 _SEPARATOR = re.compile(
-    r"\s*(?:-{2,}\s*(?:message d['’]origine|message original|message transféré|original message|forwarded message)\s*-{2,}|_{20,})\s*",
+    r"-{2,}\s*(?:message d['’]origine|message original|message transféré|original message|forwarded message)\s*-{2,}"
+    r"|_{20,}",
     re.IGNORECASE,
 )
 _OUTLOOK_FROM = re.compile(r"\*?(?:de|from)\s?:\*?\s.+", re.IGNORECASE)
@@ -126,7 +147,9 @@ _OUTLOOK_SENT = re.compile(r"\*?(?:envoyé|envoye|sent|date)(?:\s+le)?\s?:\*?\s.
 
 
 def split_quoted(text: str) -> tuple[str, str]:
-    """(what the person wrote, what they quoted). Nothing is cut out when the person also wrote below or between quoted lines."""
+    """(what the person wrote, what they quoted). Nothing is cut out when the person also wrote below or between
+    quoted lines.
+    """
     lines = text.split("\n")
     cut = _quotation(lines)
     if cut is None:
@@ -145,7 +168,9 @@ def _quotation(lines: list[str]) -> int | None:
             continue
         if len(stripped) <= 200 and _SEPARATOR.fullmatch(stripped):
             return place
-        if _OUTLOOK_FROM.match(stripped) and any(_OUTLOOK_SENT.match(after.strip()) for after in lines[place + 1 : place + 4]):
+        if _OUTLOOK_FROM.match(stripped) and any(
+            _OUTLOOK_SENT.match(after.strip()) for after in lines[place + 1 : place + 4]
+        ):
             return place
         if _ATTRIBUTION_START.match(stripped):
             for length in (1, 2, 3):  # clients wrap the attribution
@@ -158,6 +183,6 @@ def _quotation(lines: list[str]) -> int | None:
 
 
 def _only_quoted(lines: list[str]) -> bool:
-    """Whether nothing was written in or under the quotation. An unmarked quotation (no `>` at all) is one to its end."""
+    """Whether nothing was written in or under the quotation; one without any `>` goes on to the end."""
     marked = [line.lstrip().startswith(">") for line in lines if line.strip()]
     return not any(marked) or all(marked)

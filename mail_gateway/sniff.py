@@ -1,7 +1,7 @@
 """What bytes are, by their first octets; never by what they are said to be.
 
-Our own short list: a general library takes an XDM archive for a word processor's file, and 6 of 78 images in the official
-CDA examples are PNG announced as JPEG. Says what to show a file as; does not say that it is harmless.
+Our own short list: a general library takes an XDM archive for a word processor's file, and 6 of 78 images in the
+official CDA examples are PNG announced as JPEG. Says what to show a file as; does not say that it is harmless.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Where everything is in a raw message: a tree of offsets, nothing copied, nothing decoded until asked.
 
-Promises: `index` is linear in the message (a budget on bytes searched makes nested multiparts so) and capped as Postfix is:
-100 kB and 1000 fields a header, 100 levels, 1000 parts, boundaries of 2048 bytes; beyond a cap, or for any other reason, it
-raises `Malformed` and nothing else. A missing or early boundary is tolerated as mail readers do (RFC 2046 §5.1).
-Does not say what a part is for: that is `mime`.
+Promises: `index` is linear in the message (a budget on bytes searched makes nested multiparts so) and capped as
+Postfix is: 100 kB and 1000 fields a header, 100 levels, 1000 parts, boundaries of 2048 bytes; beyond a cap, or for
+any other reason, it raises `Malformed` and nothing else. A missing or early boundary is tolerated as mail readers do
+(RFC 2046 §5.1). Does not say what a part is for: that is `mime`.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _LINE_END = re.compile(rb"(--)?+[ \t]*+(?:\r?\n|\r?\Z)")
 class Node:
     """One part. Offsets are in the raw message; `header_end` counts the empty line in and is where the body starts.
 
-    `number` is IMAP's (RFC 9051 §6.4.5), "" for the root; the inner root of a message/rfc822 numbered n is n itself when it
-    is a multipart, n.1 otherwise. `type` and `subtype` in lower case; `lines` is counted for text and message parts only.
+    `number` is IMAP's (RFC 9051 §6.4.5), "" for the root; the inner root of a message/rfc822 numbered n is n itself
+    when it is a multipart, n.1 otherwise. `type` and `subtype` in lower case; `lines` is counted for text and message
+    parts only.
     """
 
     number: str
@@ -88,7 +89,9 @@ def decode(raw: bytes, node: Node) -> bytes:
 
 
 def text(raw: bytes, node: Node) -> str:
-    """The content of a text part: charset from an allow-list, bad bytes replaced, newlines as \\n, no NUL. Never raises."""
+    """The content of a text part: charset from an allow-list, bad bytes replaced, newlines made one kind, no NUL. Never
+    raises.
+    """
     content = decode_text(decode(raw, node), node.params.get("charset", ""))
     if "\r" in content:
         content = content.replace("\r\n", "\n").replace("\r", "\n")
@@ -101,8 +104,8 @@ class _Indexer:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.parts = 0
-        # Each level searches its whole extent for its own boundary. A hundred levels around 25 MB would search 2.5 GB, so
-        # the sum is bounded; an honest letter is four levels deep.
+        # Each level searches its whole extent for its own boundary. A hundred levels around 25 MB would search 2.5
+        # GB, so the sum is bounded; an honest letter is four levels deep.
         self.budget = 4_000_000 + 12 * len(raw)
 
     def node(self, start: int, end: int, number: str, level: int, default: str) -> tuple[Node, Headers]:
@@ -115,7 +118,7 @@ class _Indexer:
         body = self.header_end(start, end)
         headers = Headers(raw[start:body])
         content_type = headers.get("content-type")
-        maintype, subtype, params = _content_type(content_type, default) if content_type else (*default.split("/"), {})
+        maintype, subtype, params = _content_type(content_type or "", default)
         field = headers.get("content-transfer-encoding")
         encoding = field.partition("(")[0].strip(' "').lower() if field else "7bit"
         field = headers.get("content-disposition")
@@ -173,7 +176,9 @@ class _Indexer:
         prefix = f"{number}." if number else ""
         return tuple(
             self.node(part_start, part_end, f"{prefix}{place}", level + 1, default)[0]
-            for place, (part_start, part_end) in enumerate(self.extents(start, end, boundary.encode("utf-8", "replace")), 1)
+            for place, (part_start, part_end) in enumerate(
+                self.extents(start, end, boundary.encode("utf-8", "replace")), 1
+            )
         )
 
     def extents(self, start: int, end: int, boundary: bytes) -> list[tuple[int, int]]:
@@ -222,7 +227,7 @@ def _with(node: Node, number: str, children: tuple[Node, ...]) -> Node:
 
 
 def _content_type(value: str, default: str) -> tuple[str, str, dict[str, str]]:
-    main, params = parameters(value)
+    main, params = parameters(value) if value else ("", {})
     match = _TYPE.match(main)
     if match is None:
         maintype, _, subtype = default.partition("/")
@@ -231,6 +236,8 @@ def _content_type(value: str, default: str) -> tuple[str, str, dict[str, str]]:
 
 
 def _filename(name: str) -> str:
-    """A bare file name for a person to read: encoded words decoded (RFC 2047, wrong here but usual), no path, no control."""
+    """A bare file name for a person to read: encoded words decoded (RFC 2047, wrong here but usual), no path, no
+    control.
+    """
     name = decode_words(name).replace("\\", "/").rpartition("/")[2].strip(" .")
     return name if len(name) <= 200 else f"{name[:150]}…{name[-49:]}"

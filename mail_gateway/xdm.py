@@ -1,10 +1,10 @@
 """IHE_XDM.ZIP: the documents a professional sent, with what the sender's software says of them.
 
-Promises: the archive is opened by `archive`, METADATA.XML by `xml`; its values are found by nesting and scheme UUID, never
-by ids or labels, which the examples of the ANS have wrong in 778 of 967 places; size and SHA-1 of every document are
-verified, and a package that does not hold what it says is Malformed("xdm_damaged"): nothing of it is to be filed (item 34).
-Does not read the documents (`cda` does) nor compare the patient with the mailbox: that is the door's (item 35).
-IHE ITI TF-1 §16 and TF-2 §3.32, CI-SIS, facts checked on 110 packages of the ANS.
+Promises: the archive is opened by `archive`, METADATA.XML by `xml`; its values are found by nesting and scheme UUID,
+never by ids or labels, which the examples of the ANS have wrong in 778 of 967 places; size and SHA-1 of every
+document are verified, and a package that does not hold what it says is Malformed("xdm_damaged"): nothing of it is to
+be filed (item 34). Does not read the documents (`cda` does) nor compare the patient with the mailbox: that is the
+door's (item 35). IHE ITI TF-1 §16 and TF-2 §3.32, CI-SIS, facts checked on 110 packages of the ANS.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class PatientId:
 class XdmDocument:
     """One document, its size and hash verified. `path` is its place in the archive, `uri` as the metadata name it.
 
-    `class_code` is computed from the type; `received_class_code` is what the sender wrote. `unique_id` is the CDA's id, the
-    same when the document also comes by the dossier: the key to tell duplicates by.
+    `class_code` is computed from the type; `received_class_code` is what the sender wrote. `unique_id` is the CDA's
+    id, the same when the document also comes by the dossier: the key to tell duplicates by.
     """
 
     uri: str
@@ -74,7 +74,9 @@ class XdmDocument:
 
 @dataclass(frozen=True, slots=True)
 class XdmPackage:
-    """What was sent together. `action`: "delete" or "correct" when any document says so (slot urn:action:extraMetadataSlot)."""
+    """What was sent together. `action`: "delete" or "correct" when any document says so (slot
+    urn:action:extraMetadataSlot).
+    """
 
     submission_time: datetime | None
     author: str
@@ -90,7 +92,9 @@ def is_xdm(name: str, media_type: str = "") -> bool:
 
 
 def open_xdm(data: bytes) -> XdmPackage:
-    """The package. Raises Malformed: "zip", "zip_unsafe", "xml", "xml_doctype", "xdm_metadata", "xdm_damaged", "xdm_patients"."""
+    """The package. Raises Malformed: "zip", "zip_unsafe", "xml", "xml_doctype", "xdm_metadata", "xdm_damaged",
+    "xdm_patients".
+    """
     entries = {entry.name.casefold(): entry for entry in archive.entries(data)}
     metadata = [entry for name, entry in entries.items() if _is_metadata(name)]
     if not metadata:
@@ -135,7 +139,9 @@ def _document(data: bytes, entries: dict[str, archive.Entry], folder: str, descr
     content = archive.read(data, entry) if len(size) < 12 and int(size) == entry.size else b""
     # SHA-1 is what XDS prescribes: it tells damage, not forgery; the sender is vouched for by the operator.
     if len(content) != entry.size or hashlib.sha1(content, usedforsecurity=False).hexdigest() != sha1.lower():
-        raise Malformed("xdm_damaged", "Un document de l’archive est abîmé : sa taille ou son empreinte n’est pas celle annoncée.")
+        raise Malformed(
+            "xdm_damaged", "Un document de l’archive est abîmé : sa taille ou son empreinte n’est pas celle annoncée."
+        )
     type_code = _code(described, _TYPE)
     received_class = _code(described, _CLASS)
     author, organisation = _author(described, _AUTHOR)
@@ -184,7 +190,9 @@ def _slot(element: Element, name: str) -> str:
 def _codes(element: Element, scheme: str) -> list[str]:
     classifications = element.iterfind("{*}Classification")
     return [
-        clean(found.get("nodeRepresentation", "")).strip() for found in classifications if found.get("classificationScheme") == scheme
+        clean(found.get("nodeRepresentation", "")).strip()
+        for found in classifications
+        if found.get("classificationScheme") == scheme
     ]
 
 

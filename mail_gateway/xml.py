@@ -1,8 +1,8 @@
 """XML of a stranger to a tree, or a refusal.
 
-Promises (security item 31): a document type declaration is refused before any parser sees it, so there are no entities to
-expand and nothing to fetch; the encoding is one of five, so that none hides a declaration; depth and size are bounded.
-Raises `Malformed` only. Does not look at what the document says.
+Promises (security item 31): a document type declaration is refused before any parser sees it, so there are no
+entities to expand and nothing to fetch; the encoding is one of five, so that none hides a declaration; depth and size
+are bounded. Raises `Malformed` only. Does not look at what the document says.
 """
 
 from __future__ import annotations
@@ -24,15 +24,18 @@ Element = etree._Element
 
 
 def parse(data: bytes) -> Element:
-    """The root element, comments and processing instructions dropped. Raises Malformed("xml", "xml_doctype", "xml_size")."""
+    """The root element, comments and processing instructions dropped. Raises Malformed("xml", "xml_doctype",
+    "xml_size").
+    """
     if len(data) > MAX_BYTES:
         raise Malformed("xml_size", "Le document XML est trop grand.")
     data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")  # the METADATA.XML of the ANS start with blanks
     data = _in_utf8(data)
     _refuse_doctype(data)
     parser = etree.XMLParser(
-        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, attribute_defaults=False,
-        remove_comments=True, remove_pis=True, collect_ids=False, recover=False, huge_tree=len(data) > _LARGE,
+        encoding="utf-8", resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False,
+        attribute_defaults=False, remove_comments=True, remove_pis=True, collect_ids=False, recover=False,
+        huge_tree=len(data) > _LARGE,
     )  # fmt: skip
     try:
         root = etree.fromstring(data, parser)
@@ -52,7 +55,9 @@ def _in_utf8(data: bytes) -> bytes:
 
 
 def _refuse_doctype(data: bytes) -> None:
-    """Walks the prolog. A DOCTYPE can stand nowhere else (XML 1.0 §2.8), and inside a comment or CDATA it is only text."""
+    """Walks the prolog. A DOCTYPE can stand nowhere else (XML 1.0 §2.8), and inside a comment or CDATA it is only
+    text.
+    """
     position = 0
     while True:
         position = data.find(b"<", position)

@@ -65,7 +65,9 @@ def invitation(
     location: str = "CHU de Pli, bâtiment B",
     **letter: object,
 ) -> bytes:
-    """An appointment by mail (iMIP): text and text/calendar as alternatives. Takes the named arguments of `plain` too."""
+    """An appointment by mail (iMIP): text and text/calendar as alternatives. Takes the named arguments of `plain`
+    too.
+    """
     message = _message(
         **{
             "text": f"{summary}\n{location}",
@@ -99,7 +101,8 @@ def ics(
         return value.replace("\\", "\\\\").replace(";", "\\;").replace(",", "\\,").replace("\n", "\\n")
 
     return (
-        f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Cabinet Morel//FR\r\nMETHOD:{method}\r\nBEGIN:VEVENT\r\nUID:{uid}\r\n"
+        f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//Cabinet Morel//FR\r\n"
+        f"METHOD:{method}\r\nBEGIN:VEVENT\r\nUID:{uid}\r\n"
         f"DTSTAMP:{NOON:%Y%m%dT%H%M%SZ}\r\nSEQUENCE:{sequence}\r\n"
         f"DTSTART:{start.astimezone(UTC):%Y%m%dT%H%M%SZ}\r\nDTEND:{end.astimezone(UTC):%Y%m%dT%H%M%SZ}\r\n"
         f'SUMMARY:{text(summary)}\r\nLOCATION:{text(location)}\r\nORGANIZER;CN="{organizer[0]}":mailto:{organizer[1]}\r\n'
@@ -115,7 +118,8 @@ def pdf(text: str = "Pli") -> bytes:
     objects = (
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R "
+        b"/Resources << /Font << /F1 5 0 R >> >> >>",
         b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     )
@@ -158,17 +162,21 @@ def cda(
     if body is None:
         body = pdf(title)
     parent = (
-        f'<relatedDocument typeCode="RPLC"><parentDocument><id root={quoteattr(replaces)}/></parentDocument></relatedDocument>'
+        f'<relatedDocument typeCode="RPLC"><parentDocument><id root={quoteattr(replaces)}/></parentDocument>'
+        "</relatedDocument>"
         if replaces
         else ""
     )
     content = (
-        f'<nonXMLBody><text mediaType="{media_type}" representation="B64">{base64.encodebytes(body).decode()}</text></nonXMLBody>'
+        f'<nonXMLBody><text mediaType="{media_type}" representation="B64">'
+        f"{base64.encodebytes(body).decode()}</text></nonXMLBody>"
         if body
         else '<structuredBody><component><section><code code="18725-2" codeSystem="2.16.840.1.113883.6.1"/>'
         f"<title>Résultats</title><text>{escape(narrative)}</text></section></component></structuredBody>"
     )
-    marks = "".join(f'<confidentialityCode code="{code}" codeSystem="2.16.840.1.113883.5.25"/>' for code in confidentiality)
+    marks = "".join(
+        f'<confidentialityCode code="{code}" codeSystem="2.16.840.1.113883.5.25"/>' for code in confidentiality
+    )
     return f"""<?xml version="1.0" encoding="UTF-8"?>
 <ClinicalDocument xmlns="urn:hl7-org:v3" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
 <realmCode code="FR"/><typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>
@@ -178,7 +186,8 @@ def cda(
 <setId root={quoteattr(set_id)}/><versionNumber value="{version}"/>
 <recordTarget><patientRole><id extension="0042" root="1.2.3.4.5"/><id extension="{ins}" root="{oid}"/><patient>
 <name><family qualifier="BR">{escape(birth_name)}</family><given>{escape(given)}</given>
-<given qualifier="BR">{escape(given)}</given></name><administrativeGenderCode code="{sex}"/><birthTime value="{birth_date}"/>
+<given qualifier="BR">{escape(given)}</given></name>
+<administrativeGenderCode code="{sex}"/><birthTime value="{birth_date}"/>
 <birthplace><place><addr><county>{birth_place}</county></addr></place></birthplace></patient></patientRole></recordTarget>
 <author><time value="{effective}"/><assignedAuthor><id root="1.2.250.1.71.4.2.1" extension="{author[2]}"/>
 <code code="G15_10/SM03" displayName="Médecin - Biologie médicale (SM)"/><assignedPerson><name><prefix>M</prefix>
@@ -205,13 +214,16 @@ def xdm_zip(
     **header: object,
 ) -> bytes:
     """An IHE_XDM.ZIP with one CDA made by `cda` (or `documents`). `action` C or D: a correction, a deletion. `damage`
-    announces the hash of other bytes. `metadata_ins`: another patient in METADATA.XML than in the CDA."""
+    announces the hash of other bytes. `metadata_ins`: another patient in METADATA.XML than in the CDA.
+    """
     if documents is None:
         made = cda(ins=ins, oid=oid, title=title, type_code=type_code, document_id=document_id, **header)  # type: ignore[arg-type]
         documents = [made]
     names = [f"DOC{number:04}.XML" for number in range(1, len(documents) + 1)]
     described = "".join(
-        _described(content, name, metadata_ins or ins, oid, title, type_code, f"{document_id}{'.x' * place}", action, damage)
+        _described(
+            content, name, metadata_ins or ins, oid, title, type_code, f"{document_id}{'.x' * place}", action, damage
+        )
         for place, (content, name) in enumerate(zip(documents, names, strict=True))
     )
     patient = quoteattr(f"{metadata_ins or ins}^^^&{oid}&ISO^NH")
@@ -302,21 +314,33 @@ def _coded(scheme: str, code: str) -> str:
 def _author(scheme: str) -> str:
     person = _slot("authorPerson", "801234534765^CAMPARINI^Marcel^^^^^^&1.2.250.1.71.4.2.1&ISO^D^^^IDNPS")
     institution = _slot("authorInstitution", "Laboratoire de Pli^^^^^&1.2.250.1.71.4.2.2&ISO^IDNST^^^1120459876")
-    return f'<Classification classificationScheme="{scheme}" nodeRepresentation="">{institution}{person}</Classification>'
+    return (
+        f'<Classification classificationScheme="{scheme}" nodeRepresentation="">{institution}{person}</Classification>'
+    )
 
 
 def _described(
-    content: bytes, name: str, ins: str, oid: str, title: str, type_code: str, document_id: str, action: str, damage: bool
+    content: bytes,
+    name: str,
+    ins: str,
+    oid: str,
+    title: str,
+    type_code: str,
+    document_id: str,
+    action: str,
+    damage: bool,
 ) -> str:
     sha1 = hashlib.sha1(content + b" " * damage, usedforsecurity=False).hexdigest().upper()
     patient = quoteattr(f"{ins}^^^&{oid}&ISO^NH")
-    return f"""<ExtrinsicObject mimeType="text/xml" objectType="urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1" id="doc-{name}">
-{_slot("urn:action:extraMetadataSlot", action) if action else ""}{_slot("hash", sha1)}{_slot("size", str(len(content)))}
+    changed = _slot("urn:action:extraMetadataSlot", action) if action else ""
+    return f"""<ExtrinsicObject mimeType="text/xml" id="doc-{name}"
+objectType="urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1">
+{changed}{_slot("hash", sha1)}{_slot("size", str(len(content)))}
 {_slot("URI", name)}{_slot("creationTime", "20261120091500")}{_slot("languageCode", "fr-FR")}
 <Name><LocalizedString value={quoteattr(title)}/></Name>{_author("urn:uuid:93606bcf-9494-43ec-9b4e-a7748d1a838d")}
 {_coded("41a5887f-8865-4c09-adf7-e362475b143a", "10")}{_coded("f0306f51-975f-434e-a61c-c59651d33983", type_code)}
 {_coded("f4f85eac-e6cb-4883-b524-f2705394840f", "N")}
 {_coded("a09d5840-386c-46f2-b5ad-9c3699a4309d", "urn:ihe:iti:xds-sd:pdf:2008")}
 <ExternalIdentifier identificationScheme="urn:uuid:58a6f841-87b3-4a3e-92fd-a8ffeff98427" value={patient}/>
-<ExternalIdentifier identificationScheme="urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab" value={quoteattr(document_id)}/>
-</ExtrinsicObject>"""
+<ExternalIdentifier identificationScheme="urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab"
+value={quoteattr(document_id)}/></ExtrinsicObject>"""

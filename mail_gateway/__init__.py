@@ -1,0 +1,16 @@
+"""The mail door: letters come in by SMTP, answers go out by SMTP, professionals read by IMAP.
+
+The pure half turns bytes into things and back, does no I/O, and raises `Malformed` only:
+
+| file | holds |
+|---|---|
+| `mime`, `structure`, `headers`, `words`, `prose` | a raw mail as a `Letter`; offsets; fields; charsets; text and quotations |
+| `compose` | an `OutLetter`, or a notice that a letter failed, as the bytes of a mail |
+| `addresses` | whose mailbox an address names |
+| `calendar`, `contentlines`, `timezones` | appointments by mail (iMIP) |
+| `xdm`, `cda`, `archive`, `xml`, `hl7` | documents: IHE_XDM.ZIP, CDA headers, and the guarded readers under them |
+| `documents`, `data/` | what a document code means, as data with its source |
+| `sniff` | what a file is, by its first octets |
+
+The rest speaks SMTP and IMAP and hands what it read to `server.posting.post()`, like every door.
+"""

@@ -1,0 +1,102 @@
+"""The time zone an appointment names.
+
+Promises: a VTIMEZONE is evaluated for the one year it is needed in, and serves the one calendar it came in: its rules
+are never expanded, and a stranger's definition of « Europe/Paris » never reaches another patient's agenda.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mail_gateway.contentlines import Component
+
+FRANCE: Final = ZoneInfo("Europe/Paris")
+MOMENT: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?")  # DATE or DATE-TIME
+
+# What Windows calls the zones a French patient's correspondents live in (Unicode CLDR windowsZones); others by
+# VTIMEZONE.
+_WINDOWS: Final = {
+    "romance standard time": "Europe/Paris", "w. europe standard time": "Europe/Berlin",
+    "central europe standard time": "Europe/Budapest", "central european standard time": "Europe/Warsaw",
+    "gmt standard time": "Europe/London", "greenwich standard time": "Atlantic/Reykjavik", "utc": "UTC",
+    "mauritius standard time": "Indian/Mauritius", "sa western standard time": "America/La_Paz",
+    "sa eastern standard time": "America/Cayenne", "e. africa standard time": "Africa/Nairobi",
+    "central pacific standard time": "Pacific/Guadalcanal", "hawaiian standard time": "Pacific/Honolulu",
+    "saint pierre standard time": "America/Miquelon", "eastern standard time": "America/New_York",
+}  # fmt: skip
+_OFFSET = re.compile(r"([+-])(\d\d)(\d\d)(\d\d)?")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,30}(?:/[A-Za-z0-9_+-]{1,30}){0,2}")
+
+
+class Zones:
+    """Time zones by TZID: IANA's names, Windows' names, and otherwise the VTIMEZONE of this calendar, for this
+    calendar.
+    """
+
+    def __init__(self, calendar: Component) -> None:
+        self.own = {child.value("TZID"): child for child in calendar.children if child.name == "VTIMEZONE"}
+
+    def at(self, tzid: str, naive: datetime) -> tzinfo:
+        """The zone of that name, for a local time; France when nothing says."""
+        tzid = tzid.strip()
+        if not tzid:
+            return FRANCE
+        name = _WINDOWS.get(tzid.lower(), tzid)
+        if _NAME.fullmatch(name):
+            try:
+                return ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError, OSError):
+                pass  # not a name of IANA's: the calendar's own definition follows
+        own = self.own.get(tzid)
+        return _offset_at(own, naive) if own is not None else FRANCE
+
+
+def _offset_at(zone: Component, naive: datetime) -> tzinfo:
+    """The offset of the observance that began last before the moment, each evaluated in its year and the one before."""
+    best: tuple[datetime, str] | None = None
+    for observance in zone.children[:20]:
+        for onset in _onsets(observance, naive.year):
+            if onset <= naive and (best is None or onset >= best[0]):
+                best = (onset, observance.value("TZOFFSETTO"))
+    offset = best[1] if best is not None else next((child.value("TZOFFSETFROM") for child in zone.children), "")
+    match = _OFFSET.fullmatch(offset.strip())
+    if match is None or int(match[2]) > 23 or int(match[3]) > 59:
+        return FRANCE
+    delta = timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return timezone(-delta if match[1] == "-" else delta)
+
+
+def _onsets(observance: Component, year: int) -> Iterator[datetime]:
+    """When an observance begins: its DTSTART, and by a yearly rule « month, nth weekday » in this year and the last."""
+    first = MOMENT.fullmatch(observance.value("DTSTART").strip())
+    if first is None or first[4] is None:
+        return
+    try:
+        start = datetime(*(int(group) for group in first.groups()[:6]))  # type: ignore[arg-type]  # noqa: DTZ001  # local time
+    except ValueError:
+        return
+    yield start
+    rule = dict(part.split("=", 1) for part in observance.value("RRULE").upper().split(";")[:20] if "=" in part)
+    by_day = re.fullmatch(r"([+-]?[1-5])?(MO|TU|WE|TH|FR|SA|SU)", rule.get("BYDAY", ""))
+    month = rule.get("BYMONTH", "")
+    if rule.get("FREQ") != "YEARLY" or by_day is None or not re.fullmatch(r"[1-9]|1[0-2]", month):
+        return
+    weekday = ("MO", "TU", "WE", "TH", "FR", "SA", "SU").index(by_day[2])
+    for candidate in (year - 1, year):
+        day = _nth_weekday(candidate, int(month), weekday, int(by_day[1] or 1))
+        if day is not None and candidate >= start.year:
+            yield datetime.combine(day, start.time())
+
+
+def _nth_weekday(year: int, month: int, weekday: int, nth: int) -> date | None:
+    if nth > 0:
+        first = date(year, month, 1)
+        day = first + timedelta(days=(weekday - first.weekday()) % 7 + 7 * (nth - 1))
+    else:
+        last = date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+        day = last - timedelta(days=(last.weekday() - weekday) % 7 + 7 * (-nth - 1))
+    return day if day.month == month else None
