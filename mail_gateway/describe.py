@@ -1,0 +1,154 @@
+"""What IMAP says of a mail without sending it: ENVELOPE, BODY, BODYSTRUCTURE and the header block (RFC 3501 § 7.4.2).
+
+Pure. Promises: whatever the mail, a description a client can parse: strings are quoted 7-bit text without CR, LF, NUL
+or bidirectional controls (an address or a subject is hostile text); what is not ASCII is an RFC 2047 word or an RFC
+2231 parameter. A mail that `structure` finds malformed is described as one text part, so that it can still be read.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from urllib.parse import quote
+
+import msgspec
+
+from mail_gateway import structure
+from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox, addresses, clean
+from mail_gateway.malformed import Malformed
+from mail_gateway.structure import Node
+
+VERSION = 1  # raised when the same octets come to be described otherwise: kept descriptions are then made anew
+_ASCII = "us-ascii"
+
+
+class Facts(msgspec.Struct, frozen=True, array_like=True):
+    """A mail's header block (with the empty line that ends it) and its descriptions, ready to send."""
+
+    version: int
+    header: bytes
+    envelope: bytes
+    body: bytes
+    structure: bytes
+
+
+def facts(raw: bytes) -> Facts:
+    """Everything at once. Never raises."""
+    root = tree(raw)
+    header = raw[: root.header_end]
+    return Facts(VERSION, header, envelope(header), body(raw, root), body(raw, root, extended=True))
+
+
+def tree(raw: bytes) -> Node:
+    """The parts of a mail; of one that is malformed, a single text part. Never raises."""
+    try:
+        return structure.index(raw)
+    except Malformed:
+        end = raw.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES)
+        start = end + 4 if end >= 0 else 0
+        lines = raw.count(b"\n", start)
+        return Node("", "text", "plain", {}, "8bit", "", "", "", "", 0, start, start, len(raw), lines, ())
+
+
+def envelope(header: bytes) -> bytes:
+    """(date subject from sender reply-to to cc bcc in-reply-to message-id); RFC 3501 § 7.4.2. Never raises."""
+    try:
+        fields = Headers(header)
+    except Malformed:
+        return b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
+    writers = addresses(fields.get("from"))
+    people = {name: addresses(fields.get(name)) for name in ("sender", "reply-to", "to", "cc", "bcc")}
+    people["sender"] = people["sender"] or writers
+    people["reply-to"] = people["reply-to"] or writers
+    return b"(%b)" % b" ".join(
+        [
+            nstring(fields.get("date")),
+            nstring(fields.get("subject")),
+            _people(writers),
+            *(_people(mailboxes) for mailboxes in people.values()),
+            nstring(fields.get("in-reply-to")),
+            nstring(fields.get("message-id")),
+        ]
+    )
+
+
+def body(raw: bytes, node: Node, *, extended: bool = False) -> bytes:
+    """BODY, or BODYSTRUCTURE when `extended`. A hundred levels at most (`structure`), so recursion is safe."""
+    if node.type == "multipart" and node.children:
+        parts = b"".join(body(raw, child, extended=extended) for child in node.children)
+        more = b" %b %b NIL NIL" % (_parameters(node.params), _disposition(node)) if extended else b""
+        return b"(%b %b%b)" % (parts, nstring(node.subtype.upper()), more)
+    kind, subtype = node.type, node.subtype
+    if not node.children and (kind == "multipart" or (kind == "message" and subtype == "rfc822")):
+        kind, subtype = "application", "octet-stream"  # a client would look for what is inside
+    fields = [
+        nstring(kind.upper()),
+        nstring(subtype.upper()),
+        _parameters(node.params),
+        nstring(f"<{node.content_id}>" if node.content_id else None),
+        nstring(node.description or None),
+        nstring((node.encoding or "7bit").upper()),
+        b"%d" % (node.body_end - node.body_start),
+    ]
+    if kind == "message" and subtype == "rfc822":
+        inner = node.children[0]
+        fields.append(envelope(raw[inner.header_start : inner.header_end]))
+        fields.append(body(raw, inner, extended=extended))
+        fields.append(b"%d" % node.lines)
+    elif kind == "text":
+        fields.append(b"%d" % node.lines)
+    if extended:
+        fields += [b"NIL", _disposition(node), b"NIL", b"NIL"]
+    return b"(%b)" % b" ".join(fields)
+
+
+def nstring(text: str | None) -> bytes:
+    """NIL, or a quoted string of 7-bit text."""
+    return b"NIL" if text is None else quoted(_words(clean(text)))
+
+
+def quoted(text: str) -> bytes:
+    return b'"%b"' % text.replace("\\", "\\\\").replace('"', '\\"').encode(_ASCII, "replace")
+
+
+def _words(text: str) -> str:
+    """ASCII as it is (a subject's own encoded words too), anything else as RFC 2047 words of at most 75 characters."""
+    if text.isascii():
+        return text
+    words, chunk = [], b""
+    for letter in text:
+        encoded = letter.encode("utf-8", "replace")
+        if len(chunk) + len(encoded) > 45:
+            words.append(chunk)
+            chunk = b""
+        chunk += encoded
+    words.append(chunk)
+    return " ".join(f"=?utf-8?B?{base64.b64encode(word).decode(_ASCII)}?=" for word in words)
+
+
+def _people(mailboxes: Iterable[Mailbox]) -> bytes:
+    """((name NIL local domain) …) or NIL. Groups come flattened."""
+    found = b""
+    for mailbox in mailboxes:
+        local, _, domain = mailbox.address.rpartition("@")
+        found += b"(%b NIL %b %b)" % (nstring(mailbox.name or None), nstring(local), nstring(domain))
+    return b"(%b)" % found if found else b"NIL"
+
+
+def _parameters(params: dict[str, str]) -> bytes:
+    """("NAME" "value" …) or NIL. RFC 2231 § 4 for what is not ASCII."""
+    pairs = []
+    for name, value in params.items():
+        value = clean(value)
+        if value.isascii():
+            pairs += [nstring(name.upper()), quoted(value)]
+        else:
+            pairs += [nstring(f"{name.upper()}*"), quoted("utf-8''" + quote(value.encode("utf-8", "replace"), safe=""))]
+    return b"(%b)" % b" ".join(pairs) if pairs else b"NIL"
+
+
+def _disposition(node: Node) -> bytes:
+    if not node.disposition:
+        return b"NIL"
+    name = {"filename": node.filename} if node.filename else {}
+    return b"(%b %b)" % (nstring(node.disposition.upper()), _parameters(name))

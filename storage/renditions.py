@@ -1,0 +1,114 @@
+"""Renditions: a message as the mail it is read as over IMAP, and what is known of it. Functions of one transaction.
+
+A mail's octets never change once a client has seen them (RFC 9051 § 2.3.1.1): the first rendition written stays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage import messages
+from storage.database import Tx
+from storage.messages import Message
+from storage.vault import Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """`size` in octets; `structure` sealed."""
+
+    blob_id: str
+    size: int
+    structure: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A message of a mailbox, as IMAP lists it; `rendition` None until somebody asked for it. `at` in milliseconds."""
+
+    seq: int
+    space_id: str
+    message_id: str
+    wrapped_key: bytes
+    at: int
+    rendition: Rendition | None
+
+
+def find(tx: Tx, space_id: str, message_id: str) -> Rendition | None:
+    rows = tx.run(
+        "SELECT blob_id, size, structure FROM renditions WHERE space_id = :s AND message_id = :m",
+        s=space_id,
+        m=message_id,
+    )
+    return Rendition(*rows[0]) if rows else None
+
+
+def insert(tx: Tx, space_id: str, message_id: str, blob_id: str, size: int, structure: Sealed) -> bool:
+    """False when somebody else's rendition was there first: that one counts."""
+    return bool(
+        tx.run(
+            "INSERT INTO renditions (space_id, message_id, blob_id, size, structure)"
+            " VALUES (:s, :m, :b, :size, :structure) ON CONFLICT DO NOTHING RETURNING message_id",
+            s=space_id,
+            m=message_id,
+            b=blob_id,
+            size=size,
+            structure=structure,
+        )
+    )
+
+
+def describe_again(tx: Tx, space_id: str, message_id: str, structure: Sealed) -> None:
+    """A newer version describes the same octets otherwise."""
+    tx.run(
+        "UPDATE renditions SET structure = :structure WHERE space_id = :s AND message_id = :m",
+        structure=structure,
+        s=space_id,
+        m=message_id,
+    )
+
+
+def listed(tx: Tx, mailbox_id: str, first: int, last: int) -> list[Row]:
+    """The messages of a mailbox numbered `first` to `last`, in order."""
+    rows = tx.run(
+        "SELECT e.seq, e.space_id, e.message_id, s.wrapped_key, m.at, r.blob_id, r.size, r.structure FROM entries e"
+        " JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
+        " JOIN spaces s ON s.id = e.space_id"
+        " LEFT JOIN renditions r ON r.space_id = e.space_id AND r.message_id = e.message_id"
+        " WHERE e.mailbox_id = :mailbox AND e.seq BETWEEN :first AND :last AND e.kind = 'message' ORDER BY e.seq",
+        mailbox=mailbox_id,
+        first=first,
+        last=last,
+    )
+    return [
+        Row(seq, space_id, message_id, key, at, Rendition(*kept) if kept[0] is not None else None)
+        for seq, space_id, message_id, key, at, *kept in rows
+    ]
+
+
+def sent_as(tx: Tx, mailbox_id: str, reference_hash: str) -> int | None:
+    """The number of the newest message of folder `sent` that has this Message-ID (hashed), or None."""
+    rows = tx.run(
+        "SELECT e.seq FROM entries e JOIN refs r ON r.space_id = e.space_id AND r.reference_hash = :hash"
+        " AND r.message_id = e.message_id"
+        " WHERE e.mailbox_id = :mailbox AND e.folder = 'sent' AND e.kind = 'message' ORDER BY e.seq DESC LIMIT 1",
+        mailbox=mailbox_id,
+        hash=reference_hash,
+    )
+    return int(rows[0][0]) if rows else None
+
+
+def ancestors(tx: Tx, space_id: str, message: Message, most: int) -> list[Message]:
+    """What was written before it in its conversation, oldest first: the first message, and the `most` - 1 nearest."""
+    where = "space_id = :s AND conversation_id = :c AND (at < :at OR (at = :at AND id < :id))"
+    place = {"s": space_id, "c": message.conversation_id, "at": message.at, "id": message.id}
+    first = tx.run(f"SELECT {messages.COLUMNS} FROM messages WHERE {where} ORDER BY at, id LIMIT 1", **place)
+    nearest = tx.run(
+        f"SELECT {messages.COLUMNS} FROM messages WHERE {where} ORDER BY at DESC, id DESC LIMIT :most",
+        most=most,
+        **place,
+    )
+    found = [Message(*row) for row in reversed(nearest)]
+    if len(found) == most and first[0][0] != found[0].id:
+        found = [Message(*first[0]), *found[1:]]
+    return found
