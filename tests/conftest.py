@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.house import House, open_core_house, open_house, settings_for
 from tests.support.postgres import Cluster, cluster
 from tests.support.redis import redis_server
 from tests.support.samples import samples_folder
@@ -47,3 +48,17 @@ def redis_url() -> Iterator[str]:
     """URL of a Redis server of this worker's own."""
     with redis_server() as url:
         yield url
+
+
+@pytest.fixture
+async def core(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """Storage, vault, hub and delivery with the cast, on each engine in turn; its invariants are checked at the end."""
+    async with open_core_house(settings_for(tmp_path / "pli", database_url=database_url)) as open_:
+        yield open_
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """A whole Pli with every door open, on the embedded database; its invariants are checked at the end."""
+    async with open_house(settings_for(tmp_path / "pli")) as open_:
+        yield open_

@@ -1,0 +1,362 @@
+"""The only way to obtain a mailbox, a space, a conversation or a dossier.
+
+Each function decides, writes the audit row, and gives a handle or raises `Refused`: what is absent and what is forbidden get
+the same answer. Reading and posting take handles, never ids. A write decides again inside its own transaction (`confirm`),
+so a right withdrawn in between is a right withdrawn.
+
+Grounds (what gives the right):
+    self            one's own mailbox or space
+    representative  a parent or guardian (delegation in force)
+    helper          an adult's chosen helper (delegation in force)
+    participant     takes part in the conversation
+    correspondent   a professional, team or bot that writes to a patient (first contact is theirs to make: CNAM note § 2)
+    operator        no content, ever
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from server import audit
+from server.audit import Act
+from server.drafts import Actor
+from server.errors import NotAllowed, Refused
+from storage import accounts, conversations, entries, messages
+from storage.database import Tx
+from storage.vault import CannotOpen, SpaceKeys
+
+if TYPE_CHECKING:
+    from server.app import App
+
+DELEGATED = frozenset({"representative", "helper"})
+WRITERS = frozenset({"professional", "team", "bot"})
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxHandle:
+    """A mailbox that the actor may read. `ground`: self, representative or helper. `owner`: the account it belongs to."""
+
+    actor: Actor
+    mailbox_id: str
+    space_id: str
+    owner: str
+    owner_kind: str
+    ground: str
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceHandle:
+    """A space that the actor may act in. `holder`, `mailbox_id`: of the person it belongs to."""
+
+    actor: Actor
+    space_id: str
+    keys: SpaceKeys
+    ground: str
+    holder: str
+    mailbox_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationHandle(SpaceHandle):
+    """A conversation the actor may read and write in. `member`: the member the actor acts as (an account's or a contact's id).
+
+    `through`: the mailbox the actor reads it in ('' for a correspondent elsewhere).
+    """
+
+    conversation_id: str
+    member: str
+    through: str
+    subject: str
+    replies: str
+
+
+@dataclass(frozen=True, slots=True)
+class DossierHandle(SpaceHandle):
+    """The dossier of a space, open to the actor."""
+
+
+def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str) -> MailboxHandle:
+    owner = accounts.by_mailbox(tx, mailbox_id)
+    if owner is None or actor.external:
+        raise Refused
+    if owner.id == actor.account_id:
+        ground = "self"
+    elif owner.kind == "holder":
+        ground = accounts.delegation(tx, owner.space_id, actor.account_id) or ""
+    else:
+        ground = ""
+    if not ground:
+        raise Refused
+    return MailboxHandle(actor, mailbox_id, owner.space_id, owner.id, owner.kind, ground)
+
+
+def _keys(app: App, tx: Tx, space_id: str) -> SpaceKeys:
+    space = accounts.space(tx, space_id)
+    if space is None:
+        raise Refused
+    try:
+        return app.vault.space(space.id, space.wrapped_key)
+    except CannotOpen as error:
+        raise Refused from error
+
+
+def _conversation(
+    app: App, tx: Tx, actor: Actor, space_id: str, conversation_id: str, member: str, through: str, ground: str
+) -> ConversationHandle:
+    header = conversations.header(tx, space_id, conversation_id)
+    if header is None:
+        raise Refused
+    if member not in {p.member_id for p in conversations.participants(tx, space_id, conversation_id)}:
+        raise Refused
+    keys = _keys(app, tx, space_id)
+    holder = accounts.holder_of(tx, space_id)
+    return ConversationHandle(
+        actor=actor,
+        space_id=space_id,
+        keys=keys,
+        ground=ground,
+        holder=holder.id if holder else "",
+        mailbox_id=holder.mailbox_id if holder else "",
+        conversation_id=conversation_id,
+        member=member,
+        through=through,
+        subject=keys.open("subject", conversation_id, header[0]).decode(),
+        replies=header[1],
+    )
+
+
+def _conversation_in_mailbox(app: App, tx: Tx, box: MailboxHandle, conversation_id: str) -> ConversationHandle:
+    space_id = conversations.find_in_mailbox(tx, box.mailbox_id, conversation_id)
+    if space_id is None:
+        raise Refused
+    ground = "participant" if box.ground == "self" else box.ground
+    return _conversation(app, tx, box.actor, space_id, conversation_id, box.owner, box.mailbox_id, ground)
+
+
+async def mailbox(app: App, actor: Actor, mailbox_id: str = "") -> MailboxHandle:
+    """One's own mailbox (default), or that of a space one has a delegation in. One audit row a call: keep the handle."""
+
+    def decide(tx: Tx) -> MailboxHandle:
+        handle = _mailbox(app, tx, actor, mailbox_id or actor.mailbox_id)
+        audit.record(tx, Act.MAILBOX_READ, actor, handle.space_id, handle.ground, handle.mailbox_id)
+        return handle
+
+    return await app.db.write(decide)
+
+
+async def conversation(app: App, box: MailboxHandle, conversation_id: str) -> ConversationHandle:
+    """A conversation of that mailbox."""
+
+    def decide(tx: Tx) -> ConversationHandle:
+        _mailbox(app, tx, box.actor, box.mailbox_id)
+        handle = _conversation_in_mailbox(app, tx, box, conversation_id)
+        audit.record(tx, Act.CONVERSATION_READ, box.actor, handle.space_id, handle.ground, conversation_id)
+        return handle
+
+    return await app.db.write(decide)
+
+
+async def conversation_of_message(app: App, box: MailboxHandle, message_id: str) -> ConversationHandle:
+    """The conversation of a message that this mailbox has."""
+
+    def decide(tx: Tx) -> ConversationHandle:
+        _mailbox(app, tx, box.actor, box.mailbox_id)
+        entry = entries.of_message(tx, box.mailbox_id, message_id)
+        if entry is None:
+            raise Refused
+        handle = _conversation_in_mailbox(app, tx, box, entry.conversation_id)
+        audit.record(tx, Act.CONVERSATION_READ, box.actor, handle.space_id, handle.ground, entry.conversation_id)
+        return handle
+
+    return await app.db.write(decide)
+
+
+async def attachment(
+    app: App, box: MailboxHandle, attachment_id: str, space_id: str
+) -> tuple[ConversationHandle, messages.Attachment]:
+    """A file of a message that this mailbox has. `space_id` tells where to look; it gives no right."""
+
+    def decide(tx: Tx) -> tuple[ConversationHandle, messages.Attachment]:
+        _mailbox(app, tx, box.actor, box.mailbox_id)
+        found = messages.attachment(tx, space_id, attachment_id)
+        entry = entries.of_message(tx, box.mailbox_id, found.message_id) if found else None
+        if found is None or entry is None or entry.space_id != space_id:
+            raise Refused
+        handle = _conversation_in_mailbox(app, tx, box, entry.conversation_id)
+        audit.record(tx, Act.ATTACHMENT_READ, box.actor, space_id, handle.ground, attachment_id)
+        return handle, found
+
+    return await app.db.write(decide)
+
+
+async def own_space(app: App, actor: Actor) -> SpaceHandle:
+    """The actor's own space: a holder's, or an office's (where uploads wait)."""
+    if actor.external:
+        raise Refused
+
+    def decide(tx: Tx) -> SpaceHandle:
+        keys = _keys(app, tx, actor.space_id)
+        return SpaceHandle(actor, actor.space_id, keys, "self", actor.account_id, actor.mailbox_id)
+
+    return await app.db.read(decide)
+
+
+async def dossier(app: App, box: MailboxHandle) -> DossierHandle:
+    """The dossier of the holder whose mailbox this is, for the holder and those with a delegation."""
+
+    def decide(tx: Tx) -> DossierHandle:
+        _mailbox(app, tx, box.actor, box.mailbox_id)
+        if box.owner_kind != "holder":
+            raise Refused
+        keys = _keys(app, tx, box.space_id)
+        audit.record(tx, Act.DOSSIER_READ, box.actor, box.space_id, box.ground)
+        return DossierHandle(box.actor, box.space_id, keys, box.ground, box.owner, box.mailbox_id)
+
+    return await app.db.write(decide)
+
+
+def _patient(app: App, tx: Tx, actor: Actor, ins: str) -> SpaceHandle:
+    if actor.kind not in WRITERS:
+        raise Refused
+    space = accounts.space_by_ins(tx, app.vault.lookup("ins", ins))
+    if space is None:
+        raise Refused("no_space", "Ce patient n’a pas d’espace.")
+    holder = accounts.holder_of(tx, space.id)
+    if space.state != "open" or holder is None:
+        raise Refused("closed", "L’espace de ce patient est fermé.")
+    keys = app.vault.space(space.id, space.wrapped_key)
+    return SpaceHandle(actor, space.id, keys, "correspondent", holder.id, holder.mailbox_id)
+
+
+async def patient(app: App, actor: Actor, ins: str) -> SpaceHandle:
+    """The space of the patient with this INS, for somebody who may write to patients. It lets one write, and read nothing.
+
+    Raises `Refused` with code `no_space` or `closed`: a door tells these apart only to a peer it trusts.
+    """
+    return await app.db.read(lambda tx: _patient(app, tx, actor, ins))
+
+
+async def correspondence(
+    app: App, actor: Actor, ins: str, references: Sequence[str]
+) -> SpaceHandle | tuple[ConversationHandle, str]:
+    """Where a letter belongs: (conversation, message it answers) when one of its references is known **in this patient's
+    space** and the sender, or the sender's organisation, takes part there; else the space, for a new conversation.
+
+    Never matched on the subject. Raises as `patient`.
+    """
+    hashes = [app.vault.lookup("reference", reference) for reference in references]
+
+    def decide(tx: Tx) -> SpaceHandle | tuple[ConversationHandle, str]:
+        space = _patient(app, tx, actor, ins)
+        known = conversations.referenced(tx, space.space_id, hashes)
+        if known is None:
+            return space
+        conversation_id, message_id = known
+        me = member_id(app, tx, actor, space.space_id)
+        members = conversations.participants(tx, space.space_id, conversation_id)
+        if any(member.member_id == me for member in members):
+            member = me
+        elif any(organisation(actor) and member.organisation == organisation(actor) for member in members):
+            member = next(m.member_id for m in members if m.organisation == organisation(actor))
+        else:
+            return space
+        return _conversation(
+            app, tx, actor, space.space_id, conversation_id, member, actor.mailbox_id, "participant"
+        ), message_id
+
+    return await app.db.read(decide)
+
+
+async def correspondent(app: App, space: SpaceHandle, address: str) -> None:
+    """May the holder of this space write first to this address? Yes when they wrote before (CNAM note § 2). Raises `NotAllowed`."""
+
+    def decide(tx: Tx) -> bool:
+        account = accounts.by_address(tx, address)
+        member = (
+            account.id
+            if account
+            else conversations.contact_id(tx, space.space_id, app.vault.lookup("address", address))
+        )
+        return bool(member) and conversations.knows(tx, space.space_id, str(member))
+
+    if not await app.db.read(decide):
+        raise NotAllowed(
+            "not_a_correspondent",
+            "Vous pourrez écrire à ce professionnel s’il vous a déjà écrit. Votre texte est gardé.",
+        )
+
+
+def organisation(actor: Actor) -> str:
+    """What a letter's sender is matched on besides the person: a hosted organisation, or the exact address elsewhere (a domain
+    is shared by strangers).
+    """
+    return f"address:{actor.address}" if actor.external else actor.organisation_id
+
+
+def member_id(app: App, tx: Tx, actor: Actor, space_id: str) -> str:
+    """The member an actor is in a space: their account, or the space's contact of their address ('' when unknown)."""
+    if not actor.external:
+        return actor.account_id
+    return conversations.contact_id(tx, space_id, app.vault.lookup("address", actor.address)) or ""
+
+
+def confirm(tx: Tx, to: SpaceHandle) -> None:
+    """The access decision again, inside the write. Raises `Refused` or `NotAllowed`."""
+    actor = to.actor
+    if not actor.external and accounts.by_id(tx, actor.account_id) is None:
+        raise Refused
+    if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, actor.account_id) is None:
+        raise Refused
+    if isinstance(to, ConversationHandle):
+        rows = tx.run(
+            "SELECT c.replies FROM conversations c JOIN participants p ON p.space_id = c.space_id AND p.conversation_id = c.id"
+            " WHERE c.space_id = :s AND c.id = :c AND p.member_id = :m AND p.left_at IS NULL",
+            s=to.space_id,
+            c=to.conversation_id,
+            m=to.member,
+        )
+        if not rows:
+            raise Refused
+        if rows[0][0] == "closed" and to.member == to.holder:
+            raise NotAllowed(
+                "replies_closed", "Ce professionnel a mis fin à l’échange. Vous pourrez écrire s’il vous recontacte."
+            )
+    elif to.ground == "correspondent":
+        space = accounts.space(tx, to.space_id)
+        if space is None or space.state != "open":
+            raise Refused
+
+
+def confirm_reading(tx: Tx, to: ConversationHandle) -> None:
+    """As `confirm`, for marking what one has read: a closed conversation may still be read."""
+    if accounts.by_id(tx, to.actor.account_id) is None:
+        raise Refused
+    if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, to.actor.account_id) is None:
+        raise Refused
+
+
+async def space_to_write(app: App, actor: Actor, space_id: str) -> SpaceHandle:
+    """As `patient`, for a built-in bot that was led to a space by its own rows. Raises `Refused`."""
+
+    def decide(tx: Tx) -> SpaceHandle:
+        holder = accounts.holder_of(tx, space_id)
+        space = accounts.space(tx, space_id)
+        if actor.kind not in WRITERS or holder is None or space is None or space.state != "open":
+            raise Refused
+        return SpaceHandle(actor, space_id, _keys(app, tx, space_id), "correspondent", holder.id, holder.mailbox_id)
+
+    return await app.db.read(decide)
+
+
+async def common_conversation(app: App, actor: Actor, space: SpaceHandle) -> ConversationHandle | None:
+    """The newest conversation of a space that this writer takes part in: where a bot goes on."""
+
+    def decide(tx: Tx) -> ConversationHandle | None:
+        found = conversations.newest_with(tx, space.space_id, actor.account_id)
+        if found is None:
+            return None
+        return _conversation(app, tx, actor, space.space_id, found, actor.account_id, actor.mailbox_id, "participant")
+
+    return await app.db.read(decide)

@@ -1,0 +1,115 @@
+"""Doing an action: from « this person taps that on this message » to a message of its own.
+
+act()  →  the message is opened through the mailbox of who acts  →  the action's `prepare` makes the line and the effect
+→  post(): the effect runs in the transaction, the card is answered, everybody who has the card sees it change
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from server import access, audit, posting, reading
+from server.access import ConversationHandle, MailboxHandle
+from server.actions import ACTIONS, agenda, catalogue, dossier, open_choices, reminders
+from server.actions.ask import Ask, Done
+from server.audit import Act
+from server.drafts import Draft, MailFacts, Receipt
+from server.errors import Conflict, Invalid, NotAllowed
+from storage import conversations, entries, messages
+from storage.ids import new_id
+
+if TYPE_CHECKING:
+    from server.app import App
+
+_PREPARE: dict[str, Callable[[Ask], Awaitable[Done]]] = {
+    "agenda.accept": agenda.prepare_accept,
+    "agenda.decline": agenda.prepare_decline,
+    "catalogue.grant": catalogue.prepare_grant,
+    "catalogue.refuse": catalogue.prepare_refuse,
+    "catalogue.withdraw": catalogue.prepare_withdraw,
+    "dossier.file": dossier.prepare_file,
+    "reminders.done": reminders.prepare_done,
+    "reminders.later": reminders.prepare_later,
+    "reminders.not_concerned": reminders.prepare_not_concerned,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Answering:
+    """The effect of answering: the card's state moves first, so that of two answers at once one is refused."""
+
+    ask: Ask
+    done: Done
+
+    def __call__(self, doing: posting.Doing) -> None:
+        ask, tx = self.ask, doing.tx
+        space_id, message_id = ask.conversation.space_id, ask.opened.message.id
+        if ask.card is not None:
+            # The card's row is the lock: two answers at once wait for one another here.
+            tx.run("UPDATE messages SET files = files WHERE space_id = :s AND id = :id", s=space_id, id=message_id)
+            known = messages.answers(tx, space_id, message_id)
+            if ask.action not in open_choices(ask.card, known[-1].action if known else ""):
+                raise Conflict("already_answered", "Cette carte a déjà sa réponse.")
+            answer_id = new_id()
+            detail = msgspec.json.encode({"by": ask.box.actor.name, "values": ask.values})
+            messages.insert_answer(
+                tx,
+                space_id,
+                message_id,
+                messages.Answer(answer_id, ask.action, ask.box.actor.account_id, doing.at, b""),
+                ask.conversation.keys.seal("answer", answer_id, detail),
+            )
+        if self.done.effect is not None:
+            self.done.effect(doing)
+        audit.record(tx, Act.ACTION_DONE, ask.box.actor, space_id, ask.conversation.ground, message_id, ask.action)
+        for member in conversations.participants(tx, space_id, ask.conversation.conversation_id):
+            if member.mailbox_id and entries.change(tx, member.mailbox_id, message_id) is not None:
+                doing.wake.add(member.mailbox_id)
+
+
+def _may(conversation: ConversationHandle, card: dict[str, Any] | None) -> bool:
+    """Who a card is for: the holder of the space (and who acts for them), unless it says `for: anyone`."""
+    return conversation.member == conversation.holder or (card is not None and card.get("for") == "anyone")
+
+
+async def act(
+    app: App, box: MailboxHandle, message_id: str, action: str, values: dict[str, Any], client_key: str
+) -> Receipt:
+    """Do an action on a message of this mailbox. Raises as `post`, and `Conflict` when the card has its answer."""
+    prepare = _PREPARE.get(action)
+    if prepare is None:
+        raise Invalid("unknown_action", f"Action inconnue ; connues : {', '.join(sorted(ACTIONS))}.")
+    conversation = await access.conversation_of_message(app, box, message_id)
+    retry_key = f"act:{box.actor.account_id}:{client_key}" if client_key else ""
+    if retry_key and (known := await posting.receipt_again(app, box.actor, conversation.space_id, retry_key)):
+        return known
+    opened = await reading.open_unchecked(app, conversation.keys, message_id)
+    card = opened.body.card
+    if action != "dossier.file" and card is None:
+        raise Invalid("not_a_card", "Ce message n’attend pas de réponse de ce genre.")
+    if not _may(conversation, card):
+        raise NotAllowed("not_for_you", "Cette réponse appartient au patient.")
+    ask = Ask(app, box, conversation, opened, card if action != "dossier.file" else None, action, values)
+    done = await prepare(ask)
+    draft = Draft(
+        to=conversation,
+        kind="answer",
+        text=done.text,
+        retry_key=retry_key,
+        in_reply_to=message_id,
+        answer={
+            "message": message_id,
+            "action": action,
+            "label": ACTIONS[action].done_fr,
+            "label_en": ACTIONS[action].done_en,
+        },
+        mail=MailFacts(calendar=done.calendar, calendar_method="REPLY") if done.calendar else None,
+        only=frozenset({conversation.holder}) if done.private else frozenset(),
+        effect=_Answering(ask, done),
+        later=done.later,
+    )
+    return await posting.post(app, box.actor, draft)

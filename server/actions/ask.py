@@ -1,0 +1,39 @@
+"""What an action is asked, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from server.drafts import Later
+
+if TYPE_CHECKING:
+    from server.access import ConversationHandle, MailboxHandle
+    from server.app import App
+    from server.posting import Doing
+    from server.reading import OpenMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody does `action` on a message they have. `values`: what they filled in, not yet checked."""
+
+    app: App
+    box: MailboxHandle
+    conversation: ConversationHandle
+    opened: OpenMessage
+    card: dict[str, Any] | None
+    action: str
+    values: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The line the thread will show, and what changes with it. `private`: the line is the holder's alone."""
+
+    text: str
+    effect: Callable[[Doing], None] | None = None
+    calendar: str = ""
+    later: tuple[Later, ...] = ()
+    private: bool = False

@@ -1,0 +1,178 @@
+"""The catalogue: services that a patient may let read something, for a time, and stop at any moment.
+
+A service card holds `{"type": "service", "title", "text", "service"}`, `service` a name of `data/services.json`. It is posted by
+the service's own bot; a grant is to that bot, for named scopes, dated, and ends by itself. Granting and withdrawing are lines of
+the thread.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from server.actions import dossier
+from server.actions.ask import Ask, Done
+from server.errors import Invalid, NotAllowed, Refused
+from storage import accounts, documents
+from storage.documents import Grant
+from storage.ids import new_id, now_ms
+
+if TYPE_CHECKING:
+    from server.access import DossierHandle
+    from server.app import App
+    from server.drafts import Actor
+    from server.posting import Doing
+
+MAX_MONTHS = 12
+MONTH_MS = 30 * 86_400_000
+
+
+class GrantView(msgspec.Struct, frozen=True):
+    """A grant as listed. Times ISO 8601; `withdrawn` empty while in force."""
+
+    id: str
+    service: str
+    title: str
+    scopes: list[str]
+    granted: str
+    until: str
+    withdrawn: str
+    message: str
+    conversation: str
+
+
+@lru_cache
+def services() -> dict[str, Any]:
+    """The services and scopes of the data file."""
+    return dict(json.loads((Path(__file__).parent / "data" / "services.json").read_text()))
+
+
+def service_card(name: str) -> dict[str, Any]:
+    """The card that offers a service. Raises `Invalid`."""
+    service = services()["services"].get(name)
+    if service is None:
+        raise Invalid("unknown_service", "Ce service n’est pas au catalogue.")
+    return {
+        "type": "service",
+        "service": name,
+        "scopes": service["scopes"],
+        "months": service["months"],
+        **{key: service[key] for key in ("title", "text", "title_en", "text_en")},
+    }
+
+
+async def _service_bot(ask: Ask) -> str:
+    """The account that offered: the card's author, a bot."""
+    message = ask.opened.message
+    if message.author_kind != "bot":
+        raise NotAllowed("not_a_service", "Seul un service peut recevoir une autorisation.")
+    return message.author_id
+
+
+def _day(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%d/%m/%Y")
+
+
+async def prepare_grant(ask: Ask) -> Done:
+    """Values: `{"scope": one of the offered (all when absent), "months": 1 to 12}`."""
+    card = ask.card or {}
+    known = services()["services"].get(card.get("service", ""))
+    if known is None:
+        raise Invalid("unknown_service", "Ce service n’est plus au catalogue.")
+    scope = ask.values.get("scope")
+    if scope is not None and scope not in known["scopes"]:
+        raise Invalid("unknown_scope", f"Ce service demande : {', '.join(known['scopes'])}.")
+    scopes = [scope] if scope else list(known["scopes"])
+    months = ask.values.get("months", known["months"])
+    if not str(months).isdecimal() or not 1 <= int(months) <= MAX_MONTHS:
+        raise Invalid("bad_duration", f"La durée va de 1 à {MAX_MONTHS} mois.")
+    bot, at = await _service_bot(ask), now_ms()
+    until = at + int(months) * MONTH_MS
+    keys = ask.conversation.keys
+    grant = Grant(keys.space_id, new_id(), bot, b"", at, until, None)
+    facts = {
+        "service": card["service"],
+        "title": known["title"],
+        "scopes": scopes,
+        "message": ask.opened.message.id,
+        "conversation": ask.conversation.conversation_id,
+    }
+
+    def effect(doing: Doing) -> None:
+        documents.withdraw_grants(doing.tx, keys.space_id, bot, doing.actor.account_id)
+        documents.insert_grant(
+            doing.tx, grant, keys.seal("grant", grant.id, msgspec.json.encode(facts)), doing.actor.account_id
+        )
+
+    named = ", ".join(services()["scopes"][name]["fr"] for name in scopes)
+    return Done(
+        f"Autorisation donnée à « {known['title']} » : {named}, jusqu’au {_day(until)}. Vous pouvez la retirer à tout moment.",
+        effect,
+    )
+
+
+async def prepare_refuse(ask: Ask) -> Done:
+    return Done(f"Autorisation refusée à « {(ask.card or {}).get('title', '')} ».")
+
+
+async def prepare_withdraw(ask: Ask) -> Done:
+    bot = await _service_bot(ask)
+    space_id = ask.conversation.space_id
+
+    def effect(doing: Doing) -> None:
+        documents.withdraw_grants(doing.tx, space_id, bot, doing.actor.account_id)
+
+    return Done(f"Autorisation retirée à « {(ask.card or {}).get('title', '')} ». Ce service ne lit plus rien.", effect)
+
+
+async def grants(app: App, space: DossierHandle) -> list[GrantView]:
+    """Every grant of a space, the newest first."""
+    found = []
+    for item in await app.db.read(documents.grants, space.space_id):
+        facts = msgspec.json.decode(space.keys.open("grant", item.id, item.facts))
+        found.append(
+            GrantView(
+                item.id,
+                facts["service"],
+                facts["title"],
+                facts["scopes"],
+                _iso(item.granted_at),
+                _iso(item.until_at),
+                _iso(item.withdrawn_at) if item.withdrawn_at else "",
+                facts["message"],
+                facts["conversation"],
+            )
+        )
+    return found
+
+
+def _iso(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+async def granted_documents(app: App, service: Actor, grant_id: str) -> list[dossier.DocumentView]:
+    """The list of documents that a grant with scope `documents:list` shows its service, now. Raises `Refused`."""
+    from server.access import DossierHandle
+
+    def decide(tx: Any) -> DossierHandle:
+        for grant in documents.grants_in_force(tx, service.account_id):
+            if grant.id == grant_id:
+                space = accounts.space(tx, grant.space_id)
+                holder = accounts.holder_of(tx, grant.space_id)
+                if space is None or holder is None:
+                    break
+                keys = app.vault.space(space.id, space.wrapped_key)
+                if "documents:list" not in msgspec.json.decode(keys.open("grant", grant.id, grant.facts))["scopes"]:
+                    break
+                from server import audit
+
+                audit.record(tx, audit.Act.DOSSIER_READ, service, space.id, "grant", grant.id)
+                return DossierHandle(service, space.id, keys, "grant", holder.id, holder.mailbox_id)
+        raise Refused
+
+    return await dossier.list_documents(app, await app.db.write(decide))

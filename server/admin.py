@@ -1,0 +1,172 @@
+"""What operators do by command, run where the database is.
+
+On SQLite one process writes. So a command first looks for a running server in the same data folder and asks it over a Unix
+socket that only the same user can open; when there is none, it opens the storage itself, under the lock, and does the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from mail_gateway import trust
+from server import people
+from server.app import App, open_core
+from server.bots import reminders
+from server.errors import Invalid, PliError
+from server.people import Traits
+from server.settings import Settings
+from storage import accounts
+from storage.accounts import Account
+
+log = structlog.get_logger()
+
+MAX_REQUEST = 256 * 1024  # octets of one command
+
+
+async def _add_writer(app: App, kind: str, name: str, address: str, password: str, **facts: str) -> dict[str, Any]:
+    actor = await people.add_writer(app, kind, name, address, password, **facts)
+    token = await people.new_token(app, actor.account_id) if kind in {"team", "bot", "operator"} else ""
+    return {"account": actor.account_id, "address": actor.address, "token": token}
+
+
+async def _add_holder(app: App, **traits: str) -> dict[str, Any]:
+    actor = await people.open_space(app, Traits(**traits))
+    return {"account": actor.account_id, "name": actor.name}
+
+
+async def _list_people(app: App) -> list[dict[str, Any]]:
+    """Holders without their names: an operator has no business with them."""
+
+    def shown(account: Account) -> dict[str, Any]:
+        return {"account": account.id, "kind": account.kind, "name": account.name, "address": account.address or ""}
+
+    return [shown(account) for account in await app.db.read(accounts.everybody)]
+
+
+async def _find(app: App, who: str) -> Account:
+    account = await app.db.read(accounts.by_address, who.lower()) or await app.db.read(accounts.by_id, who)
+    if account is None:
+        raise Invalid("nobody", f"Aucun compte « {who} ».")
+    return account
+
+
+async def _sign_in_link(app: App, who: str) -> dict[str, Any]:
+    account = await _find(app, who)
+    secret = await people.new_link(app, account.id)
+    base = app.settings.public_url or f"http://{app.settings.host}:{app.ports.get('http', app.settings.http_port)}"
+    return {"link": f"{base}/sign-in/{secret}", "minutes": people.LINK_MINUTES}
+
+
+async def _password(app: App, who: str, password: str) -> dict[str, Any]:
+    if len(password) < people.MIN_PASSWORD:
+        raise Invalid("short_password", f"Le mot de passe doit avoir au moins {people.MIN_PASSWORD} caractères.")
+    account = await _find(app, who)
+    await app.db.write(accounts.set_password, account.id, await app.passwords.hash(password))
+    return {"account": account.id}
+
+
+async def _end(app: App, who: str) -> dict[str, Any]:
+    account = await _find(app, who)
+    await app.db.write(accounts.end, account.id)
+    return {"account": account.id}
+
+
+async def _remind(app: App) -> dict[str, Any]:
+    return {"posted": await reminders.remind_everybody(app)}
+
+
+async def _trust_add(app: App, domain: str, pem: str) -> dict[str, Any]:
+    return asdict(await trust.add(app, domain, pem.encode()))
+
+
+async def _trust_remove(app: App, domain: str) -> dict[str, Any]:
+    return {"removed": await trust.remove(app, domain)}
+
+
+async def _trust_list(app: App) -> list[dict[str, Any]]:
+    return [asdict(operator) for operator in await trust.operators(app)]
+
+
+COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "people.add-writer": _add_writer,
+    "people.add-holder": _add_holder,
+    "people.list": _list_people,
+    "people.sign-in-link": _sign_in_link,
+    "people.password": _password,
+    "people.end": _end,
+    "reminders.round": _remind,
+    "trust.add": _trust_add,
+    "trust.remove": _trust_remove,
+    "trust.list": _trust_list,
+}
+
+
+def _socket(settings: Settings) -> Path:
+    return settings.data_dir / "pli.sock"
+
+
+async def _answer(app: App, request: dict[str, Any]) -> dict[str, Any]:
+    command = COMMANDS.get(str(request.get("command")))
+    if command is None:
+        return {"error": "commande inconnue"}
+    try:
+        return {"result": await command(app, **request.get("arguments", {}))}
+    except PliError as error:
+        return {"error": error.detail}
+    except TypeError:
+        return {"error": "arguments inattendus"}
+
+
+@asynccontextmanager
+async def admin_door(app: App) -> AsyncIterator[None]:
+    """Listen for commands while the server runs."""
+    path = _socket(app.settings)
+    path.unlink(missing_ok=True)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            request = json.loads(await asyncio.wait_for(reader.readline(), 10))
+            writer.write(json.dumps(await _answer(app, request), ensure_ascii=False).encode() + b"\n")
+            await writer.drain()
+        except (ValueError, TimeoutError, OSError) as error:
+            log.warning("admin.bad_request", error=type(error).__name__)
+        finally:
+            writer.close()
+
+    mask = os.umask(0o177)
+    try:
+        door = await asyncio.start_unix_server(serve, path, limit=MAX_REQUEST)
+    finally:
+        os.umask(mask)
+    try:
+        yield
+    finally:
+        door.close()
+        path.unlink(missing_ok=True)
+
+
+async def run(settings: Settings, command: str, **arguments: Any) -> Any:
+    """Do a command, in the running server or here. Raises `Invalid` with what to tell the operator."""
+    request = {"command": command, "arguments": arguments}
+    try:
+        reader, writer = await asyncio.open_unix_connection(_socket(settings), limit=16 * 1024 * 1024)
+    except OSError:
+        async with open_core(settings) as app:
+            answer = await _answer(app, request)
+    else:
+        writer.write(json.dumps(request).encode() + b"\n")
+        await writer.drain()
+        answer = json.loads(await reader.readline() or '{"error": "le serveur n’a pas répondu"}')
+        writer.close()
+    if "error" in answer:
+        raise Invalid("refused", answer["error"])
+    return answer["result"]

@@ -1,0 +1,151 @@
+"""Opens and closes everything, in one place, on one exit stack.
+
+    settings → database (migrated) → vault → blobs → hub → delivery worker → the doors of this role → ready
+
+Closing runs the same list backwards: doors first, so that nothing new comes in while what is in flight ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
+from aiohttp import web
+
+from server import logs
+from server.bots.reminders import ReminderChannel
+from server.delivery import DeliveryWorker
+from server.hub import Hub, RedisHub
+from server.metrics import Metrics
+from server.people import Passwords
+from server.settings import Settings
+from storage import accounts, blobs, messages
+from storage.blobs import BlobStore
+from storage.database import Database, Tx, open_database
+from storage.ids import now_ms
+from storage.migrate import migrate
+from storage.vault import Vault
+
+log = structlog.get_logger()
+
+SWEEP_EVERY_S = 3600
+RETRY_KEYS_KEPT_MS = 30 * 86_400_000
+
+
+class App:
+    """What is open: handed to every door and every function that needs it."""
+
+    def __init__(self, settings: Settings, db: Database, vault: Vault, store: BlobStore, hub: Hub) -> None:
+        self.settings = settings
+        self.db = db
+        self.vault = vault
+        self.blobs = store
+        self.hub = hub
+        self.metrics = Metrics()
+        self.passwords = Passwords()
+        self.delivery = DeliveryWorker(self)
+        self.ports: dict[str, int] = {}
+        self.ready = False
+
+
+def _lookup_key(tx: Tx, vault: Vault) -> bytes:
+    known = accounts.vault_key(tx, "lookup")
+    if known is None:
+        known = vault.new_wrapped_key()
+        accounts.insert_vault_key(tx, "lookup", known)
+    return known
+
+
+@asynccontextmanager
+async def open_core(settings: Settings) -> AsyncIterator[App]:
+    """Storage, vault, hub and delivery, without a door. Raises `DatabaseDown`, `NoMasterKey`."""
+    logs.set_up()
+    async with AsyncExitStack() as stack:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(migrate, settings.database)
+        db = await open_database(settings.database)
+        stack.push_async_callback(db.close)
+        fresh = await db.read(lambda tx: accounts.vault_key(tx, "lookup") is None)
+        vault = Vault.from_file(settings.key_file, create=fresh)
+        vault.use_lookup_key(await db.write(_lookup_key, vault))
+        store = BlobStore(settings.blob_dir)
+        stack.callback(store.close)
+        hub = RedisHub(settings.redis_url) if settings.redis_url else Hub()
+        await hub.open()
+        stack.push_async_callback(hub.close)
+        app = App(settings, db, vault, store, hub)
+        stack.callback(app.passwords.close)
+        stack.push_async_callback(app.delivery.close)
+        yield app
+
+
+@asynccontextmanager
+async def open_app(
+    settings: Settings, more_routes: Callable[[App, web.Application], None] | None = None
+) -> AsyncIterator[App]:
+    """Everything of this process's role, and `more_routes` beside the pages. All of it is closed on the way out."""
+    async with open_core(settings) as app, AsyncExitStack() as doors:
+        # A process loads the doors of its role only: a worker needs no web framework, a web node no MIME.
+        role = settings.role
+        if role in {"all", "worker"}:
+            import mail_gateway.outbound
+
+            app.delivery.add(mail_gateway.outbound.MailChannel(app))
+            app.delivery.add(ReminderChannel(app))
+            app.delivery.start()
+            sweeper = asyncio.create_task(_sweep_forever(app), name="sweep")
+            doors.callback(sweeper.cancel)
+        if role in {"all", "smtp"}:
+            import mail_gateway.inbound
+
+            await doors.enter_async_context(mail_gateway.inbound.mx_door(app))
+            await doors.enter_async_context(mail_gateway.inbound.submission_door(app))
+        if role in {"all", "imap"}:
+            import mail_gateway.imap
+
+            await doors.enter_async_context(mail_gateway.imap.imap_door(app))
+        await doors.enter_async_context(_http_door(app, more_routes))
+        app.ready = True
+        log.info("pli.open", role=role, **app.ports)
+        try:
+            yield app
+        finally:
+            app.ready = False
+
+
+@asynccontextmanager
+async def _http_door(app: App, more_routes: Callable[[App, web.Application], None] | None) -> AsyncIterator[None]:
+    """Health and metrics for every role; pages, live chat and API for `web`."""
+    import server.api
+
+    site_app = web.Application(client_max_size=64 * 1024 * 1024)
+    server.api.add_health(app, site_app)
+    if app.settings.role in {"all", "web"}:
+        import webchat
+
+        server.api.add_routes(app, site_app)
+        webchat.add_routes(app, site_app)
+        if more_routes is not None:
+            more_routes(app, site_app)
+    runner = web.AppRunner(site_app, access_log=None, keepalive_timeout=75)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, app.settings.host, app.settings.http_port)
+        await site.start()
+        app.ports["http"] = runner.addresses[0][1]
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _sweep_forever(app: App) -> None:
+    """Hourly: files that no row names, retry keys older than any resend."""
+    while True:
+        try:
+            await app.blobs.sweep(await app.db.read(blobs.named))
+            await app.db.write(messages.forget_retry_keys, now_ms() - RETRY_KEYS_KEPT_MS)
+        except Exception as error:  # noqa: BLE001 - housekeeping never stops the house; it is tried again
+            log.warning("sweep.failed", error=type(error).__name__)
+        await asyncio.sleep(SWEEP_EVERY_S)

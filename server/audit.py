@@ -1,0 +1,58 @@
+"""Typed audit entries: who did what, for whom, on which ground. Written in the transaction of what they are about.
+
+An act is named `object:verb`. Each says how long it is kept; none holds a name, an address or a health word.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from storage.database import Tx
+from storage.ids import new_id, now_ms
+
+if TYPE_CHECKING:
+    from server.drafts import Actor
+
+ACCESS_YEARS = 3  # accesses to a record (CNIL 2021-122: up to three years when internal control justifies it)
+TECHNICAL_MONTHS = 12
+
+
+class Act(Enum):
+    """(name, months it is kept)."""
+
+    ACCOUNT_CREATED = ("account:created", ACCESS_YEARS * 12)
+    ACTION_DONE = ("action:done", ACCESS_YEARS * 12)
+    ATTACHMENT_READ = ("attachment:read", ACCESS_YEARS * 12)
+    CONVERSATION_READ = ("conversation:read", ACCESS_YEARS * 12)
+    DOSSIER_READ = ("dossier:read", ACCESS_YEARS * 12)
+    MAILBOX_READ = ("mailbox:read", TECHNICAL_MONTHS)
+    MESSAGE_POSTED = ("message:posted", ACCESS_YEARS * 12)
+    SIGNED_IN = ("session:opened", TECHNICAL_MONTHS)
+    SIGNED_OUT = ("session:closed", TECHNICAL_MONTHS)
+    SIGN_IN_REFUSED = ("session:refused", TECHNICAL_MONTHS)
+    SPACE_WRITTEN_TO = ("space:written-to", ACCESS_YEARS * 12)
+
+
+_INSERT = """
+INSERT INTO audit (space_id, id, at, actor_id, actor_kind, act, ground, object, outcome)
+VALUES (:space, :id, :at, :actor, :kind, :act, :ground, :object, :outcome)
+"""
+
+
+def record(
+    tx: Tx, act: Act, actor: Actor, space_id: str, ground: str, subject: str = "", outcome: str = "done"
+) -> None:
+    """One row. `space_id`: whose record is touched ('' for none). `ground`: what gave the right. `subject`: the object's id."""
+    tx.run(
+        _INSERT,
+        space=space_id,
+        id=new_id(),
+        at=now_ms(),
+        actor=actor.account_id or "correspondent",
+        kind=actor.kind,
+        act=act.value[0],
+        ground=ground,
+        object=subject,
+        outcome=outcome,
+    )

@@ -1,0 +1,190 @@
+"""The demonstration: a cast of invented people, seeded once, and the file that tells how to play them.
+
+Everything here goes through the same functions as real life. Only `pli demo` has the sign-in paths of this module; `pli serve`
+never does. The INS numbers are those of public test data, under the test OID.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from server import people
+from server.actions import catalogue
+from server.bots import reminders
+from server.certificates import Authority
+from server.drafts import Actor, Draft, Opening
+from server.people import Traits
+from server.posting import post
+from server.settings import Settings
+
+if TYPE_CHECKING:
+    from server.app import App
+
+TEST_OID = "1.2.250.1.213.1.4.10"
+OPERATOR_DOMAIN = "operator.example"
+
+HOLDERS = {
+    "dominique": Traits("279035121518989", TEST_OID, "PAT-TROIS", "Dominique", "1979-03-28", "F", "51215"),
+    "camille": Traits("219067505611793", TEST_OID, "PAT-TROIS", "Camille", "2019-06-14", "F", "75056"),
+    "marcel": Traits("150017505604274", TEST_OID, "PAT-DEUX", "Marcel", "1950-01-09", "M", "75056"),
+}
+WRITERS: dict[str, dict[str, str]] = {
+    "morel": {
+        "kind": "professional", "name": "Dr Agathe MOREL", "local": "agathe.morel", "role": "Chirurgienne orthopédiste",
+        "organisation": "CHU de Pli", "organisation_id": "1120459876", "profession": "G15_10/SM04", "national_id": "810100000017",
+    },
+    "admissions": {
+        "kind": "team", "name": "Admissions, CHU de Pli", "local": "admissions", "role": "Bureau des admissions",
+        "organisation": "CHU de Pli", "organisation_id": "1120459876",
+    },
+    "lab": {
+        "kind": "bot", "name": "Laboratoire de Pli", "local": "labo", "role": "Laboratoire de biologie médicale",
+        "organisation": "Laboratoire de Pli", "organisation_id": "1750712184",
+    },
+    "carnet": {
+        "kind": "bot", "name": "Mon carnet de suivi", "local": "carnet", "role": "Service du catalogue",
+        "organisation": "Mon carnet de suivi", "organisation_id": "service:carnet-sante",
+    },
+    "operator": {"kind": "operator", "name": "Exploitation de Pli", "local": "exploitation", "role": "Exploitation"},
+}  # fmt: skip
+
+
+def demo_settings(settings: Settings) -> Settings:
+    """The settings with what a demonstration needs: its own certificates, the test OID, short retries."""
+    authority = Authority.at(settings.data_dir / "certificates")
+    certificate, key = authority.issue("pli", ["localhost", settings.mail_domain], server=True)
+    return replace(
+        settings, demo=True, ins_oids=f"{settings.ins_oids},{TEST_OID}", strict_ins_key=False,
+        tls_certificate=settings.tls_certificate or str(certificate), tls_key=settings.tls_key or str(key),
+        tls_ca=settings.tls_ca or str(authority.certificate),
+        mail_retry_seconds="2,5,15,60", mail_give_up_hours=settings.mail_give_up_hours,
+    )  # fmt: skip
+
+
+async def seed(app: App) -> dict[str, Any]:
+    """Make the cast, once, and return what `demo.json` says of them. Secrets are made anew at each start."""
+    known = _read(app.settings.data_dir / "cast.json")
+    if not known:
+        known = await _make(app)
+        _write(app.settings.data_dir / "cast.json", known)
+    told: dict[str, Any] = {}
+    for name, person in known.items():
+        told[name] = {key: value for key, value in person.items() if key != "account"}
+        told[name]["sign_in"] = f"/demo/sign-in/{name}"
+        if person["kind"] in {"team", "bot", "operator"}:
+            told[name]["token"] = await people.new_token(app, person["account"])
+    return told
+
+
+async def _make(app: App) -> dict[str, Any]:
+    cast: dict[str, Any] = {}
+    actors: dict[str, Actor] = {}
+    for name, traits in HOLDERS.items():
+        actors[name] = await people.open_space(app, traits)
+        cast[name] = {
+            "kind": "holder", "name": traits.name, "ins": traits.ins,
+            "address": f"{traits.ins}@{app.settings.patient_domain}", "account": actors[name].account_id,
+        }  # fmt: skip
+    for name, who in WRITERS.items():
+        password = secrets.token_urlsafe(12) if who["kind"] in {"professional", "team"} else ""
+        facts = {key: value for key, value in who.items() if key not in {"kind", "name", "local"}}
+        address = f"{who['local']}@{app.settings.mail_domain}"
+        actors[name] = await people.add_writer(app, who["kind"], who["name"], address, password, **facts)
+        cast[name] = {"kind": who["kind"], "name": who["name"], "address": address, "account": actors[name].account_id}
+        if password:
+            cast[name]["password"] = password
+    majority = datetime(2037, 6, 14, tzinfo=UTC)
+    await people.delegate(
+        app, actors["camille"].space_id, actors["dominique"].account_id, "representative",
+        int(majority.timestamp() * 1000), "operator",
+    )  # fmt: skip
+    await _first_letters(app, actors)
+    return cast
+
+
+async def _first_letters(app: App, actors: dict[str, Actor]) -> None:
+    """What waits for them on the first day: nobody's first minute is an empty page."""
+    from server import access
+
+    dominique = HOLDERS["dominique"].ins
+    desk = await access.patient(app, actors["admissions"], dominique)
+    await post(
+        app, actors["admissions"],
+        Draft(
+            to=Opening(desk, "Préparer votre venue au CHU"),
+            text="Bonjour,\n\nVotre dossier d’admission est ouvert. Le Dr Morel vous écrira ici les consignes avant l’opération.\n\n"
+            "Vous pouvez nous répondre dans cette conversation, du lundi au vendredi de 9 h à 17 h.\n\nLe bureau des admissions",
+        ),
+    )  # fmt: skip
+    service = await access.patient(app, actors["carnet"], dominique)
+    card = catalogue.service_card("carnet-sante")
+    await post(
+        app, actors["carnet"],
+        Draft(to=Opening(service, card["title"]), kind="card", text=card["text"], card=card),
+    )  # fmt: skip
+    await reminders.remind(app, actors["marcel"].space_id)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return dict(json.loads(path.read_text())) if path.exists() else {}
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """Whole or absent, for its owner only."""
+    pending = path.with_suffix(".new")
+    descriptor = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(content, file, ensure_ascii=False, indent=1)
+    pending.rename(path)
+
+
+async def trusted_operator(app: App) -> dict[str, str]:
+    """The operator that the demonstration trusts, and the files to play it."""
+    from mail_gateway import trust
+
+    authority = Authority.at(app.settings.data_dir / "certificates")
+    certificate, key = authority.issue("operator", [OPERATOR_DOMAIN, f"mx.{OPERATOR_DOMAIN}", "localhost"], server=True)
+    await trust.add(app, OPERATOR_DOMAIN, certificate.read_bytes())
+    return {"domain": OPERATOR_DOMAIN, "certificate": str(certificate), "key": str(key)}
+
+
+async def tell(app: App, cast: dict[str, Any], operator: dict[str, str]) -> Path:
+    """Write `demo.json`, once every door is open."""
+    settings, ports = app.settings, app.ports
+    path = settings.data_dir / "demo.json"
+    told = {
+        "http": f"http://{settings.host}:{ports['http']}",
+        **{
+            door: {"host": settings.host, "port": ports[door]}
+            for door in ("smtp", "submission", "imap")
+            if door in ports
+        },
+        "ca": str(settings.data_dir / "certificates" / "authority.pem"),
+        "trusted_operator": operator,
+        "people": cast,
+    }
+    _write(path, told)
+    return path
+
+
+def add_sign_in(app: App, site: web.Application) -> None:
+    """`GET /demo/sign-in/{name}`: sets the session cookie and leads to `/`."""
+    from webchat.security import set_session_cookie
+
+    async def sign_in(request: web.Request) -> web.StreamResponse:
+        person = _read(app.settings.data_dir / "cast.json").get(request.match_info["name"])
+        if person is None:
+            raise web.HTTPNotFound
+        response = web.HTTPSeeOther("/")
+        set_session_cookie(app, response, await people.open_session(app, person["account"]))
+        raise response
+
+    site.router.add_get("/demo/sign-in/{name}", sign_in)

@@ -1,0 +1,183 @@
+"""What the doors hand to `post()` and get back.
+
+A `Draft` is not yet accepted; a message is. The texts here are in clear: they live in memory between a door and the vault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from storage.blobs import Blob
+
+if TYPE_CHECKING:
+    from server.access import ConversationHandle, SpaceHandle
+    from server.posting import Doing
+
+# Limits, stated to the person before they bite.
+MAX_TEXT = 200_000  # characters of one message
+MAX_SUBJECT = 300  # characters
+MAX_FILES = 50
+MAX_FILES_SIZE = 20 * 1024 * 1024  # octets of all files of one message written here
+MAX_MAIL = 25 * 1024 * 1024  # octets of one mail, as the citizen mailbox of MSSanté (note CNAM § 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts. A correspondent elsewhere has no account: `account_id` is empty and `address` identifies them."""
+
+    account_id: str
+    kind: str  # holder, professional, team, bot, operator
+    name: str
+    role: str = ""
+    organisation: str = ""
+    organisation_id: str = ""
+    address: str = ""
+    mailbox_id: str = ""
+    space_id: str = ""
+    language: str = "fr"
+
+    @property
+    def external(self) -> bool:
+        return not self.account_id
+
+
+class Author(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who wrote, as shown: names as they were that day. `acting_for`: whose space a delegate wrote in."""
+
+    kind: str
+    name: str
+    role: str = ""
+    organisation: str = ""
+    acting_for: str = ""
+
+
+class MailFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a mail said of itself (RFC 5322), or what ours will say when it is sent.
+
+    `message_id` and `references` without angle brackets. `receipt_to`: RFC 8098 Disposition-Notification-To.
+    """
+
+    message_id: str = ""
+    references: tuple[str, ...] = ()
+    from_name: str = ""
+    from_address: str = ""
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    receipt_to: str = ""
+    calendar: str = ""  # an iCalendar object that goes with the message, with its METHOD
+    calendar_method: str = ""
+
+
+class Body(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The sealed content of a message."""
+
+    author: Author
+    subject: str = ""
+    text: str = ""
+    html: str = ""  # already made safe
+    card: dict[str, Any] | None = None
+    answer: dict[str, Any] | None = None  # {message, action, label}
+    mail: MailFacts | None = None
+
+
+class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is known of a file. The document fields come from its CDA or XDM header and are empty for other files.
+
+    `created`: ISO 8601. `category`: a slug of `server.actions.dossier.CATEGORIES`. `inner`: the path of the document inside
+    an IHE_XDM archive (for instance `IHE_XDM/SUBSET01/DOC0001.XML`), empty when the file is the document itself.
+    """
+
+    name: str
+    type: str
+    size: int
+    title: str = ""
+    document_type: str = ""  # typeCode, LOINC or TRE_A05
+    document_label: str = ""
+    category: str = ""
+    author: str = ""
+    organisation: str = ""
+    created: str = ""
+    unique_id: str = ""
+    inner: str = ""
+    damaged: str = ""  # why a document could not be understood, for a person; empty when it could
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file of a draft: its facts, and its bytes as a blob, or as part `part` of the raw mail."""
+
+    facts: FileFacts
+    blob: Blob | None = None
+    part: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody to take part in a new conversation besides the holder. For a correspondent elsewhere `account_id` is empty."""
+
+    account_id: str = ""
+    mailbox_id: str = ""
+    organisation: str = ""
+    name: str = ""
+    address: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A conversation to open in a space."""
+
+    space: SpaceHandle
+    subject: str
+    members: tuple[Member, ...] = ()
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """A delivery that the message itself owes at a later time (a reminder to repeat)."""
+
+    channel: str
+    due_at: int
+    target: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Not yet accepted. `effect` runs inside the transaction of the message: a card's action (law 6: it sends nothing itself)."""
+
+    to: ConversationHandle | Opening
+    text: str
+    kind: str = "text"  # text, card, answer, line, bounce
+    subject: str = ""
+    html: str = ""
+    card: dict[str, Any] | None = None
+    answer: dict[str, Any] | None = None
+    files: tuple[File, ...] = ()
+    uploads: tuple[str, ...] = ()  # ids of files uploaded before, of the actor's own
+    retry_key: str = ""
+    in_reply_to: str = ""  # message id of ours
+    mail: MailFacts | None = None
+    raw: bytes = b""  # the mail as it came
+    members: tuple[Member, ...] = ()  # more people who take part from now on
+    only: frozenset[str] = frozenset()  # member ids the message is for; empty: everybody
+    effect: Callable[[Doing], None] | None = None
+    later: tuple[Later, ...] = ()
+    author: Author | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What the sender may rely on: committed. `seq` in the author's own mailbox (0 for a correspondent elsewhere)."""
+
+    message: str
+    conversation: str
+    space: str
+    seq: int
+    again: bool = False  # the same retry key was here before: this is its receipt
+    wake: frozenset[str] = field(default=frozenset(), compare=False)  # mailboxes that have something new
+    owed: bool = field(default=False, compare=False)  # a delivery is due now

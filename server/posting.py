@@ -1,0 +1,306 @@
+"""The one path. Every door turns what it received into a `Draft` and calls `post()`; nothing else inserts a message.
+
+The story of a message
+    a door      decides nothing: it obtains a handle from `access` and builds a `Draft`
+    seal        the body, the files and the raw mail are sealed for their space and message id, outside the write lock
+    write       one transaction: the retry key (same key → same receipt) · the access decision again, with its audit row ·
+                the conversation, if it is new · the effect of a card's action · the message, its files, its references ·
+                for each member with a mailbox: the next number and an entry · for each correspondent elsewhere and each
+                later reminder: one delivery row
+    commit      durable; then the mailboxes concerned are woken, and only then does the door say 250, ack or 201
+
+A crash before the commit leaves nothing (but a sealed file that the sweep removes); after it, everything. Who must hear of a
+message is rows of the same transaction, never a call somebody must remember to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from server import access, audit, people
+from server.access import ConversationHandle
+from server.audit import Act
+from server.drafts import (
+    MAX_FILES,
+    MAX_SUBJECT,
+    MAX_TEXT,
+    Actor,
+    Author,
+    Body,
+    Draft,
+    File,
+    FileFacts,
+    MailFacts,
+    Member,
+    Opening,
+    Receipt,
+)
+from server.errors import Invalid, TooLarge, Unavailable
+from storage import blobs, conversations, deliveries, entries, messages
+from storage.blobs import Blob
+from storage.conversations import Participant
+from storage.database import DatabaseDown, Tx
+from storage.ids import new_id, now_ms
+from storage.vault import Sealed, SpaceKeys
+
+if TYPE_CHECKING:
+    from server.app import App
+
+_json = msgspec.json.Encoder()
+
+
+@dataclass(slots=True)
+class Doing:
+    """What an action's effect works with, inside the transaction. `wake` gathers mailboxes that it changed."""
+
+    app: App
+    tx: Tx
+    actor: Actor
+    to: ConversationHandle
+    message_id: str
+    conversation_id: str
+    at: int  # ms since 1970
+    wake: set[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A draft made ready outside the lock."""
+
+    draft: Draft
+    message_id: str
+    conversation_id: str
+    at: int
+    keys: SpaceKeys
+    body: Sealed
+    subject: Sealed | None
+    raw: Blob | None
+    files: tuple[tuple[str, File, Sealed], ...]
+    references: tuple[str, ...]
+
+
+async def post(app: App, actor: Actor, draft: Draft) -> Receipt:
+    """Accept a draft: returns when it is durable and everybody concerned is owed it.
+
+    Raises `Refused`, `NotAllowed`, `Invalid`, `TooLarge`; `Unavailable` when storage cannot take it now (nothing is kept).
+    """
+    _check(draft)
+    keys = draft.to.space.keys if isinstance(draft.to, Opening) else draft.to.keys
+    try:
+        sealed = await _seal(app, actor, draft, keys)
+        receipt = await app.db.write(_write, app, actor, sealed)
+    except (DatabaseDown, OSError) as error:
+        raise Unavailable from error
+    app.hub.wake(receipt.wake)
+    if receipt.owed:
+        app.delivery.wake()
+    app.metrics.posted(draft.kind)
+    return receipt
+
+
+def _check(draft: Draft) -> None:
+    if len(draft.text) > MAX_TEXT:
+        raise TooLarge("text_too_long", f"Le message est trop long ({len(draft.text)} caractères, {MAX_TEXT} au plus).")
+    if len(draft.files) + len(draft.uploads) > MAX_FILES:
+        raise TooLarge("too_many_files", f"Trop de pièces jointes ({MAX_FILES} au plus). Votre texte est gardé.")
+    if draft.kind == "text" and not (draft.text.strip() or draft.files or draft.uploads or draft.raw):
+        raise Invalid("empty", "Écrivez un texte ou joignez un fichier.")
+
+
+async def receipt_again(app: App, actor: Actor, space_id: str, retry_key: str) -> Receipt | None:
+    """The receipt this retry key was given before, if it was."""
+
+    def find(tx: Tx) -> Receipt | None:
+        known = messages.retry_key(tx, space_id, retry_key)
+        return _known_receipt(tx, actor, space_id, known) if known else None
+
+    return await app.db.read(find)
+
+
+async def _seal(app: App, actor: Actor, draft: Draft, keys: SpaceKeys) -> _Sealed:
+    message_id = new_id()
+    opens = isinstance(draft.to, Opening)
+    conversation_id = new_id() if isinstance(draft.to, Opening) else draft.to.conversation_id
+    mail = draft.mail or MailFacts()
+    if not mail.message_id:
+        mail = msgspec.structs.replace(mail, message_id=f"{message_id}@{app.settings.mail_domain}")
+    subject = (draft.subject or draft.to.subject)[:MAX_SUBJECT]
+    author = draft.author or await _author(app, actor, draft)
+    body = Body(author, subject, draft.text, draft.html, draft.card, draft.answer, mail)
+    raw = await app.blobs.put(keys, draft.raw) if draft.raw else None
+    files = draft.files + await _take_uploads(app, actor, draft.uploads, keys)
+    sealed_files = []
+    for file in files:
+        file_id = new_id()
+        sealed_files.append((file_id, file, keys.seal("file", file_id, _json.encode(file.facts))))
+    return _Sealed(
+        draft,
+        message_id,
+        conversation_id,
+        now_ms(),
+        keys,
+        keys.seal("body", message_id, _json.encode(body)),
+        keys.seal("subject", conversation_id, subject.encode()) if opens else None,
+        raw,
+        tuple(sealed_files),
+        (app.vault.lookup("reference", mail.message_id),),
+    )
+
+
+async def _author(app: App, actor: Actor, draft: Draft) -> Author:
+    """The actor, in their own name also when they write for somebody else."""
+    to = draft.to.space if isinstance(draft.to, Opening) else draft.to
+    acting_for = ""
+    if to.ground in access.DELEGATED:
+        traits = await app.db.read(lambda tx: people.traits(app, tx, to.space_id))
+        acting_for = traits.name if traits else ""
+    return Author(actor.kind, actor.name, actor.role, actor.organisation, acting_for)
+
+
+async def _take_uploads(app: App, actor: Actor, uploads: Sequence[str], keys: SpaceKeys) -> tuple[File, ...]:
+    """Files the actor uploaded before, sealed anew for the space they go to."""
+    if not uploads:
+        return ()
+    own = await access.own_space(app, actor)
+    taken = []
+    for upload in uploads:
+        found = await app.db.read(messages.attachment, own.space_id, upload)
+        blob = await app.db.read(blobs.find, own.space_id, found.blob_id) if found and not found.message_id else None
+        if found is None or blob is None:
+            raise Invalid(
+                "no_such_upload", "Une pièce jointe n’est plus là. Joignez-la de nouveau. Votre texte est gardé."
+            )
+        facts = msgspec.json.decode(own.keys.open("file", found.id, found.facts), type=FileFacts)
+        taken.append(File(facts, await app.blobs.put(keys, await app.blobs.get(own.keys, blob))))
+    return tuple(taken)
+
+
+def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
+    draft, at, space_id = sealed.draft, sealed.at, sealed.keys.space_id
+    if draft.retry_key:
+        known = messages.claim_retry_key(tx, space_id, draft.retry_key, sealed.conversation_id, sealed.message_id)
+        if known is not None:
+            return _known_receipt(tx, actor, space_id, known)
+    to = _place(tx, app, actor, sealed)
+    wake: set[str] = set()
+    if draft.effect is not None:
+        draft.effect(Doing(app, tx, actor, to, sealed.message_id, sealed.conversation_id, at, wake))
+    _insert(tx, actor, to, sealed)
+    seq, owed = 0, bool(draft.later)
+    for member in conversations.participants(tx, space_id, sealed.conversation_id):
+        own = member.member_id == to.member
+        if draft.only and member.member_id not in draft.only:
+            continue
+        if member.kind == "contact":
+            if not own:
+                deliveries.insert(tx, sealed.keys, sealed.message_id, "mail", at, {"contact": member.member_id})
+                owed = True
+            continue
+        sent = own and draft.kind != "bounce"
+        number = entries.add(tx, member.mailbox_id, space_id, sealed.conversation_id, sealed.message_id, own=sent)
+        wake.add(member.mailbox_id)
+        seq = number if member.mailbox_id == to.through else seq
+    for later in draft.later:
+        deliveries.insert(tx, sealed.keys, sealed.message_id, later.channel, later.due_at, later.target)
+    return Receipt(sealed.message_id, sealed.conversation_id, space_id, seq, wake=frozenset(wake), owed=owed)
+
+
+def _place(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> ConversationHandle:
+    """Decide again, open the conversation if it is new, let in who joins, and say as which member the actor writes."""
+    draft, keys = sealed.draft, sealed.keys
+    target = draft.to.space if isinstance(draft.to, Opening) else draft.to
+    access.confirm(tx, target)
+    if target.ground in access.DELEGATED:
+        me = Participant(target.holder, "account", target.mailbox_id, "")
+    else:
+        me = _participant(tx, app, keys, _as_member(actor))
+    joining = [_participant(tx, app, keys, member) for member in draft.members]
+    if isinstance(draft.to, Opening):
+        assert sealed.subject is not None  # noqa: S101 - made with every opening
+        conversations.insert(tx, keys.space_id, sealed.conversation_id, sealed.subject, draft.to.about)
+        holder = [Participant(target.holder, "account", target.mailbox_id, "")] if target.holder else []
+        joining += [*holder, me, *(_participant(tx, app, keys, member) for member in draft.to.members)]
+    elif draft.to.member != me.member_id:
+        joining.append(me)  # a colleague of the same organisation answers
+    for member in joining:
+        conversations.add_participant(tx, keys.space_id, sealed.conversation_id, member)
+    if isinstance(draft.to, ConversationHandle):
+        return replace(draft.to, member=me.member_id, through=me.mailbox_id)
+    return ConversationHandle(
+        target.actor,
+        keys.space_id,
+        keys,
+        target.ground,
+        target.holder,
+        target.mailbox_id,
+        sealed.conversation_id,
+        me.member_id,
+        me.mailbox_id,
+        "",
+        "open",
+    )
+
+
+def _as_member(actor: Actor) -> Member:
+    return Member(actor.account_id, actor.mailbox_id, access.organisation(actor), actor.name, actor.address, actor.role)
+
+
+def _participant(tx: Tx, app: App, keys: SpaceKeys, member: Member) -> Participant:
+    """A member as a participant; a correspondent elsewhere becomes a contact of this space, once."""
+    if member.account_id:
+        return Participant(member.account_id, "account", member.mailbox_id, member.organisation)
+    hashed = app.vault.lookup("address", member.address)
+    contact = conversations.contact_id(tx, keys.space_id, hashed)
+    if contact is None:
+        contact = new_id()
+        card = {"name": member.name, "address": member.address, "role": member.role}
+        conversations.insert_contact(
+            tx, keys.space_id, contact, hashed, keys.seal("contact", contact, _json.encode(card))
+        )
+    return Participant(contact, "contact", "", member.organisation or f"address:{member.address}")
+
+
+def _insert(tx: Tx, actor: Actor, to: ConversationHandle, sealed: _Sealed) -> None:
+    draft, space_id, message_id = sealed.draft, sealed.keys.space_id, sealed.message_id
+    audit.record(tx, Act.MESSAGE_POSTED, actor, space_id, to.ground, message_id)
+    raw = sealed.raw.id if sealed.raw else ""
+    answers = draft.in_reply_to
+    if not answers and isinstance(draft.to, ConversationHandle):
+        answers = messages.last_from(tx, space_id, sealed.conversation_id, not_by=to.member)
+    if sealed.raw is not None:
+        blobs.insert(tx, sealed.raw)
+    message = messages.Message(
+        message_id,
+        sealed.conversation_id,
+        sealed.at,
+        draft.kind,
+        actor.kind,
+        to.member,
+        b"",
+        raw,
+        answers,
+        len(draft.raw),
+        len(sealed.files),
+    )
+    messages.insert(tx, space_id, message, sealed.body)
+    for position, (file_id, file, facts) in enumerate(sealed.files):
+        if file.blob is not None:
+            blobs.insert(tx, file.blob)
+        blob_id = file.blob.id if file.blob is not None else raw
+        attachment = messages.Attachment(file_id, message_id, position, blob_id, file.part, b"")
+        messages.insert_attachment(tx, space_id, attachment, facts)
+    for upload in draft.uploads:
+        messages.remove_upload(tx, actor.space_id, upload)
+    for reference in sealed.references:
+        conversations.insert_reference(tx, space_id, reference, sealed.conversation_id, message_id)
+
+
+def _known_receipt(tx: Tx, actor: Actor, space_id: str, known: tuple[str, str]) -> Receipt:
+    """The receipt that this retry key was given before."""
+    conversation_id, message_id = known
+    entry = entries.of_message(tx, actor.mailbox_id, message_id) if actor.mailbox_id else None
+    return Receipt(message_id, conversation_id, space_id, entry.seq if entry else 0, again=True)

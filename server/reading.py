@@ -1,0 +1,469 @@
+"""Reading a mailbox: since(), thread(), conversations(), search(), mark_read(), file(). One reader for every door.
+
+Readers pull from a cursor; the same `since` serves a live socket, an IMAP session, a bot's long poll and a page. Each takes a
+handle that `access` gave.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import quopri
+import unicodedata
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from server import access, actions
+from server.access import ConversationHandle, MailboxHandle
+from server.drafts import Actor, Body, FileFacts
+from server.errors import Invalid, Refused, TooLarge, Unavailable
+from server.views import AuthorView, ConversationView, Entry, FileView, MessageView, Page
+from storage import accounts, blobs, documents, entries, messages
+from storage import conversations as talks
+from storage.database import Tx
+from storage.ids import new_id
+from storage.messages import Attachment, Message
+from storage.vault import CannotOpen, SpaceKeys
+
+if TYPE_CHECKING:
+    from server.app import App
+
+MAX_PAGE = 200
+MAX_UPLOAD = 20 * 1024 * 1024  # octets
+_body = msgspec.json.Decoder(Body)
+_facts = msgspec.json.Decoder(FileFacts)
+_END = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Somebody of a conversation, with the address mail reaches them at."""
+
+    member_id: str
+    kind: str
+    name: str
+    address: str
+    role: str = ""
+    organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMessage:
+    """A message opened for the mail side."""
+
+    message: Message
+    body: Body
+    files: list[tuple[Attachment, FileFacts]]
+    participants: list[Contact]
+
+
+def iso(ms: int) -> str:
+    """Milliseconds since 1970 as ISO 8601 UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _keys(app: App, tx: Tx, space_id: str, known: dict[str, SpaceKeys]) -> SpaceKeys:
+    keys = known.get(space_id)
+    if keys is None:
+        space = accounts.space(tx, space_id)
+        if space is None:
+            raise Refused
+        keys = known[space_id] = app.vault.space(space_id, space.wrapped_key)
+    return keys
+
+
+def _status(tx: Tx, keys: SpaceKeys, message: Message) -> tuple[str, str, str]:
+    """The furthest state known: read, failed, delivered, sent; with its time and who. What is in a mailbox here is delivered."""
+    order = ("sent", "delivered", "failed", "read")
+    elsewhere = any(
+        member.kind == "contact" for member in talks.participants(tx, keys.space_id, message.conversation_id)
+    )
+    state, at, who = "sent" if elsewhere else "delivered", "", ""
+    for member, known, when in messages.receipts(tx, keys.space_id, message.id):
+        if order.index(known) > order.index(state):
+            account = accounts.by_id(tx, member)
+            state, at, who = known, iso(when), account.name if account else ""
+    return state, at, who
+
+
+def view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str) -> MessageView:
+    """A message as the member (an account's id) sees it. Raises `CannotOpen`."""
+    body = _body.decode(keys.open("body", message.id, message.body))
+    mine = message.author_id == member and message.kind != "bounce"
+    files = []
+    if message.files:
+        for attachment in messages.attachments(tx, keys.space_id, message.id):
+            facts = _facts.decode(keys.open("file", attachment.id, attachment.facts))
+            files.append(
+                FileView(
+                    attachment.id,
+                    facts.name,
+                    facts.type,
+                    facts.size,
+                    keys.space_id,
+                    facts.title,
+                    facts.document_label,
+                    facts.category,
+                    facts.author,
+                    facts.created,
+                    facts.damaged,
+                    documents.filed(tx, keys.space_id, attachment.id),
+                )
+            )
+    card = body.card
+    if card is not None:
+        card = actions.present(card, messages.answers(tx, keys.space_id, message.id), keys)
+    status, status_at, status_by = _status(tx, keys, message) if mine else ("delivered", "", "")
+    author = body.author
+    return MessageView(
+        message.id,
+        iso(message.at),
+        AuthorView(author.kind, author.name, author.role, author.organisation, author.acting_for),
+        mine,
+        message.kind,
+        body.subject,
+        body.text,
+        body.html,
+        card,
+        body.answer,
+        files,
+        message.in_reply_to,
+        status,
+        status_at,
+        status_by,
+    )
+
+
+def _lost(message: Message, member: str) -> MessageView:
+    """A message whose sealing does not open: shown as such, alone; the rest of the mailbox is unaffected."""
+    return MessageView(
+        message.id,
+        iso(message.at),
+        AuthorView(message.author_kind, ""),
+        message.author_id == member,
+        "text",
+        "",
+        "Ce message est abîmé et ne peut pas être affiché. Il a été signalé.",
+    )
+
+
+def _entries(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> list[Entry]:
+    known: dict[str, SpaceKeys] = {}
+    out = []
+    for entry in found:
+        message = messages.find(tx, entry.space_id, entry.message_id)
+        if message is None:
+            continue
+        try:
+            shown = view(app, tx, _keys(app, tx, entry.space_id, known), message, box_owner)
+        except CannotOpen:
+            app.metrics.unopened()
+            shown = _lost(message, box_owner)
+        out.append(Entry(entry.seq, entry.kind, entry.conversation_id, shown))
+    return out
+
+
+async def since(app: App, box: MailboxHandle, cursor: int, limit: int = 100) -> Page:
+    """Entries of this mailbox after `cursor`, in order, at most `limit` (200 at most)."""
+    limit = max(1, min(limit, MAX_PAGE))
+
+    def pull(tx: Tx) -> Page:
+        found = entries.since(tx, box.mailbox_id, cursor, limit + 1)
+        more = len(found) > limit
+        found = found[:limit]
+        last = found[-1].seq if more else max(entries.last_seq(tx, box.mailbox_id), cursor)
+        return Page(_entries(app, tx, box.owner, found), last, more)
+
+    return await app.db.read(pull)
+
+
+async def cursor(app: App, box: MailboxHandle) -> int:
+    """The end of the mailbox as it stands."""
+    return await app.db.read(entries.last_seq, box.mailbox_id)
+
+
+async def thread(app: App, conversation: ConversationHandle, before: int | None = None, limit: int = 50) -> Page:
+    """The newest `limit` entries of a conversation below `before`, oldest first. `cursor`: the oldest's number; `more`: older exist."""
+    limit = max(1, min(limit, MAX_PAGE))
+
+    def pull(tx: Tx) -> Page:
+        found = entries.page(tx, conversation.through, conversation.conversation_id, before or _END, limit + 1)
+        more = len(found) > limit
+        found = found[:limit][::-1]
+        return Page(_entries(app, tx, conversation.member, found), found[0].seq if found else 0, more)
+
+    return await app.db.read(pull)
+
+
+async def message(app: App, conversation: ConversationHandle, message_id: str) -> Entry:
+    """One entry of a conversation, in its present state. Raises `Refused`."""
+
+    def pull(tx: Tx) -> Entry:
+        entry = entries.of_message(tx, conversation.through, message_id)
+        if entry is None or entry.conversation_id != conversation.conversation_id:
+            raise Refused
+        return _entries(app, tx, conversation.member, [entry])[0]
+
+    return await app.db.read(pull)
+
+
+async def conversations(
+    app: App, box: MailboxHandle, before: int | None = None, limit: int = 50
+) -> list[ConversationView]:
+    """Conversations of a mailbox, the newest first; `before`: below that `last_seq`."""
+
+    def pull(tx: Tx) -> list[ConversationView]:
+        known: dict[str, SpaceKeys] = {}
+        found = []
+        for item in entries.threads(tx, box.mailbox_id, before or _END, max(1, min(limit, MAX_PAGE))):
+            keys = _keys(app, tx, item.space_id, known)
+            header = talks.header(tx, item.space_id, item.conversation_id)
+            last = _entries(app, tx, box.owner, entries.page(tx, box.mailbox_id, item.conversation_id, _END, 1))
+            if header is None or not last:
+                continue
+            subject = keys.open("subject", item.conversation_id, header[0]).decode()
+            others = _others(app, tx, keys, item.conversation_id, box.owner)
+            shown = [AuthorView(other.kind, other.name, other.role, other.organisation) for other in others]
+            found.append(
+                ConversationView(
+                    item.conversation_id, subject, shown, last[0].message, item.last_seq, item.unread, header[1]
+                )
+            )
+        return found
+
+    return await app.db.read(pull)
+
+
+def _others(app: App, tx: Tx, keys: SpaceKeys, conversation_id: str, but: str) -> list[Contact]:
+    """The participants of a conversation, but for one member."""
+    from server import people
+
+    found = []
+    for member in talks.participants(tx, keys.space_id, conversation_id):
+        if member.member_id == but:
+            continue
+        if member.kind == "contact":
+            card = talks.contact_card(tx, keys.space_id, member.member_id)
+            if card is not None:
+                known = msgspec.json.decode(keys.open("contact", member.member_id, card))
+                found.append(
+                    Contact(member.member_id, "professional", known["name"], known["address"], known.get("role", ""))
+                )
+            continue
+        account = accounts.by_id(tx, member.member_id)
+        if account is None:
+            continue
+        name, address = account.name, account.address or ""
+        if account.kind == "holder":
+            traits = people.traits(app, tx, account.space_id)
+            name = traits.name if traits else ""
+            address = f"{traits.ins}@{app.settings.patient_domain}" if traits else ""
+        found.append(Contact(account.id, account.kind, name, address, account.role, account.organisation))
+    return found
+
+
+async def people_in(app: App, conversation: ConversationHandle) -> list[Contact]:
+    """Everybody who takes part in a conversation."""
+    return await app.db.read(lambda tx: _others(app, tx, conversation.keys, conversation.conversation_id, ""))
+
+
+async def unread(app: App, box: MailboxHandle) -> int:
+    """One number, counted in the transactions that change it: the same on every device and in IMAP."""
+    return await app.db.read(entries.unread, box.mailbox_id)
+
+
+async def mark_read(app: App, conversation: ConversationHandle, up_to: int) -> int:
+    """Mark the conversation read up to that number; returns what is left unread in the mailbox."""
+
+    def mark(tx: Tx) -> tuple[int, set[str]]:
+        access.confirm_reading(tx, conversation)
+        wake: set[str] = set()
+        for entry in entries.unseen_up_to(tx, conversation.through, conversation.conversation_id, up_to):
+            _set_flags(tx, conversation.member, entry, entry.flags | entries.SEEN, wake)
+        return entries.unread(tx, conversation.through), wake
+
+    left, wake = await app.db.write(mark)
+    app.hub.wake(wake)
+    return left
+
+
+async def set_flags(app: App, box: MailboxHandle, entry: entries.Entry, flags: int) -> int:
+    """Flags of one entry, as IMAP STORE sets them; a first reading is a receipt for the author. Returns the MODSEQ."""
+
+    def store(tx: Tx) -> tuple[int, set[str]]:
+        wake: set[str] = set()
+        current = entries.of_message(tx, box.mailbox_id, entry.message_id)
+        if current is None:
+            raise Refused
+        return _set_flags(tx, box.owner, current, flags, wake), wake
+
+    modseq, wake = await app.db.write(store)
+    app.hub.wake(wake)
+    return modseq
+
+
+def _set_flags(tx: Tx, reader: str, entry: entries.Entry, flags: int, wake: set[str]) -> int:
+    if flags == entry.flags:
+        return entry.modseq
+    modseq = entries.set_flags(tx, entry, flags)
+    wake.add(entry.mailbox_id)
+    message = messages.find(tx, entry.space_id, entry.message_id)
+    first_reading = (
+        flags & entries.SEEN
+        and message is not None
+        and message.author_id != reader
+        and messages.add_receipt(tx, entry.space_id, entry.message_id, reader, "read")
+    )
+    if first_reading and message is not None:
+        wake.update(tell_author(tx, entry.space_id, message))
+    return modseq
+
+
+def tell_author(tx: Tx, space_id: str, message: Message) -> set[str]:
+    """A change entry for whoever wrote it: its state moved."""
+    for member in talks.participants(tx, space_id, message.conversation_id):
+        if member.member_id == message.author_id and member.mailbox_id:
+            entries.change(tx, member.mailbox_id, message.id)
+            return {member.mailbox_id}
+    return set()
+
+
+def fold(text: str) -> str:
+    """Case and accents folded, for search."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
+
+
+async def search(app: App, box: MailboxHandle, words: str, limit: int = 50) -> list[Entry]:
+    """Entries whose subject, text, author or file names hold every word; the newest first."""
+    wanted = fold(words).split()
+
+    def scan(tx: Tx) -> list[Entry]:
+        found: list[Entry] = []
+        known: dict[str, SpaceKeys] = {}
+        newest = sorted(
+            entries.folder(tx, box.mailbox_id, "inbox") + entries.folder(tx, box.mailbox_id, "sent"),
+            key=lambda e: -e.seq,
+        )
+        for entry in newest:
+            message = messages.find(tx, entry.space_id, entry.message_id)
+            if message is None:
+                continue
+            keys = _keys(app, tx, entry.space_id, known)
+            try:
+                body = _body.decode(keys.open("body", message.id, message.body))
+            except CannotOpen:
+                continue
+            text = fold(f"{body.subject} {body.text} {body.author.name}")
+            if all(word in text for word in wanted):
+                found += _entries(app, tx, box.owner, [entry])
+                if len(found) >= limit:
+                    break
+        return found
+
+    return await app.db.read(scan) if wanted else []
+
+
+async def file(app: App, box: MailboxHandle, space_id: str, attachment_id: str) -> tuple[FileFacts, bytes]:
+    """A file of a message of this mailbox. Raises `Refused`; `Unavailable` when it does not open."""
+    handle, attachment = await access.attachment(app, box, attachment_id, space_id)
+    return await _file(app, handle.keys, attachment)
+
+
+async def _file(app: App, keys: SpaceKeys, attachment: Attachment) -> tuple[FileFacts, bytes]:
+    try:
+        facts = _facts.decode(keys.open("file", attachment.id, attachment.facts))
+        blob = await app.db.read(blobs.find, keys.space_id, attachment.blob_id)
+        if blob is None:
+            raise Refused
+        data = await app.blobs.get(keys, blob)
+    except CannotOpen as error:
+        app.metrics.unopened()
+        raise Unavailable("damaged", "Ce fichier est abîmé et ne peut pas être ouvert. Il a été signalé.") from error
+    return facts, cut(data, attachment.part) if attachment.part else data
+
+
+def cut(raw: bytes, part: str) -> bytes:
+    """A part of a raw mail: `encoding:start:end`, offsets of its encoded body (RFC 2045 § 6)."""
+    encoding, start, end = part.split(":")
+    body = raw[int(start) : int(end)]
+    if encoding == "base64":
+        try:
+            return base64.b64decode(body)
+        except binascii.Error:
+            clean = bytes(c for c in body if c in _BASE64)
+            return base64.b64decode(clean[: len(clean) // 4 * 4])
+    return quopri.decodestring(body) if encoding == "quoted-printable" else body
+
+
+_BASE64 = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
+
+
+async def upload(app: App, actor: Actor, name: str, media_type: str, data: bytes) -> str:
+    """Keep a file until a message takes it; returns its id. Raises `TooLarge`, `Invalid`."""
+    if len(data) > MAX_UPLOAD:
+        raise TooLarge(
+            "file_too_large",
+            f"Le fichier est trop lourd ({len(data) // 1_000_000} Mo, {MAX_UPLOAD // 1_048_576} au plus). Votre texte est gardé.",
+        )
+    if not name.strip():
+        raise Invalid("no_name", "Le fichier n’a pas de nom.")
+    own = await access.own_space(app, actor)
+    upload_id = new_id()
+    facts = FileFacts(clean_name(name), media_type or "application/octet-stream", len(data))
+    blob = await app.blobs.put(own.keys, data)
+    sealed = own.keys.seal("file", upload_id, msgspec.json.encode(facts))
+
+    def keep(tx: Tx) -> None:
+        access.confirm(tx, own)
+        blobs.insert(tx, blob)
+        messages.insert_attachment(tx, own.space_id, Attachment(upload_id, "", 0, blob.id, "", b""), sealed)
+
+    await app.db.write(keep)
+    return upload_id
+
+
+def clean_name(name: str) -> str:
+    """A file name without path, control characters or bidirectional overrides, 200 characters at most."""
+    base = name.replace("\\", "/").rsplit("/", 1)[-1]
+    kept = "".join(c for c in base if c.isprintable() and unicodedata.category(c) != "Cf").strip(" .")
+    return kept[-200:] or "fichier"
+
+
+async def open_unchecked(app: App, keys: SpaceKeys, message_id: str) -> OpenMessage:
+    """A message with its files and people, **without asking who reads**: for the mail side, which holds a handle or owes a
+    delivery. Raises `Refused`, `CannotOpen`.
+    """
+
+    def pull(tx: Tx) -> OpenMessage:
+        found = messages.find(tx, keys.space_id, message_id)
+        if found is None:
+            raise Refused
+        body = _body.decode(keys.open("body", message_id, found.body))
+        files = [
+            (a, _facts.decode(keys.open("file", a.id, a.facts)))
+            for a in messages.attachments(tx, keys.space_id, message_id)
+        ]
+        return OpenMessage(found, body, files, _others(app, tx, keys, found.conversation_id, ""))
+
+    return await app.db.read(pull)
+
+
+async def file_unchecked(app: App, keys: SpaceKeys, attachment: Attachment) -> tuple[FileFacts, bytes]:
+    """The bytes of a file, under the same condition as `open_unchecked`."""
+    return await _file(app, keys, attachment)
+
+
+async def raw_unchecked(app: App, keys: SpaceKeys, message: Message) -> bytes | None:
+    """The mail as it came, or None when the message did not come as one."""
+    if not message.raw_blob:
+        return None
+    blob = await app.db.read(blobs.find, keys.space_id, message.raw_blob)
+    return await app.blobs.get(keys, blob) if blob else None
+
+
+def space_keys(app: App, tx: Tx, space_id: str) -> SpaceKeys:
+    """The keys of a space for code that works on rows it already owns (delivery). Raises `Refused`, `CannotOpen`."""
+    return _keys(app, tx, space_id, {})

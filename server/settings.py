@@ -1,0 +1,154 @@
+"""Settings: a TOML file, overridden by the environment; frozen once read.
+
+Each setting is a field with its sentence; the environment name is `PLI_` and the field's name in capitals.
+`pli doctor` says what is wrong with them.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+
+class BadSettings(Exception):
+    """A setting is unknown or cannot be understood. The text says which."""
+
+
+def _say(sentence: str, default: Any) -> Any:
+    return field(default=default, metadata={"sentence": sentence})
+
+
+ROLES = ("all", "web", "smtp", "imap", "worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every setting of Pli."""
+
+    # ruff: noqa: RUF009 - each call only builds a field with its sentence
+
+    data_dir: Path = _say("Folder of the embedded database, the blobs and the master key.", Path("var"))
+    database_url: str = _say("sqlite:///path or postgresql://…; SQLite in the data folder when empty.", "")
+    redis_url: str = _say("Redis for wake-ups between processes; one process needs none.", "")
+    blob_url: str = _say("file:///path of the folder of sealed blobs; in the data folder when empty.", "")
+    public_url: str = _say("Address people type; https:// in production.", "")
+    host: str = _say("Address the doors listen on.", "127.0.0.1")
+    http_port: int = _say("Web pages, live chat and HTTP API. 0 takes a free port, as for every door.", 8080)
+    smtp_port: int = _say("MX door, for trusted operators.", 2525)
+    submission_port: int = _say("Submission door (STARTTLS and AUTH), for professionals whose mailbox is here.", 5870)
+    imap_port: int = _say("IMAP door (STARTTLS), for the same professionals.", 1430)
+    mail_domain: str = _say("Domain of the professionals hosted here.", "pli.example")
+    patient_domain: str = _say("Domain of the patients' addresses.", "patient.pli.example")
+    master_key_file: str = _say(
+        "File of the master key; in the data folder when empty. Keep it out of the backups.", ""
+    )
+    tls_certificate: str = _say("PEM chain shown by the mail doors and to other operators.", "")
+    tls_key: str = _say("PEM key of that certificate.", "")
+    tls_ca: str = _say(
+        "PEM of the authorities trusted for other operators' servers (IGC-Santé); the system's when empty.", ""
+    )
+    mail_relay: str = _say("host:port that takes all outgoing mail; MX look-up when empty.", "")
+    mail_retry_seconds: str = _say("Waits between attempts of an outgoing mail, in seconds.", "300,600,1200,2400,4000")
+    mail_give_up_hours: int = _say("After how long an outgoing mail is given up and its writer told.", 120)
+    ins_oids: str = _say(
+        "OIDs of INS numbers taken: NIR, NIA; the test one is for demonstrations.",
+        "1.2.250.1.213.1.4.8,1.2.250.1.213.1.4.9",
+    )
+    strict_ins_key: bool = _say("Refuse an INS whose check key is wrong.", True)
+    session_idle_minutes: int = _say("A session unused for that long ends.", 30)
+    session_hours: int = _say("A session ends after that long, used or not.", 12)
+    role: str = _say("all, or one of web, smtp, imap, worker when processes are split (PostgreSQL only).", "all")
+    demo: bool = _say("Demonstration: test people, sign-in without a second factor. Set by `pli demo` only.", False)
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'pli.db'}"
+
+    @property
+    def blob_dir(self) -> Path:
+        return Path(self.blob_url.removeprefix("file://")) if self.blob_url else self.data_dir / "blobs"
+
+    @property
+    def key_file(self) -> Path:
+        return Path(self.master_key_file) if self.master_key_file else self.data_dir / "master.key"
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach us over TLS: cookies are then `Secure` and `__Host-`."""
+        return self.public_url.startswith("https://")
+
+
+def load(config: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file (`pli.toml` when present) and the environment. Raises `BadSettings`."""
+    values: dict[str, Any] = {}
+    path = config or Path("pli.toml")
+    if path.exists():
+        try:
+            values = tomllib.loads(path.read_text())
+        except tomllib.TOMLDecodeError as error:
+            raise BadSettings(f"{path}: {error}") from error
+    elif config is not None:
+        raise BadSettings(f"{config}: no such file")
+    known = {item.name for item in fields(Settings)}
+    for name in values:
+        if name not in known:
+            raise BadSettings(f"{path}: unknown setting « {name} »")
+    for name in known:
+        if (text := environ.get(f"PLI_{name.upper()}")) is not None:
+            values[name] = text
+    types = get_type_hints(Settings)
+    return Settings(**{name: _as(types[name], name, value) for name, value in values.items() if name != "demo"})
+
+
+def _as(kind: Any, name: str, value: Any) -> Any:
+    text = str(value)
+    if kind is int:
+        if not text.isdecimal():
+            raise BadSettings(f"{name}: « {text} » is not a whole number")
+        return int(text)
+    if kind is bool:
+        if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
+            raise BadSettings(f"{name}: « {text} » is neither yes nor no")
+        return text.lower() in {"true", "1", "yes"}
+    if name == "role" and text not in ROLES:
+        raise BadSettings(f"role: « {text} » is not one of {', '.join(ROLES)}")
+    return Path(text) if kind is Path else text
+
+
+def problems(settings: Settings) -> list[str]:
+    """What is wrong with these settings, each in one sentence; empty when they can serve."""
+    found = []
+    postgres = settings.database.startswith("postgresql")
+    if settings.role != "all" and not postgres:
+        found.append("role: processes can be split on PostgreSQL only; SQLite has one writer in one process.")
+    if settings.role != "all" and postgres and not settings.redis_url:
+        found.append("redis_url: split processes need Redis to wake each other's readers.")
+    if not settings.database.startswith(("sqlite:///", "postgresql://", "postgresql+asyncpg://")):
+        found.append("database_url: neither sqlite:/// nor postgresql://.")
+    if settings.blob_url and not settings.blob_url.startswith("file:///"):
+        found.append("blob_url: only file:/// is served by this version.")
+    for name in ("tls_certificate", "tls_key", "tls_ca"):
+        value = getattr(settings, name)
+        if value and not Path(value).is_file():
+            found.append(f"{name}: {value} is not a file.")
+    if not settings.demo:
+        if not settings.secure:
+            found.append("public_url: must start with https:// to serve real people.")
+        if settings.role in {"all", "smtp", "imap"} and not (settings.tls_certificate and settings.tls_key):
+            found.append("tls_certificate, tls_key: the mail doors do not open without them.")
+        if settings.patient_domain.endswith(".example"):
+            found.append("patient_domain: still the example domain.")
+    try:
+        retry_waits(settings)
+    except ValueError:
+        found.append("mail_retry_seconds: not a list of whole numbers.")
+    return found
+
+
+def retry_waits(settings: Settings) -> tuple[int, ...]:
+    """Seconds between the attempts of an outgoing mail; the last one repeats."""
+    return tuple(int(part) for part in settings.mail_retry_seconds.split(","))

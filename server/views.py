@@ -1,0 +1,83 @@
+"""What readers are given: the entry of the contract, and its parts. Shapes only.
+
+Times are ISO 8601 in UTC, sizes in octets. These structs are what live chat, the HTTP API and the pages all show, so that one
+message looks the same through every door.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class AuthorView(msgspec.Struct, frozen=True):
+    kind: str
+    name: str
+    role: str = ""
+    organisation: str = ""
+    acting_for: str = ""
+
+
+class FileView(msgspec.Struct, frozen=True):
+    """A file of a message. The document fields are empty when it is not a document we understand."""
+
+    id: str
+    name: str
+    type: str
+    size: int
+    space: str = ""
+    title: str = ""
+    label: str = ""
+    category: str = ""
+    author: str = ""
+    created: str = ""
+    damaged: str = ""
+    filed: bool = False
+
+
+class MessageView(msgspec.Struct, frozen=True):
+    """A message as one mailbox sees it. `status`: sent, delivered, read or failed, for those who wrote it."""
+
+    id: str
+    at: str
+    author: AuthorView
+    mine: bool
+    kind: str
+    subject: str
+    text: str
+    html: str = ""
+    card: dict[str, Any] | None = None
+    answer: dict[str, Any] | None = None
+    attachments: list[FileView] = []
+    in_reply_to: str = ""
+    status: str = "sent"
+    status_at: str = ""
+    status_by: str = ""
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Message n in mailbox m. kind: message (for the first time) or change (it has a new state)."""
+
+    seq: int
+    kind: str
+    conversation: str
+    message: MessageView
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Entries, the cursor to continue from, and whether more wait."""
+
+    entries: list[Entry]
+    cursor: int
+    more: bool
+
+
+class ConversationView(msgspec.Struct, frozen=True):
+    id: str
+    subject: str
+    with_: list[AuthorView] = msgspec.field(name="with")
+    last: MessageView
+    last_seq: int
+    unread: int
+    replies: str

@@ -1,0 +1,146 @@
+"""Conversations, who takes part, and the references that lead a letter to them. Functions of one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from storage.database import Tx
+from storage.ids import now_ms
+from storage.vault import Sealed
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    member_id: str
+    kind: str  # account, contact
+    mailbox_id: str
+    organisation: str
+
+
+def insert(tx: Tx, space_id: str, conversation_id: str, subject: Sealed, about: str) -> None:
+    tx.run(
+        "INSERT INTO conversations (space_id, id, subject, replies, created_at, about) VALUES (:s, :id, :subject, 'open', :at, :about)",
+        s=space_id,
+        id=conversation_id,
+        subject=subject,
+        at=now_ms(),
+        about=about,
+    )
+
+
+def add_participant(tx: Tx, space_id: str, conversation_id: str, member: Participant) -> None:
+    """Adds or brings back."""
+    tx.run(
+        "INSERT INTO participants (space_id, conversation_id, member_id, kind, mailbox_id, organisation, since_at)"
+        " VALUES (:s, :c, :m, :kind, :mailbox, :org, :at)"
+        " ON CONFLICT (space_id, conversation_id, member_id) DO UPDATE SET left_at = NULL",
+        s=space_id,
+        c=conversation_id,
+        m=member.member_id,
+        kind=member.kind,
+        mailbox=member.mailbox_id,
+        org=member.organisation,
+        at=now_ms(),
+    )
+
+
+def participants(tx: Tx, space_id: str, conversation_id: str) -> list[Participant]:
+    """Those who take part now, in the order in which their mailboxes are locked."""
+    rows = tx.run(
+        "SELECT member_id, kind, mailbox_id, organisation FROM participants"
+        " WHERE space_id = :s AND conversation_id = :c AND left_at IS NULL ORDER BY mailbox_id, member_id",
+        s=space_id,
+        c=conversation_id,
+    )
+    return [Participant(*row) for row in rows]
+
+
+def header(tx: Tx, space_id: str, conversation_id: str) -> tuple[bytes, str, str] | None:
+    """(sealed subject, reply rule, the conversation it follows)."""
+    rows = tx.run(
+        "SELECT subject, replies, about FROM conversations WHERE space_id = :s AND id = :c",
+        s=space_id,
+        c=conversation_id,
+    )
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
+def find_in_mailbox(tx: Tx, mailbox_id: str, conversation_id: str) -> str | None:
+    """The space of a conversation that this mailbox has, or None."""
+    rows = tx.run(
+        "SELECT space_id FROM threads WHERE mailbox_id = :m AND conversation_id = :c", m=mailbox_id, c=conversation_id
+    )
+    return rows[0][0] if rows else None
+
+
+def insert_reference(tx: Tx, space_id: str, reference_hash: str, conversation_id: str, message_id: str) -> None:
+    tx.run(
+        "INSERT INTO refs (space_id, reference_hash, conversation_id, message_id) VALUES (:s, :h, :c, :m) ON CONFLICT DO NOTHING",
+        s=space_id,
+        h=reference_hash,
+        c=conversation_id,
+        m=message_id,
+    )
+
+
+def referenced(tx: Tx, space_id: str, hashes: Iterable[str]) -> tuple[str, str] | None:
+    """(conversation, message) of the first hash known **in this space**; another space's references mean nothing here."""
+    for reference_hash in hashes:
+        rows = tx.run(
+            "SELECT conversation_id, message_id FROM refs WHERE space_id = :s AND reference_hash = :h",
+            s=space_id,
+            h=reference_hash,
+        )
+        if rows:
+            return rows[0][0], rows[0][1]
+    return None
+
+
+def knows(tx: Tx, space_id: str, member_id: str) -> bool:
+    """Whether this member ever took part in a conversation of this space."""
+    return bool(
+        tx.run("SELECT 1 FROM participants WHERE space_id = :s AND member_id = :m LIMIT 1", s=space_id, m=member_id)
+    )
+
+
+def contact_id(tx: Tx, space_id: str, address_hash: str) -> str | None:
+    rows = tx.run("SELECT id FROM contacts WHERE space_id = :s AND address_hash = :h", s=space_id, h=address_hash)
+    return rows[0][0] if rows else None
+
+
+def insert_contact(tx: Tx, space_id: str, contact: str, address_hash: str, card: Sealed) -> None:
+    tx.run(
+        "INSERT INTO contacts (space_id, id, address_hash, card, created_at) VALUES (:s, :id, :h, :card, :at)",
+        s=space_id,
+        id=contact,
+        h=address_hash,
+        card=card,
+        at=now_ms(),
+    )
+
+
+def contact_card(tx: Tx, space_id: str, contact: str) -> bytes | None:
+    rows = tx.run("SELECT card FROM contacts WHERE space_id = :s AND id = :id", s=space_id, id=contact)
+    return rows[0][0] if rows else None
+
+
+def newest_with(tx: Tx, space_id: str, member_id: str) -> str | None:
+    """The newest conversation of a space in which this member takes part."""
+    rows = tx.run(
+        "SELECT c.id FROM conversations c JOIN participants p ON p.space_id = c.space_id AND p.conversation_id = c.id"
+        " WHERE c.space_id = :s AND p.member_id = :m AND p.left_at IS NULL ORDER BY c.created_at DESC LIMIT 1",
+        s=space_id,
+        m=member_id,
+    )
+    return rows[0][0] if rows else None
+
+
+def set_replies(tx: Tx, space_id: str, conversation_id: str, replies: str) -> None:
+    """`open`, or `closed` when the professional ended the exchange (X-MSS-MES: FIN)."""
+    tx.run(
+        "UPDATE conversations SET replies = :r WHERE space_id = :s AND id = :c",
+        r=replies,
+        s=space_id,
+        c=conversation_id,
+    )

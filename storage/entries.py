@@ -1,0 +1,231 @@
+"""Entries: message n in mailbox m, and the threads they make. Functions of one transaction.
+
+A mailbox is an append-only sequence. `message` entries carry a message for the first time; `change` entries say that a message
+already there has a new state. A reader asks for what lies after its cursor and keeps the last number it was given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage.database import Tx
+
+# Flags, as bits. RFC 9051 § 2.3.2.
+SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    mailbox_id: str
+    seq: int
+    kind: str
+    space_id: str
+    conversation_id: str
+    message_id: str
+    of_seq: int
+    flags: int
+    folder: str
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    conversation_id: str
+    space_id: str
+    last_seq: int
+    unread: int
+
+
+_COLUMNS = "mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, modseq"
+
+
+def next_seq(tx: Tx, mailbox_id: str) -> int:
+    """Taken inside the transaction; the row's lock puts writers of one mailbox in order."""
+    return int(
+        tx.run("UPDATE mailboxes SET last_seq = last_seq + 1 WHERE id = :id RETURNING last_seq", id=mailbox_id)[0][0]
+    )
+
+
+def add(tx: Tx, mailbox_id: str, space_id: str, conversation_id: str, message_id: str, *, own: bool) -> int:
+    """A message arrives in a mailbox, or is sent from it (`own`: already seen, in folder sent). Returns its number."""
+    seq = next_seq(tx, mailbox_id)
+    tx.run(
+        "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, modseq)"
+        " VALUES (:mailbox, :seq, 'message', :s, :c, :m, :seq, :flags, :folder, :seq)",
+        mailbox=mailbox_id,
+        seq=seq,
+        s=space_id,
+        c=conversation_id,
+        m=message_id,
+        flags=SEEN if own else 0,
+        folder="sent" if own else "inbox",
+    )
+    tx.run(
+        "INSERT INTO threads (mailbox_id, conversation_id, space_id, last_seq, unread) VALUES (:mailbox, :c, :s, :seq, :unread)"
+        " ON CONFLICT (mailbox_id, conversation_id) DO UPDATE SET last_seq = excluded.last_seq,"
+        " unread = threads.unread + excluded.unread",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        s=space_id,
+        seq=seq,
+        unread=0 if own else 1,
+    )
+    return seq
+
+
+def change(tx: Tx, mailbox_id: str, message_id: str) -> int | None:
+    """The state of a message moved: tell this mailbox, if it has the message."""
+    entry = of_message(tx, mailbox_id, message_id)
+    if entry is None:
+        return None
+    seq = next_seq(tx, mailbox_id)
+    tx.run(
+        "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, modseq)"
+        " VALUES (:mailbox, :seq, 'change', :s, :c, :m, :of_seq, 0, '', :seq)",
+        mailbox=mailbox_id,
+        seq=seq,
+        s=entry.space_id,
+        c=entry.conversation_id,
+        m=message_id,
+        of_seq=entry.seq,
+    )
+    return seq
+
+
+def of_message(tx: Tx, mailbox_id: str, message_id: str) -> Entry | None:
+    rows = tx.run(
+        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND message_id = :m AND kind = 'message'",
+        mailbox=mailbox_id,
+        m=message_id,
+    )
+    return Entry(*rows[0]) if rows else None
+
+
+def since(tx: Tx, mailbox_id: str, cursor: int, limit: int) -> list[Entry]:
+    """Entries after `cursor`, in order. A change of a message that is itself after the cursor is left out: the message
+    arrives with its present state, once.
+    """
+    rows = tx.run(
+        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND seq > :cursor"
+        " AND (kind = 'message' OR of_seq <= :cursor) ORDER BY seq LIMIT :limit",
+        mailbox=mailbox_id,
+        cursor=cursor,
+        limit=limit,
+    )
+    return [Entry(*row) for row in rows]
+
+
+def page(tx: Tx, mailbox_id: str, conversation_id: str, before: int, limit: int) -> list[Entry]:
+    """The `limit` newest message entries of a conversation numbered below `before`, newest first."""
+    rows = tx.run(
+        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c AND kind = 'message'"
+        " AND seq < :before ORDER BY seq DESC LIMIT :limit",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        before=before,
+        limit=limit,
+    )
+    return [Entry(*row) for row in rows]
+
+
+def last_seq(tx: Tx, mailbox_id: str) -> int:
+    rows = tx.run("SELECT last_seq FROM mailboxes WHERE id = :id", id=mailbox_id)
+    return int(rows[0][0]) if rows else 0
+
+
+def validity(tx: Tx, mailbox_id: str) -> int:
+    return int(tx.run("SELECT validity FROM mailboxes WHERE id = :id", id=mailbox_id)[0][0])
+
+
+def threads(tx: Tx, mailbox_id: str, before: int, limit: int) -> list[Thread]:
+    """Conversations of a mailbox whose last entry is below `before`, newest first."""
+    rows = tx.run(
+        "SELECT conversation_id, space_id, last_seq, unread FROM threads WHERE mailbox_id = :mailbox AND last_seq < :before"
+        " ORDER BY last_seq DESC LIMIT :limit",
+        mailbox=mailbox_id,
+        before=before,
+        limit=limit,
+    )
+    return [Thread(*row) for row in rows]
+
+
+def unread(tx: Tx, mailbox_id: str) -> int:
+    rows = tx.run("SELECT COALESCE(SUM(unread), 0) FROM threads WHERE mailbox_id = :mailbox", mailbox=mailbox_id)
+    return int(rows[0][0])
+
+
+def thread_unread(tx: Tx, mailbox_id: str, conversation_id: str) -> int:
+    rows = tx.run(
+        "SELECT unread FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
+        mailbox=mailbox_id,
+        c=conversation_id,
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+def unseen_up_to(tx: Tx, mailbox_id: str, conversation_id: str, up_to: int) -> list[Entry]:
+    rows = tx.run(
+        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c AND kind = 'message'"
+        " AND seq <= :up_to AND flags % 2 = 0 ORDER BY seq",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        up_to=up_to,
+    )
+    return [Entry(*row) for row in rows]
+
+
+def set_flags(tx: Tx, entry: Entry, flags: int) -> int:
+    """Flags of one entry; the unread count of its thread follows. Returns the number of this move (MODSEQ, RFC 7162)."""
+    modseq = next_seq(tx, entry.mailbox_id)
+    tx.run(
+        "UPDATE entries SET flags = :flags, modseq = :modseq WHERE mailbox_id = :mailbox AND seq = :seq",
+        flags=flags,
+        modseq=modseq,
+        mailbox=entry.mailbox_id,
+        seq=entry.seq,
+    )
+    read, was_read = flags & SEEN, entry.flags & SEEN
+    if read != was_read:
+        tx.run(
+            "UPDATE threads SET unread = unread + :step WHERE mailbox_id = :mailbox AND conversation_id = :c",
+            step=-1 if read else 1,
+            mailbox=entry.mailbox_id,
+            c=entry.conversation_id,
+        )
+    return modseq
+
+
+def folder(tx: Tx, mailbox_id: str, name: str, after: int = 0, limit: int = 1_000_000) -> list[Entry]:
+    """Message entries of a folder in order of number, which is their IMAP UID."""
+    rows = tx.run(
+        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message' AND seq > :after"
+        " ORDER BY seq LIMIT :limit",
+        mailbox=mailbox_id,
+        folder=name,
+        after=after,
+        limit=limit,
+    )
+    return [Entry(*row) for row in rows]
+
+
+def moved_since(tx: Tx, mailbox_id: str, name: str, modseq: int) -> list[Entry]:
+    """Message entries of a folder whose flags moved after `modseq` (or that arrived after it)."""
+    rows = tx.run(
+        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message'"
+        " AND modseq > :modseq ORDER BY seq",
+        mailbox=mailbox_id,
+        folder=name,
+        modseq=modseq,
+    )
+    return [Entry(*row) for row in rows]
+
+
+def move(tx: Tx, entry: Entry, name: str) -> None:
+    """Put an entry in another folder (`gone`: expunged by the professional; the conversation keeps the message)."""
+    tx.run(
+        "UPDATE entries SET folder = :folder, modseq = :modseq WHERE mailbox_id = :mailbox AND seq = :seq",
+        folder=name,
+        modseq=next_seq(tx, entry.mailbox_id),
+        mailbox=entry.mailbox_id,
+        seq=entry.seq,
+    )

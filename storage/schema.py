@@ -1,0 +1,397 @@
+"""The tables of Pli. Statements stand with the nouns that use them; this file says what there is and what it means.
+
+- Times are milliseconds since 1970 UTC, in `BigInteger` columns named `…_at`.
+- Ids are random 128 bits in text (see `storage.ids`), never reused.
+- Columns marked `sealed` hold only what `storage.vault` made. What stands in clear is what routing needs and nothing else.
+- A table about a person leads its primary key with `space_id` (`mailbox_id` for entries and threads): what a sharded
+  PostgreSQL distributes by.
+- Professionals, teams and bots are public in the national directory: their names and roles are not sealed. A patient's are.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, LargeBinary, MetaData, Table, Text
+
+metadata = MetaData()
+
+
+def _id(name: str, *, key: bool = False, optional: bool = False) -> Column[str]:
+    return Column(name, Text, primary_key=key, nullable=optional)
+
+
+def _text(name: str, default: str | None = None) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default=default)
+
+
+def _at(name: str, *, optional: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=optional)
+
+
+def _number(name: str, default: str = "0") -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default=default)
+
+
+def _sealed(name: str, *, optional: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=optional, info={"sealed": True})
+
+
+# The vault's own keys, wrapped by the master key: name 'lookup'.
+vault_keys = Table("vault_keys", metadata, _id("name", key=True), Column("wrapped", LargeBinary, nullable=False))
+
+# One row a person or office. kind: holder, office. `wrapped_key` empty: forgotten. state: open, opposed, closed.
+spaces = Table(
+    "spaces",
+    metadata,
+    _id("id", key=True),
+    _text("kind"),
+    _text("state", "open"),
+    Column("ins_hash", Text, nullable=True, unique=True),
+    Column("wrapped_key", LargeBinary, nullable=False),
+    _sealed("traits", optional=True),  # {ins, oid, birth_name, given, used_name, birth_date, sex, birth_place}
+    _at("opened_at"),
+)
+
+# Whoever can act. kind: holder, professional, team, bot, operator. A holder's name is in the traits of the space.
+accounts = Table(
+    "accounts",
+    metadata,
+    _id("id", key=True),
+    _text("kind"),
+    _text("name", ""),
+    _text("role", ""),
+    _text("organisation", ""),
+    _text("organisation_id", ""),
+    _text("profession", ""),
+    _text("national_id", ""),
+    Column("address", Text, nullable=True, unique=True),  # of those whose mailbox we host; never a patient's
+    _text("password", ""),
+    _text("space_id"),
+    _text("mailbox_id"),
+    _text("language", "fr"),
+    _at("created_at"),
+    _at("ended_at", optional=True),
+)
+Index("accounts_by_space", accounts.c.space_id)
+
+# A delegate acts in another's space, in their own name. kind: representative, helper.
+delegations = Table(
+    "delegations",
+    metadata,
+    _id("space_id", key=True),
+    _id("account_id", key=True),
+    _text("kind"),
+    _at("from_at"),
+    _at("until_at", optional=True),
+    _at("revoked_at", optional=True),
+    _text("granted_by"),
+)
+Index("delegations_by_account", delegations.c.account_id)
+
+# What signs an account in. kind: session, bearer, link. Only a hash of the secret is kept.
+credentials = Table(
+    "credentials",
+    metadata,
+    _id("hash", key=True),
+    _text("kind"),
+    _text("account_id"),
+    _at("created_at"),
+    _at("seen_at"),
+    _at("until_at"),
+    _at("revoked_at", optional=True),
+)
+Index("credentials_by_account", credentials.c.account_id)
+
+# `last_seq` numbers both entries and changes. `validity` is IMAP's UIDVALIDITY (RFC 9051 §2.3.1.1).
+mailboxes = Table(
+    "mailboxes",
+    metadata,
+    _id("id", key=True),
+    _text("account_id"),
+    _text("space_id"),
+    _number("last_seq"),
+    _number("validity", "1"),
+)
+
+conversations = Table(
+    "conversations",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _sealed("subject"),
+    _text("replies", "open"),
+    _at("created_at"),
+    _text("about", ""),  # the conversation it follows, when it was split from one
+)
+
+# Who takes part. kind: account, contact (a correspondent elsewhere). `mailbox_id` empty for a contact.
+# `organisation` is what a letter's sender is matched on besides its references.
+participants = Table(
+    "participants",
+    metadata,
+    _id("space_id", key=True),
+    _id("conversation_id", key=True),
+    _id("member_id", key=True),
+    _text("kind"),
+    _text("mailbox_id", ""),
+    _text("organisation", ""),
+    _at("since_at"),
+    _at("left_at", optional=True),
+)
+
+# Correspondents elsewhere, as this space knows them: {name, address, organisation, role}.
+contacts = Table(
+    "contacts",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("address_hash"),
+    _sealed("card"),
+    _at("created_at"),
+    Index("contacts_by_address", "space_id", "address_hash", unique=True),
+)
+
+# kind: text, card, answer, line, bounce. `raw_blob`: the mail as it came. `size`: its octets, 0 until known.
+messages = Table(
+    "messages",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("conversation_id"),
+    _at("at"),
+    _text("kind"),
+    _text("author_kind"),
+    _text("author_id"),
+    _sealed("body"),
+    _text("raw_blob", ""),
+    _text("in_reply_to", ""),
+    _number("size"),
+    _number("files"),
+)
+Index("messages_by_conversation", messages.c.space_id, messages.c.conversation_id, messages.c.at)
+
+# Message n in mailbox m. kind: message, change. A change repeats a message whose state moved; `of_seq` is its first number.
+# flags: bits of `storage.entries`. `folder`: inbox, sent. `modseq`: the last number at which the flags moved.
+entries = Table(
+    "entries",
+    metadata,
+    _id("mailbox_id", key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _text("space_id"),
+    _text("conversation_id"),
+    _text("message_id"),
+    _number("of_seq"),
+    _number("flags"),
+    _text("folder", "inbox"),
+    _number("modseq"),
+)
+Index("entries_by_conversation", entries.c.mailbox_id, entries.c.conversation_id, entries.c.seq)
+Index("entries_by_message", entries.c.mailbox_id, entries.c.message_id)
+
+# One conversation as one mailbox sees it.
+threads = Table(
+    "threads",
+    metadata,
+    _id("mailbox_id", key=True),
+    _id("conversation_id", key=True),
+    _text("space_id"),
+    _number("last_seq"),
+    _number("unread"),
+)
+Index("threads_by_recency", threads.c.mailbox_id, threads.c.last_seq)
+
+# Message-IDs of a space, hashed: what References are matched against (RFC 5322 §3.6.4).
+refs = Table(
+    "refs",
+    metadata,
+    _id("space_id", key=True),
+    _id("reference_hash", key=True),
+    _text("conversation_id"),
+    _text("message_id"),
+)
+
+# The same key gives the same receipt.
+retry_keys = Table(
+    "retry_keys",
+    metadata,
+    _id("space_id", key=True),
+    _id("key", key=True),
+    _text("conversation_id"),
+    _text("message_id"),
+    _at("at"),
+)
+Index("retry_keys_by_age", retry_keys.c.at)
+
+# What became of a message, for one reader: delivered, read, failed. A record with its date, not a flag.
+receipts = Table(
+    "receipts",
+    metadata,
+    _id("space_id", key=True),
+    _id("message_id", key=True),
+    _id("member_id", key=True),
+    _id("state", key=True),
+    _at("at"),
+)
+
+# What was answered on a card, newest last.
+answers = Table(
+    "answers",
+    metadata,
+    _id("space_id", key=True),
+    _id("message_id", key=True),
+    _id("answer_id", key=True),
+    _text("action"),
+    _text("account_id"),
+    _at("at"),
+    _sealed("detail"),
+)
+
+# A file of a message. `part`: its number inside the raw mail (`blob_id` is then that mail's). Uploads wait in their
+# owner's own space with an empty `message_id`.
+attachments = Table(
+    "attachments",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("message_id", ""),
+    _number("position"),
+    _text("blob_id"),
+    _text("part", ""),
+    _sealed("facts"),
+    _at("created_at"),
+)
+Index("attachments_by_message", attachments.c.space_id, attachments.c.message_id)
+
+# Bytes. Small ones stand here, sealed; large ones in a sealed file (`content` null).
+blobs = Table(
+    "blobs",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _number("size"),
+    _sealed("content", optional=True),
+    _at("created_at"),
+)
+
+# A message as the mail it is read as over IMAP, when it did not come as one. `structure`: its sealed ENVELOPE and BODYSTRUCTURE.
+renditions = Table(
+    "renditions",
+    metadata,
+    _id("space_id", key=True),
+    _id("message_id", key=True),
+    _text("blob_id"),
+    _number("size"),
+    _sealed("structure"),
+)
+
+# Owed to the outside. channel: mail, reminder. state: due, done, failed.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("message_id", ""),
+    _text("channel"),
+    _text("state", "due"),
+    _at("due_at"),
+    _at("lease_at"),
+    _number("attempts"),
+    _at("created_at"),
+    _sealed("target"),
+    _text("last_error", ""),
+)
+Index("deliveries_due", deliveries.c.state, deliveries.c.due_at)
+
+# Who did what, for whom, on which ground. Never changed, never deleted before its time.
+audit = Table(
+    "audit",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _at("at"),
+    _text("actor_id"),
+    _text("actor_kind"),
+    _text("act"),
+    _text("ground"),
+    _text("object", ""),
+    _text("outcome"),
+)
+Index("audit_by_time", audit.c.space_id, audit.c.at)
+
+# The dossier. `unique_hash`: of the producer's uniqueId, or of the content: the same document is filed once.
+documents = Table(
+    "documents",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("unique_hash"),
+    _text("message_id", ""),
+    _text("attachment_id", ""),
+    _text("blob_id", ""),
+    _text("category"),
+    _sealed("facts"),
+    _text("filed_by"),
+    _at("filed_at"),
+    Index("documents_once", "space_id", "unique_hash", unique=True),
+)
+
+# The agenda. `uid_hash`: of the iCalendar UID and its organiser. state: proposed, accepted, declined, cancelled.
+appointments = Table(
+    "appointments",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("uid_hash"),
+    _number("sequence"),
+    _text("state"),
+    _text("message_id"),
+    _sealed("facts"),
+    _text("changed_by"),
+    _at("changed_at"),
+    Index("appointments_once", "space_id", "uid_hash", unique=True),
+)
+
+# What is known of a rule for a person: sent, done, later, not_concerned; one record a change.
+reminders = Table(
+    "reminders",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("rule_hash"),
+    _text("state"),
+    _sealed("facts"),
+    _text("by"),
+    _at("at"),
+)
+Index("reminders_by_rule", reminders.c.space_id, reminders.c.rule_hash, reminders.c.at)
+
+# What a service of the catalogue may do here, until when.
+grants = Table(
+    "grants",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("service_account"),
+    _sealed("facts"),
+    _text("granted_by"),
+    _at("granted_at"),
+    _at("until_at"),
+    _at("withdrawn_at", optional=True),
+    _text("withdrawn_by", ""),
+)
+Index("grants_by_service", grants.c.service_account)
+
+# The operators whose mail we take (MSSanté's white list). `subject`: the certificate's, RFC 4514; `fingerprint`: SHA-256.
+trusted_operators = Table(
+    "trusted_operators",
+    metadata,
+    _id("domain", key=True),
+    _id("fingerprint", key=True),
+    _text("subject"),
+    _text("certificate"),
+    _at("added_at"),
+)
+
+# A blob is named by rows of its own space; a space cannot go while rows name it.
+for table in (conversations, messages, contacts, documents, appointments, grants):
+    table.append_constraint(ForeignKeyConstraint(["space_id"], ["spaces.id"]))

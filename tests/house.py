@@ -1,0 +1,154 @@
+"""A whole Pli for a test: real storage, real people, real doors on free ports; and its invariants checked when the test ends.
+
+`core` is storage, vault, hub and delivery, on the engine a test asks for. `house` is that with every door open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from server import access, demo, people
+from server.access import MailboxHandle
+from server.app import App, open_app, open_core
+from server.drafts import Actor, Draft, Opening, Receipt
+from server.posting import post
+from server.settings import Settings
+from storage.database import Tx
+
+PASSWORD = "un mot de passe assez long"
+
+
+@dataclass
+class House:
+    """An open Pli and its people: dominique, camille, marcel (holders); morel, admissions, lab, carnet, operator."""
+
+    app: App
+    people: dict[str, Actor]
+
+    def __getattr__(self, name: str) -> Actor:
+        try:
+            return self.people[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def http(self) -> str:
+        return f"http://127.0.0.1:{self.app.ports['http']}"
+
+    def ins(self, name: str) -> str:
+        return demo.HOLDERS[name].ins
+
+    def address(self, name: str) -> str:
+        """A patient's mail address, or a writer's."""
+        actor = self.people[name]
+        return actor.address or f"{self.ins(name)}@{self.app.settings.patient_domain}"
+
+    async def session(self, name: str) -> str:
+        return await people.open_session(self.app, self.people[name].account_id)
+
+    async def token(self, name: str) -> str:
+        return await people.new_token(self.app, self.people[name].account_id)
+
+    async def mailbox(self, name: str, mailbox_id: str = "") -> MailboxHandle:
+        return await access.mailbox(self.app, self.people[name], mailbox_id)
+
+    async def letter(
+        self, writer: str, patient: str, text: str = "Bonjour", subject: str = "Consignes", **draft: object
+    ) -> Receipt:
+        """Somebody who may write to patients opens a conversation."""
+        space = await access.patient(self.app, self.people[writer], self.ins(patient))
+        return await post(self.app, self.people[writer], Draft(to=Opening(space, subject), text=text, **draft))  # type: ignore[arg-type]
+
+    async def answer(self, writer: str, conversation: str, text: str = "Merci", **draft: object) -> Receipt:
+        """Somebody answers in a conversation of their mailbox."""
+        handle = await access.conversation(self.app, await self.mailbox(writer), conversation)
+        return await post(self.app, self.people[writer], Draft(to=handle, text=text, **draft))  # type: ignore[arg-type]
+
+
+def settings_for(folder: Path, **changes: object) -> Settings:
+    """A demonstration's settings in `folder`, every door on a free port."""
+    settings = Settings(data_dir=folder, http_port=0, smtp_port=0, submission_port=0, imap_port=0)
+    return replace(demo.demo_settings(settings), **changes)  # type: ignore[arg-type]
+
+
+async def settle(app: App) -> dict[str, Actor]:
+    """The cast, with one known password, and nothing in the mailboxes."""
+    cast = {name: await people.open_space(app, traits) for name, traits in demo.HOLDERS.items()}
+    for name, who in demo.WRITERS.items():
+        facts = {key: value for key, value in who.items() if key not in {"kind", "name", "local"}}
+        cast[name] = await people.add_writer(
+            app, who["kind"], who["name"], f"{who['local']}@{app.settings.mail_domain}", PASSWORD, **facts
+        )
+    await people.delegate(
+        app, cast["camille"].space_id, cast["dominique"].account_id, "representative", None, "operator"
+    )
+    return cast
+
+
+@asynccontextmanager
+async def open_core_house(settings: Settings) -> AsyncIterator[House]:
+    async with open_core(settings) as app:
+        yield House(app, await settle(app))
+        await check(app)
+
+
+@asynccontextmanager
+async def open_house(settings: Settings) -> AsyncIterator[House]:
+    async with open_app(settings, demo.add_sign_in) as app:
+        yield House(app, await settle(app))
+        await check(app)
+
+
+def _invariants(tx: Tx) -> list[str]:
+    """What must hold at every instant; each line returned is a fault."""
+    faults = []
+
+    def none(sentence: str, sql: str) -> None:
+        rows = tx.run(sql)
+        if rows:
+            faults.append(f"{sentence}: {rows[:3]}")
+
+    none("an entry without its message",
+         "SELECT e.mailbox_id, e.seq FROM entries e LEFT JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
+         " WHERE m.id IS NULL")  # fmt: skip
+    none("a message that is in no mailbox",
+         "SELECT m.id FROM messages m LEFT JOIN entries e ON e.message_id = m.id WHERE e.seq IS NULL")  # fmt: skip
+    none("a message that its patient does not have",
+         "SELECT m.id FROM messages m JOIN accounts a ON a.space_id = m.space_id AND a.kind = 'holder'"
+         " LEFT JOIN entries e ON e.mailbox_id = a.mailbox_id AND e.message_id = m.id"
+         " WHERE e.seq IS NULL AND m.kind <> 'bounce'")  # fmt: skip
+    none("a message twice in a mailbox",
+         "SELECT mailbox_id, message_id FROM entries WHERE kind = 'message' GROUP BY mailbox_id, message_id HAVING COUNT(*) > 1")  # fmt: skip
+    none("a message of one space in another's mailbox",
+         "SELECT e.mailbox_id, e.seq FROM entries e JOIN mailboxes m ON m.id = e.mailbox_id JOIN spaces s ON s.id = m.space_id"
+         " WHERE s.kind = 'holder' AND e.space_id <> m.space_id")  # fmt: skip
+    none("an attachment whose bytes are nowhere",
+         "SELECT a.id FROM attachments a LEFT JOIN blobs b ON b.space_id = a.space_id AND b.id = a.blob_id WHERE b.id IS NULL")  # fmt: skip
+    none("a raw mail whose bytes are nowhere",
+         "SELECT m.id FROM messages m LEFT JOIN blobs b ON b.space_id = m.space_id AND b.id = m.raw_blob"
+         " WHERE m.raw_blob <> '' AND b.id IS NULL")  # fmt: skip
+    none("an unread count that is not the count of unread",
+         "SELECT t.mailbox_id, t.unread FROM threads t WHERE t.unread <> (SELECT COUNT(*) FROM entries e WHERE"
+         " e.mailbox_id = t.mailbox_id AND e.conversation_id = t.conversation_id AND e.kind = 'message' AND e.flags % 2 = 0)")  # fmt: skip
+    none("a number above the mailbox's last",
+         "SELECT m.id FROM mailboxes m WHERE m.last_seq < (SELECT COALESCE(MAX(seq), 0) FROM entries e WHERE e.mailbox_id = m.id)")  # fmt: skip
+    none("a message without its audit row",
+         "SELECT m.id FROM messages m LEFT JOIN audit a ON a.space_id = m.space_id AND a.object = m.id AND a.act = 'message:posted'"
+         " WHERE a.id IS NULL")  # fmt: skip
+    none("an entry of somebody who does not take part",
+         "SELECT e.mailbox_id FROM entries e JOIN mailboxes x ON x.id = e.mailbox_id LEFT JOIN participants p"
+         " ON p.space_id = e.space_id AND p.conversation_id = e.conversation_id AND p.member_id = x.account_id"
+         " WHERE p.member_id IS NULL")  # fmt: skip
+    return faults
+
+
+async def check(app: App) -> None:
+    """Every invariant of the database; and each blob that a row names has its file."""
+    faults = await app.db.read(_invariants)
+    files = set(app.blobs.files())
+    wanted = {row[0] for row in await app.db.read(lambda tx: tx.run("SELECT id FROM blobs WHERE content IS NULL"))}
+    assert not faults, faults
+    assert wanted <= files, "a blob's file is missing"
