@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.house import House, open_core_house, open_house, settings_for
+from storage.migrate import migrate
 from tests.support.postgres import Cluster, cluster
 from tests.support.redis import redis_server
 from tests.support.samples import samples_folder
@@ -26,21 +27,53 @@ def postgres() -> Iterator[Cluster]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Cluster) -> str:
+    """Name of a database at today's schema: a copy of it costs a third of a migration."""
+    name = postgres.create()
+    migrate(postgres.url(name))
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file at today's schema."""
+    path = tmp_path_factory.mktemp("template") / "pli.sqlite"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-def postgres_url(postgres: Cluster) -> Iterator[str]:
-    """URL of an empty PostgreSQL database, this test's own."""
-    database = postgres.create()
-    yield postgres.url(database)
-    postgres.drop(database)
+def postgres_url(postgres: Cluster, postgres_template: str) -> Iterator[str]:
+    """URL of a PostgreSQL database at today's schema and without a row, this test's own."""
+    name = postgres.create(postgres_template)
+    yield postgres.url(name)
+    postgres.drop(name)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """URL of a SQLite database at today's schema and without a row, this test's own."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'pli.sqlite')}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database on each engine in turn: a test that asks for it runs twice."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'pli.sqlite'}"
-    url: str = request.getfixturevalue("postgres_url")
+def database_url(request: pytest.FixtureRequest) -> str:
+    """`sqlite_url`, then `postgres_url`: a test that asks for it runs on both engines."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a database without a table, on each engine in turn: for the migrations' own tests."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.sqlite'}"
+        return
+    postgres: Cluster = request.getfixturevalue("postgres")
+    name = postgres.create()
+    yield postgres.url(name)
+    postgres.drop(name)
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +81,3 @@ def redis_url() -> Iterator[str]:
     """URL of a Redis server of this worker's own."""
     with redis_server() as url:
         yield url
-
-
-@pytest.fixture
-async def core(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
-    """Storage, vault, hub and delivery with the cast, on each engine in turn; its invariants are checked at the end."""
-    async with open_core_house(settings_for(tmp_path / "pli", database_url=database_url)) as open_:
-        yield open_
-
-
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    """A whole Pli with every door open, on the embedded database; its invariants are checked at the end."""
-    async with open_house(settings_for(tmp_path / "pli")) as open_:
-        yield open_

@@ -10,13 +10,12 @@ what was written is with the kernel.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -52,7 +51,6 @@ class Cluster:
         self._programs = programs
         self.port = port
         self._count = itertools.count(1)
-        self._templates: dict[str, str] = {}
 
     def url(self, database: str) -> str:
         """Return the SQLAlchemy URL of one database."""
@@ -67,21 +65,6 @@ class Cluster:
     def drop(self, database: str) -> None:
         """Erase a database, cutting whoever is still connected."""
         self._run("dropdb", "--force", "--if-exists", database)
-
-    def template(self, name: str, prepare: Callable[[str], Awaitable[None]]) -> str:
-        """Return the template called `name`, made the first time by awaiting `prepare(url)` on an empty database.
-
-        Called outside an event loop: from a plain fixture.
-        """
-        if name not in self._templates:
-            database = self.create()
-
-            async def prepared() -> None:
-                await prepare(self.url(database))
-
-            asyncio.run(prepared())
-            self._templates[name] = database
-        return self._templates[name]
 
     def _run(self, tool: str, *arguments: str) -> None:
         command = [
