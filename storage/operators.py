@@ -10,8 +10,9 @@ from storage.ids import now_ms
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One certificate of one domain. `fingerprint`: SHA-256 of the certificate, hexadecimal, "" when only its subject is
-    known (the published white list); `certificate`: PEM, "" likewise."""
+    """One certificate of one domain. `fingerprint`: SHA-256 of the certificate, hexadecimal, "" when only its subject
+    is known (the published white list); `certificate`: PEM, "" likewise.
+    """
 
     domain: str
     fingerprint: str

@@ -1,0 +1,78 @@
+"""A letter on its way in: octets as large as they come, until CR LF . CR LF.
+
+Promises: linear, whatever the pieces (only the last four octets are looked at again); never holds more than its caps,
+its own and the door's, but reads on to the end, so that the sender hears why and not a broken connection; what it
+holds is counted in the door's `Budget` until `release`.
+"""
+
+from __future__ import annotations
+
+from mail_gateway.smtp_syntax import END, Refusal
+
+GIVE_UP = 4  # times the largest letter taken: a sender who goes on that long does not listen
+
+
+class Budget:
+    """Octets of letters that all sessions of a door hold together, and the most they may."""
+
+    __slots__ = ("held", "most")
+
+    def __init__(self, most: int) -> None:
+        self.held = 0
+        self.most = most
+
+
+class Incoming:
+    """One letter being read. `refused`: what its sender will be told at its end; `complete`: its end was seen."""
+
+    __slots__ = ("_body", "_budget", "_held", "_most", "complete", "received", "refused", "since")
+
+    def __init__(self, budget: Budget, most: int, since: float) -> None:
+        self._body = bytearray(b"\r\n")  # so that a dot on the first line is a dot on a line
+        self._budget = budget
+        self._most = most
+        self._held = 0
+        self.since = since
+        self.received = 0
+        self.complete = False
+        self.refused: Refusal | None = None
+
+    def take(self, data: bytes) -> bytes:
+        """More octets. Returns those that came after the letter's end. Raises `Refusal` when it is time to hang up."""
+        body = self._body
+        start = max(0, len(body) - len(END) + 1)
+        body += data
+        self.received += len(data)
+        self._held += len(data)
+        self._budget.held += len(data)
+        after = b""
+        end = body.find(END, start)
+        if end >= 0:
+            after = bytes(memoryview(body)[end + len(END) :])
+            del body[end + 2 :]
+            self.complete = True
+        if self.received - len(after) > self._most + len(END):
+            self._discard(Refusal(552, "5.3.4", f"Message trop lourd : {self._most // 1048576} Mo au plus"))
+        elif self._budget.held > self._budget.most:
+            self._discard(Refusal(452, "4.3.1", "Too much mail at once, try again later"))
+        if not self.complete and self.received > GIVE_UP * self._most:
+            raise Refusal(421, "4.3.0", "Closing", close=True)
+        return after
+
+    def body(self) -> bytes:
+        """The letter as it came: a CR LF before it, dots still doubled. Raises what it was refused for."""
+        if self.refused is not None:
+            raise self.refused
+        raw = bytes(self._body)
+        self._body.clear()
+        return raw
+
+    def _discard(self, refusal: Refusal) -> None:
+        self.refused = self.refused or refusal
+        self.release()
+        del self._body[: 1 - len(END)]
+
+    def release(self) -> None:
+        """Nothing of it is held any more."""
+        self._budget.held -= self._held
+        self._held = 0

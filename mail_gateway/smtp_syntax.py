@@ -1,0 +1,200 @@
+"""SMTP as text: commands to their parts, the octets after DATA to a letter, refusals to reply lines.
+
+Promises: pure and linear; whatever a peer sends raises `Refusal` with the reply it is due, or nothing. The end of a
+letter is CR LF . CR LF and nothing else, and a letter with a bare CR or LF is refused: two servers that disagree
+about where a letter ends let a stranger write a second one (SMTP smuggling, CVE-2023-51764). Does not know who is
+asking nor whether an address exists.
+
+RFC 5321 (commands, § 4.5.2 transparency), RFC 1870 (SIZE), RFC 3461 (DSN parameters), RFC 4954 (AUTH), RFC 6531
+(SMTPUTF8).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+from dataclasses import dataclass, field
+from typing import Any
+
+from mail_gateway.addresses import is_address, normalise
+
+MAX_LINE = 1001  # octets of one line of a letter, CR LF in (security item 22)
+MAX_HOPS = 50
+
+END = b"\r\n.\r\n"
+_PATH = re.compile(r"(?:FROM|TO):[ ]?<([^<>]*+)>(?:[ ]++(.*))?", re.IGNORECASE | re.DOTALL)
+_PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~\u0080-\U0010ffff]++))?")
+_XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*+")
+_NOTIFY = frozenset({"SUCCESS", "FAILURE", "DELAY"})
+_RECEIVED = re.compile(rb"^received[ \t]*+:", re.IGNORECASE | re.MULTILINE)
+
+
+class Refusal(Exception):
+    """The reply a command is due instead of yes: code, enhanced status (RFC 3463) and a sentence. `close`: and then
+    goodbye.
+    """
+
+    def __init__(self, code: int, status: str, text: str, *, close: bool = False) -> None:
+        super().__init__(f"{code} {status}")
+        self.code = code
+        self.status = status
+        self.text = text
+        self.close = close
+
+    @property
+    def line(self) -> str:
+        """`550 5.1.1 text`: one line, ASCII, without controls (replies are ASCII unless SMTPUTF8 was asked for)."""
+        return f"{self.code} {self.status} {ascii_text(self.text)}"
+
+
+@dataclass(slots=True)
+class Path:
+    """An address of an envelope and its parameters. `address` "" is the null sender. DSN parameters are kept as given;
+    `found` is what the door's handler knows of the address.
+    """
+
+    address: str
+    size: int = 0
+    utf8: bool = False
+    ret: str = ""
+    envid: str = ""
+    notify: tuple[str, ...] = ()
+    orcpt: str = ""
+    found: Any = None
+
+
+@dataclass(slots=True)
+class Envelope:
+    """Who a letter is from and for, until DATA. `recipients` are in the order they were taken."""
+
+    sender: Path
+    recipients: list[Path] = field(default_factory=list)
+
+
+def ascii_text(text: str) -> str:
+    """French without accents, for a reply line: « Ce patient n’a » becomes "Ce patient n'a". 400 characters at most."""
+    text = text.replace("’", "'").replace("œ", "oe").replace("«", '"').replace("»", '"').replace("\u00a0", " ")
+    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    return "".join(char if " " <= char <= "~" else " " for char in folded)[:400]
+
+
+def command(line: bytes) -> tuple[str, str]:
+    """(VERB, the rest). Controls, a bare CR or LF and bytes that are not UTF-8 are refused."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Refusal(500, "5.5.2", "Not UTF-8") from None
+    if any(ord(char) < 32 or ord(char) == 127 for char in text):
+        raise Refusal(500, "5.5.2", "Control character in a command")
+    verb, _, rest = text.partition(" ")
+    return verb.upper(), rest.strip(" ")
+
+
+def mail_path(rest: str, most: int) -> Path:
+    """The argument of MAIL: `FROM:<address> [parameters]`. `most`: the largest SIZE taken."""
+    path, parameters = _path(rest, "FROM")
+    for name, value in parameters.items():
+        if name == "SIZE" and value.isdigit() and len(value) <= 20:
+            path.size = int(value)
+        elif name == "BODY" and value.upper() in ("7BIT", "8BITMIME"):
+            pass  # what is stored is octets either way
+        elif name == "SMTPUTF8" and not value:
+            path.utf8 = True
+        elif name == "RET" and value.upper() in ("FULL", "HDRS"):
+            path.ret = value.upper()
+        elif name == "ENVID" and len(value) <= 100 and _XTEXT.fullmatch(value):
+            path.envid = value
+        elif name == "AUTH" and value:
+            pass  # RFC 4954 § 5: an identity claimed by a peer is not trusted
+        elif name in ("SIZE", "BODY", "SMTPUTF8", "RET", "ENVID", "AUTH"):
+            raise Refusal(501, "5.5.4", f"Bad value for {name}")
+        else:
+            raise Refusal(555, "5.5.4", "Unknown MAIL parameter")
+    if path.size > most:
+        raise Refusal(552, "5.3.4", f"Message trop lourd : {most // 1048576} Mo au plus")
+    if path.address and not path.address.isascii() and not path.utf8:
+        raise Refusal(553, "5.6.7", "SMTPUTF8 is needed for this address")
+    if path.address and not is_address(path.address):
+        raise Refusal(553, "5.1.7", "Bad sender address")
+    return path
+
+
+def rcpt_path(rest: str) -> Path:
+    """The argument of RCPT: `TO:<address> [parameters]`. No route, no quotes, no empty address."""
+    path, parameters = _path(rest, "TO")
+    for name, value in parameters.items():
+        if name == "NOTIFY" and _notify(value):
+            path.notify = tuple(value.upper().split(","))
+        elif name == "ORCPT" and len(value) <= 500 and ";" in value:
+            path.orcpt = value
+        elif name in ("NOTIFY", "ORCPT"):
+            raise Refusal(501, "5.5.4", f"Bad value for {name}")
+        else:
+            raise Refusal(555, "5.5.4", "Unknown RCPT parameter")
+    if not is_address(path.address):
+        raise Refusal(553, "5.1.3", "Adresse mal formée")
+    return path
+
+
+def _notify(value: str) -> bool:
+    words = value.upper().split(",")
+    return words == ["NEVER"] or (len(words) == len(set(words)) and _NOTIFY.issuperset(words))
+
+
+def _path(rest: str, word: str) -> tuple[Path, dict[str, str]]:
+    match = _PATH.fullmatch(rest)
+    if match is None or not rest[: len(word)].upper() == word:
+        raise Refusal(501, "5.5.4", f"Syntax: {word}:<address>")
+    parameters: dict[str, str] = {}
+    for piece in (match[2] or "").split():
+        parameter = _PARAMETER.fullmatch(piece)
+        if parameter is None or parameter[1].upper() in parameters:
+            raise Refusal(501, "5.5.4", "Bad parameter")
+        parameters[parameter[1].upper()] = parameter[2] or ""
+    return Path(normalise(match[1])), parameters
+
+
+def plain(response: str) -> tuple[str, str]:
+    """(address, password) of AUTH PLAIN (RFC 4616): authorization NUL authentication NUL password."""
+    pieces = _base64(response).split("\0")
+    if len(pieces) != 3 or pieces[0] not in ("", pieces[1]):
+        raise Refusal(501, "5.5.2", "Bad AUTH PLAIN response")
+    return pieces[1], pieces[2]
+
+
+def login(response: str) -> str:
+    """One answer of AUTH LOGIN."""
+    return _base64(response)
+
+
+def _base64(response: str) -> str:
+    try:
+        return base64.b64decode(response.encode("ascii"), validate=True).decode("utf-8")
+    except (UnicodeError, binascii.Error):
+        raise Refusal(501, "5.5.2", "Not base64") from None
+
+
+def letter(body: bytes) -> bytes:
+    """The octets between DATA and its final dot as the letter they carry.
+
+    `body` starts with a CR LF that was put before it and ends with that of the last line; so does every line in
+    between.
+    """
+    lines = body.count(b"\r\n")
+    if body.count(b"\n") != lines or body.count(b"\r") != lines:
+        raise Refusal(550, "5.6.0", "Le message contient un retour ou un saut de ligne isolé (CR ou LF seul)")
+    at, end = 2, len(body)
+    while at < end:  # the last line end within reach: a look for each thousand octets, not for each line
+        found = body.rfind(b"\n", at, at + MAX_LINE)
+        if found < 0:
+            raise Refusal(550, "5.6.0", "Le message contient une ligne de plus de 1000 octets")
+        at = found + 1
+    return body.replace(b"\r\n.", b"\r\n")[2:]  # § 4.5.2
+
+
+def hops(raw: bytes) -> int:
+    """How many servers a letter has been through (RFC 5321 § 6.3)."""
+    end = raw.find(b"\r\n\r\n")
+    return len(_RECEIVED.findall(raw, 0, len(raw) if end < 0 else end))
