@@ -305,7 +305,7 @@ def member_id(app: App, tx: Tx, actor: Actor, space_id: str) -> str:
 def confirm(tx: Tx, to: SpaceHandle) -> None:
     """The access decision again, inside the write. Raises `Refused` or `NotAllowed`."""
     actor = to.actor
-    if not actor.external and accounts.by_id(tx, actor.account_id) is None:
+    if not actor.external and not accounts.in_force(tx, actor.account_id):
         raise Refused
     if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, actor.account_id) is None:
         raise Refused
@@ -331,7 +331,7 @@ def confirm(tx: Tx, to: SpaceHandle) -> None:
 
 def confirm_reading(tx: Tx, to: ConversationHandle) -> None:
     """As `confirm`, for marking what one has read: a closed conversation may still be read."""
-    if accounts.by_id(tx, to.actor.account_id) is None:
+    if not accounts.in_force(tx, to.actor.account_id):
         raise Refused
     if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, to.actor.account_id) is None:
         raise Refused

@@ -270,7 +270,7 @@ def _insert(tx: Tx, actor: Actor, to: ConversationHandle, sealed: _Sealed) -> No
     raw = sealed.raw.id if sealed.raw else ""
     answers = draft.in_reply_to
     if not answers and isinstance(draft.to, ConversationHandle):
-        answers = messages.last_from(tx, space_id, sealed.conversation_id, not_by=to.member)
+        answers = messages.answered_by_default(tx, space_id, sealed.conversation_id, to.member)
     if sealed.raw is not None:
         blobs.insert(tx, sealed.raw)
     message = messages.Message(

@@ -90,6 +90,10 @@ def by_id(tx: Tx, account_id: str) -> Account | None:
     return _account(tx.run(f"SELECT {_ACCOUNT} FROM accounts WHERE id = :id AND ended_at IS NULL", id=account_id))
 
 
+def in_force(tx: Tx, account_id: str) -> bool:
+    return bool(tx.run("SELECT 1 FROM accounts WHERE id = :id AND ended_at IS NULL", id=account_id))
+
+
 def by_address(tx: Tx, address: str) -> Account | None:
     return _account(tx.run(f"SELECT {_ACCOUNT} FROM accounts WHERE address = :a AND ended_at IS NULL", a=address))
 

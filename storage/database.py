@@ -106,7 +106,6 @@ def _connect(path: Path, *, writer: bool) -> _Connection:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-65536")
         connection.execute("PRAGMA wal_autocheckpoint=4000")
-        connection.execute("PRAGMA secure_delete=ON")
         if not writer:
             connection.execute("PRAGMA query_only=ON")
         return connection

@@ -229,3 +229,36 @@ def move(tx: Tx, entry: Entry, name: str) -> None:
         mailbox=entry.mailbox_id,
         seq=entry.seq,
     )
+
+
+def numbers(tx: Tx, mailbox_id: str, name: str) -> list[tuple[int, int]]:
+    """(number, flags) of every message of a folder, in order: what opening it over IMAP needs, and no more."""
+    rows = tx.run(
+        "SELECT seq, flags FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message' ORDER BY seq",
+        mailbox=mailbox_id,
+        folder=name,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
+def counts(tx: Tx, mailbox_id: str, name: str) -> tuple[int, int]:
+    """(messages, unseen among them) of a folder."""
+    rows = tx.run(
+        "SELECT COUNT(*), COALESCE(SUM(1 - flags % 2), 0) FROM entries"
+        " WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message'",
+        mailbox=mailbox_id,
+        folder=name,
+    )
+    return int(rows[0][0]), int(rows[0][1])
+
+
+def numbered(tx: Tx, mailbox_id: str, first: int, last: int) -> list[Entry]:
+    """Message entries numbered `first` to `last`, in order."""
+    rows = tx.run(
+        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND seq BETWEEN :first AND :last"
+        " AND kind = 'message' ORDER BY seq",
+        mailbox=mailbox_id,
+        first=first,
+        last=last,
+    )
+    return [Entry(*row) for row in rows]

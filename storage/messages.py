@@ -95,16 +95,17 @@ def find(tx: Tx, space_id: str, message_id: str) -> Message | None:
     return Message(*rows[0]) if rows else None
 
 
-def last_from(tx: Tx, space_id: str, conversation_id: str, *, not_by: str) -> str:
-    """The id of the newest message of a conversation that somebody else wrote: what an answer answers; '' when there is none."""
+def answered_by_default(tx: Tx, space_id: str, conversation_id: str, author: str) -> str:
+    """What an answer answers when it does not say: the newest message somebody else wrote among the last ten, else one's own
+    last; '' in an empty conversation. Bounded, so that a long conversation costs no more than a short one.
+    """
     rows = tx.run(
-        "SELECT id FROM messages WHERE space_id = :s AND conversation_id = :c AND author_id <> :a"
-        " AND kind IN ('text', 'card') ORDER BY at DESC LIMIT 1",
+        "SELECT id, author_id FROM messages WHERE space_id = :s AND conversation_id = :c AND kind IN ('text', 'card')"
+        " ORDER BY at DESC LIMIT 10",
         s=space_id,
         c=conversation_id,
-        a=not_by,
     )
-    return rows[0][0] if rows else ""
+    return next((row[0] for row in rows if row[1] != author), rows[0][0] if rows else "")
 
 
 def insert_attachment(tx: Tx, space_id: str, attachment: Attachment, facts: Sealed) -> None:

@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("detail", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("space_id", "message_id", "answer_id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "attachments",
@@ -63,17 +64,17 @@ def upgrade() -> None:
     op.create_table(
         "audit",
         sa.Column("space_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("actor_id", sa.Text(), nullable=False),
         sa.Column("actor_kind", sa.Text(), nullable=False),
         sa.Column("act", sa.Text(), nullable=False),
         sa.Column("ground", sa.Text(), nullable=False),
         sa.Column("object", sa.Text(), server_default="", nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("space_id", "id"),
+        sa.PrimaryKeyConstraint("space_id", "at", "id"),
+        sqlite_with_rowid=False,
     )
-    op.create_index("audit_by_time", "audit", ["space_id", "at"], unique=False)
     op.create_table(
         "blobs",
         sa.Column("space_id", sa.Text(), nullable=False),
@@ -93,6 +94,7 @@ def upgrade() -> None:
         sa.Column("until_at", sa.BigInteger(), nullable=False),
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("hash"),
+        sqlite_with_rowid=False,
     )
     op.create_index("credentials_by_account", "credentials", ["account_id"], unique=False)
     op.create_table(
@@ -105,6 +107,7 @@ def upgrade() -> None:
         sa.Column("revoked_at", sa.BigInteger(), nullable=True),
         sa.Column("granted_by", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("space_id", "account_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("delegations_by_account", "delegations", ["account_id"], unique=False)
     op.create_table(
@@ -136,6 +139,7 @@ def upgrade() -> None:
         sa.Column("folder", sa.Text(), server_default="inbox", nullable=False),
         sa.Column("modseq", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("mailbox_id", "seq"),
+        sqlite_with_rowid=False,
     )
     op.create_index("entries_by_conversation", "entries", ["mailbox_id", "conversation_id", "seq"], unique=False)
     op.create_index("entries_by_message", "entries", ["mailbox_id", "message_id"], unique=False)
@@ -147,6 +151,7 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("validity", sa.BigInteger(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "participants",
@@ -159,6 +164,7 @@ def upgrade() -> None:
         sa.Column("since_at", sa.BigInteger(), nullable=False),
         sa.Column("left_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("space_id", "conversation_id", "member_id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "receipts",
@@ -168,6 +174,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("space_id", "message_id", "member_id", "state"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "refs",
@@ -176,6 +183,7 @@ def upgrade() -> None:
         sa.Column("conversation_id", sa.Text(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("space_id", "reference_hash"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "reminders",
@@ -206,6 +214,7 @@ def upgrade() -> None:
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("space_id", "key"),
+        sqlite_with_rowid=False,
     )
     op.create_index("retry_keys_by_age", "retry_keys", ["at"], unique=False)
     op.create_table(
@@ -228,6 +237,7 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("unread", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("mailbox_id", "conversation_id"),
+        sqlite_with_rowid=False,
     )
     op.create_index("threads_by_recency", "threads", ["mailbox_id", "last_seq"], unique=False)
     op.create_table(
@@ -369,7 +379,6 @@ def downgrade() -> None:
     op.drop_index("credentials_by_account", table_name="credentials")
     op.drop_table("credentials")
     op.drop_table("blobs")
-    op.drop_index("audit_by_time", table_name="audit")
     op.drop_table("audit")
     op.drop_index("attachments_by_message", table_name="attachments")
     op.drop_table("attachments")
