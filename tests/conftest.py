@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from storage.migrate import migrate
+from tests.house import House, open_core_house, open_house, settings_for
 from tests.support.postgres import Cluster, cluster
 from tests.support.redis import redis_server
 from tests.support.samples import samples_folder
@@ -81,3 +82,17 @@ def redis_url() -> Iterator[str]:
     """URL of a Redis server of this worker's own."""
     with redis_server() as url:
         yield url
+
+
+@pytest.fixture
+async def core(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """Storage, vault, hub and delivery with the cast, on each engine in turn; its invariants are checked at the end."""
+    async with open_core_house(settings_for(tmp_path / "pli", database_url=database_url)) as open_:
+        yield open_
+
+
+@pytest.fixture
+async def house(sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """A whole Pli with every door open, on the embedded database; its invariants are checked at the end."""
+    async with open_house(settings_for(tmp_path / "pli", database_url=sqlite_url)) as open_:
+        yield open_
