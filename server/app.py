@@ -129,7 +129,7 @@ async def _http_door(app: App, more_routes: Callable[[App, web.Application], Non
         webchat.add_routes(app, site_app)
         if more_routes is not None:
             more_routes(app, site_app)
-    runner = web.AppRunner(site_app, access_log=None, keepalive_timeout=75)
+    runner = server.api.runner(app, site_app)
     await runner.setup()
     try:
         site = web.TCPSite(runner, app.settings.host, app.settings.http_port)

@@ -272,6 +272,7 @@ attachments = Table(
     _at("created_at"),
 )
 Index("attachments_by_message", attachments.c.space_id, attachments.c.message_id)
+Index("attachments_by_id", attachments.c.id)
 
 # Bytes. Small ones stand here, sealed; large ones in a sealed file (`content` null).
 blobs = Table(

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from server.app import App
     from server.drafts import Actor
     from server.posting import Doing
+    from storage.database import Tx
+    from storage.vault import SpaceKeys
 
 MAX_MONTHS = 12
 MONTH_MS = 30 * 86_400_000
@@ -132,23 +134,36 @@ async def prepare_withdraw(ask: Ask) -> Done:
 
 async def grants(app: App, space: DossierHandle) -> list[GrantView]:
     """Every grant of a space, the newest first."""
-    found = []
-    for item in await app.db.read(documents.grants, space.space_id):
-        facts = msgspec.json.decode(space.keys.open("grant", item.id, item.facts))
-        found.append(
-            GrantView(
-                item.id,
-                facts["service"],
-                facts["title"],
-                facts["scopes"],
-                _iso(item.granted_at),
-                _iso(item.until_at),
-                _iso(item.withdrawn_at) if item.withdrawn_at else "",
-                facts["message"],
-                facts["conversation"],
-            )
-        )
-    return found
+    return [_view(space.keys, item) for item in await app.db.read(documents.grants, space.space_id)]
+
+
+async def grants_to(app: App, service: Actor) -> list[GrantView]:
+    """What a service is allowed now, grant by grant: the conversation of each is what it knows the patient by."""
+
+    def look(tx: Tx) -> list[GrantView]:
+        found = []
+        for item in documents.grants_in_force(tx, service.account_id):
+            space = accounts.space(tx, item.space_id)
+            if space is not None and space.wrapped_key:
+                found.append(_view(app.vault.space(space.id, space.wrapped_key), item))
+        return found
+
+    return await app.db.read(look)
+
+
+def _view(keys: SpaceKeys, item: Grant) -> GrantView:
+    facts = msgspec.json.decode(keys.open("grant", item.id, item.facts))
+    return GrantView(
+        item.id,
+        facts["service"],
+        facts["title"],
+        facts["scopes"],
+        _iso(item.granted_at),
+        _iso(item.until_at),
+        _iso(item.withdrawn_at) if item.withdrawn_at else "",
+        facts["message"],
+        facts["conversation"],
+    )
 
 
 def _iso(ms: int) -> str:

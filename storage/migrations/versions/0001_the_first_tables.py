@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("space_id", "id"),
     )
+    op.create_index("attachments_by_id", "attachments", ["id"], unique=False)
     op.create_index("attachments_by_message", "attachments", ["space_id", "message_id"], unique=False)
     op.create_table(
         "audit",
@@ -381,6 +382,7 @@ def downgrade() -> None:
     op.drop_table("blobs")
     op.drop_table("audit")
     op.drop_index("attachments_by_message", table_name="attachments")
+    op.drop_index("attachments_by_id", table_name="attachments")
     op.drop_table("attachments")
     op.drop_table("answers")
     op.drop_index("accounts_by_space", table_name="accounts")

@@ -1,0 +1,136 @@
+"""The live events of the contract (Socket.IO, path `/socket.io/`), as shapes: what the published AsyncAPI is made from.
+
+The live chat's door speaks them; doors do not import each other, so a test compares what that door really says with
+what is written here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from server.api.shapes import MOST, Id, Key, Text, Uploads, Value
+from server.views import Entry, Page
+
+Number = Annotated[int, Meta(ge=0, le=MOST)]
+
+
+class Connect(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The `auth` of the connection. A browser needs none: its session cookie signs it in."""
+
+    token: str = ""
+
+
+class Sync(msgspec.Struct, frozen=True):
+    """Entries after a cursor; 0 is the beginning. `mailbox`: one's own when absent."""
+
+    cursor: Number
+    mailbox: str = ""
+    limit: Annotated[int, Meta(ge=1, le=200)] = 100
+
+
+class Post(msgspec.Struct, frozen=True):
+    """A message for a conversation. The same `client_key` gives the same receipt."""
+
+    conversation: Id
+    text: Text
+    client_key: Key
+    attachments: Uploads = []
+    in_reply_to: str = ""
+
+
+class Act(msgspec.Struct, frozen=True):
+    """An answer to a card."""
+
+    message: Id
+    action: str
+    client_key: Key
+    values: dict[str, Value] = {}
+
+
+class Read(msgspec.Struct, frozen=True):
+    """Everything of the conversation up to this number is read."""
+
+    conversation: Id
+    up_to: Number
+
+
+class Typing(msgspec.Struct, frozen=True):
+    """Somebody is writing in a conversation."""
+
+    conversation: Id
+
+
+class Posted(msgspec.Struct, frozen=True):
+    """Committed. `seq`: the number in the writer's own mailbox."""
+
+    message: str
+    seq: int
+    conversation: str
+
+
+class Acted(msgspec.Struct, frozen=True):
+    """Committed: the message that tells of the action."""
+
+    message: str
+    seq: int
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A stable `code`, and a `detail` for a person."""
+
+    code: str
+    detail: str
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why nothing was done. The same codes as the HTTP API's."""
+
+    error: Told
+
+
+class Unread(msgspec.Struct, frozen=True):
+    """What is left unread in the mailbox."""
+
+    unread: int
+
+
+class Entries(msgspec.Struct, frozen=True):
+    """New or changed entries of a mailbox, in order. `cursor`: where to go on from."""
+
+    mailbox: str
+    entries: list[Entry]
+    cursor: int
+
+
+class Someone(msgspec.Struct, frozen=True):
+    """`who`: the name of whom it is about."""
+
+    conversation: str
+    who: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `ack`: what its acknowledgement may be."""
+
+    name: str
+    by: Literal["client", "server"]
+    summary: str
+    payload: type
+    ack: tuple[type, ...] = ()
+
+
+EVENTS = (
+    Event("sync", "client", "Pull entries from a cursor; also after every connection", Sync, (Page, Failure)),
+    Event("post", "client", "Write in a conversation", Post, (Posted, Failure)),
+    Event("act", "client", "Answer a card", Act, (Acted, Failure)),
+    Event("read", "client", "Say what was read", Read, (Unread, Failure)),
+    Event("typing", "client", "Say that one is writing", Typing),
+    Event("entries", "server", "New or changed entries", Entries),
+    Event("typing", "server", "Somebody is writing", Someone),
+    Event("presence", "server", "Somebody came or left", Someone),
+)

@@ -1,0 +1,95 @@
+"""The reading half of the API: the caller's mailbox from a cursor, conversations, documents, permissions."""
+
+from __future__ import annotations
+
+import asyncio
+
+from server import access, people, reading
+from server.actions import agenda, catalogue, dossier
+from server.api import shapes
+from server.api.door import Call
+from server.api.shapes import Conversation, Conversations, Documents, EntriesQuery, Grants, Nothing, PageQuery
+from server.views import AuthorView, Page
+from storage import entries as rows
+
+
+async def entries(call: Call[EntriesQuery, None]) -> Page:
+    """`GET /entries`. With `wait`, answers as soon as something is new, or empty when the time is up.
+
+    A wake-up is a hint: the page is read again from the cursor, after the token was checked again.
+    """
+    app, query = call.app, call.query
+    box = await access.mailbox(app, call.actor)
+    clock = asyncio.get_running_loop().time
+    until = clock() + query.wait
+    with call.door.polling(call.actor.account_id) as ended:
+        woken = asyncio.Event()
+        subscription = app.hub.subscribe([box.mailbox_id], woken.set)
+        leaving = asyncio.ensure_future(ended.wait())
+        try:
+            while True:
+                woken.clear()
+                page = await reading.since(app, box, query.cursor, query.limit)
+                left = until - clock()
+                if page.entries or left <= 0 or ended.is_set():
+                    return page
+                waiting = asyncio.ensure_future(woken.wait())
+                try:
+                    await asyncio.wait({waiting, leaving}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    waiting.cancel()
+                await people.actor_of_bearer(app, call.secret)
+        finally:
+            leaving.cancel()
+            subscription.close()
+
+
+async def list_conversations(call: Call[PageQuery, None]) -> Conversations:
+    """`GET /conversations`."""
+    box = await access.mailbox(call.app, call.actor)
+    limit = call.query.limit
+    found = await reading.conversations(call.app, box, call.query.before or None, limit + 1)
+    more, found = len(found) > limit, found[:limit]
+    return Conversations(found, found[-1].last_seq if found else 0, more)
+
+
+async def one_conversation(call: Call[PageQuery, None]) -> Conversation:
+    """`GET /conversations/{id}`."""
+    app = call.app
+    box = await access.mailbox(app, call.actor)
+    handle = await access.conversation(app, box, call.at["id"])
+    page = await reading.thread(app, handle, call.query.before or None, call.query.limit)
+    others = [
+        AuthorView(other.kind, other.name, other.role, other.organisation)
+        for other in await reading.people_in(app, handle)
+        if other.member_id != handle.member
+    ]
+    unread = await app.db.read(rows.thread_unread, box.mailbox_id, handle.conversation_id)
+    return Conversation(
+        handle.conversation_id, handle.subject, others, handle.replies, unread, page.entries, page.cursor, page.more
+    )
+
+
+async def documents(call: Call[Nothing, None]) -> Documents:
+    """`GET /documents`: the dossier of the patient who calls."""
+    box = await access.mailbox(call.app, call.actor)
+    return Documents(await dossier.list_documents(call.app, await access.dossier(call.app, box)))
+
+
+async def appointments(call: Call[Nothing, None]) -> shapes.Appointments:
+    """`GET /appointments`: the agenda of the patient who calls."""
+    box = await access.mailbox(call.app, call.actor)
+    return shapes.Appointments(await agenda.appointments(call.app, await access.dossier(call.app, box)))
+
+
+async def grants(call: Call[Nothing, None]) -> Grants:
+    """`GET /grants`: what a patient allowed, or what a service is allowed."""
+    if call.actor.kind != "holder":
+        return Grants(await catalogue.grants_to(call.app, call.actor))
+    box = await access.mailbox(call.app, call.actor)
+    return Grants(await catalogue.grants(call.app, await access.dossier(call.app, box)))
+
+
+async def granted_documents(call: Call[Nothing, None]) -> Documents:
+    """`GET /grants/{id}/documents`: for the service a patient allowed to see the list."""
+    return Documents(await catalogue.granted_documents(call.app, call.actor, call.at["id"]))

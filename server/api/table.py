@@ -1,0 +1,76 @@
+"""The table of the API: every route, once. aiohttp serves it and the OpenAPI is made from it, so neither knows more
+than the other.
+"""
+
+from __future__ import annotations
+
+from server.api import files, reads, shapes, writing
+from server.api.door import Download, Multipart, Route
+from server.api.problems import TooSlow, WrongType
+from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
+from server.views import Page
+
+V1 = "/api/v1"
+_BODY = (Invalid, TooLarge, TooSlow, WrongType)
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        "POST", f"{V1}/conversations", "openConversation", "Write a first letter",
+        writing.open_conversation, shapes.Receipt, body=shapes.NewConversation, status=201, retry_key=True,
+        refusals=(*_BODY, Refused, NotAllowed),
+    ),
+    Route(
+        "GET", f"{V1}/conversations", "listConversations", "The caller's conversations, the newest first",
+        reads.list_conversations, shapes.Conversations, query=shapes.PageQuery,
+    ),
+    Route(
+        "GET", f"{V1}/conversations/{{id}}", "readConversation", "One conversation and a page of its entries",
+        reads.one_conversation, shapes.Conversation, query=shapes.PageQuery, refusals=(Refused,),
+    ),
+    Route(
+        "POST", f"{V1}/conversations/{{id}}/messages", "postMessage", "Write in a conversation",
+        writing.post_message, shapes.Receipt, body=shapes.NewMessage, status=201, retry_key=True,
+        refusals=(*_BODY, Refused, NotAllowed),
+    ),
+    Route(
+        "POST", f"{V1}/conversations/{{id}}/read", "markRead", "Say that a conversation was read",
+        writing.mark_read, shapes.Unread, body=shapes.ReadUpTo, refusals=(*_BODY, Refused),
+    ),
+    Route(
+        "GET", f"{V1}/entries", "readEntries", "The caller's mailbox from a cursor; `wait` makes it a long poll",
+        reads.entries, Page, query=shapes.EntriesQuery,
+    ),
+    Route(
+        "POST", f"{V1}/messages/{{id}}/actions/{{action}}", "act", "Answer a card",
+        writing.act, shapes.Receipt, body=shapes.NewAction, status=201, retry_key=True,
+        refusals=(*_BODY, Refused, NotAllowed, Conflict),
+    ),
+    Route(
+        "POST", f"{V1}/attachments", "upload", "Upload a file that a message will take",
+        files.upload, shapes.Upload, body=Multipart, status=201, refusals=(*_BODY, Refused),
+    ),
+    Route(
+        "GET", f"{V1}/attachments/{{id}}", "download", "A file of a message, or of one's own uploads",
+        files.download, Download, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/documents", "listDocuments", "The documents of the patient who calls",
+        reads.documents, shapes.Documents, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/documents/{{id}}", "downloadDocument", "One document of the patient who calls",
+        files.document, Download, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/appointments", "listAppointments", "The agenda of the patient who calls",
+        reads.appointments, shapes.Appointments, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/grants", "listGrants", "A patient's permissions, or those of the service that calls",
+        reads.grants, shapes.Grants, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/grants/{{id}}/documents", "listGrantedDocuments", "What a patient let this service see",
+        reads.granted_documents, shapes.Documents, refusals=(Refused,),
+    ),
+)  # fmt: skip
