@@ -60,8 +60,7 @@ def read(data: bytes, entry: Entry) -> bytes:
             content = inflater.decompress(deflated, entry.size + 1)
         except zlib.error:
             raise _damaged() from None
-        # An empty file may end without having been asked for a byte, hence the flush of nothing more than the end mark.
-        if not inflater.eof and len(content) == entry.size and inflater.decompress(inflater.unconsumed_tail, 1):
+        if len(content) > entry.size:
             raise _unsafe("un fichier est plus grand qu’annoncé")
         if not inflater.eof or inflater.unused_data:
             raise _damaged()

@@ -146,11 +146,15 @@ class Mailbox:
 
 
 _SIMPLE = re.compile(r'(?:([^"()<>,;:@\\=\[\]]*+)<)?([\w.!#$%&*+/=?^`{|}~\'-]{1,200}@[\w.-]{1,255})(>)?')
-_TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)"?+|([,;\s]++)|([(<:])|([^"(<,;:\s]++)', re.DOTALL)
+# An encoded word first: some clients leave commas and colons in it, and what is encoded must not end an address.
+_TOKEN = re.compile(
+    r'"((?:[^"\\]++|\\.)*+)"?+|([,;\s]++)|([(<:])|(=\?[^?\s"<]{1,60}\?[bBqQ]\?[^?\s"<]*+\?=|[^"(<,;:\s]++)', re.DOTALL
+)
 _ANGLE = re.compile(r'<((?:[^<>"]++|"(?:[^"\\]++|\\.)*+")*+)>', re.DOTALL)
 _PAREN = re.compile(r"[()]|\\.", re.DOTALL)
 _ADDRESS = re.compile(
-    r'(?:[^\s"(),:;<>@\[\\\]\x00-\x1f\x7f]++|"(?:[^"\\\x00-\x1f\x7f]++|\\[ -~])*+")@[^\s"(),:;<>@\\\x00-\x1f\x7f]++'
+    r'(?:[^\s"(),:;<>@\[\\\]\x00-\x1f\x7f]++|"(?:[^"\\\x00-\x1f\x7f]++|\\[ -~])*+")'
+    r'@(?:[^\s"(),:;<>@\[\\\]\x00-\x1f\x7f]++|\[[0-9A-Za-z:.]++\])'
 )
 
 

@@ -32,7 +32,9 @@ def instant(value: str, without_zone: tzinfo = FRANCE) -> datetime | None:
     if sign:
         digits = f"{zone}00" if len(zone) == 2 else zone.zfill(4)
         offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-        zone_info = timezone(-offset if sign == "-" else offset) if offset < timedelta(hours=24) and offset else UTC
+        if offset >= timedelta(hours=24):
+            return None
+        zone_info = timezone(-offset if sign == "-" else offset) if offset else UTC
     try:
         moment = datetime(
             int(year),

@@ -201,9 +201,8 @@ def _decoded_size(raw: bytes, node: Node) -> int:
         else:
             stride, ending = newline + 1 - start, 2 if raw[newline - 1] == 13 else 1
         newlines = raw[start + stride - 1 : end : stride] if newline >= 0 else b""
-        if (newlines.count(b"\n") == len(newlines) and (stride - ending) % 4 == 0) or newline < 0:
-            symbols = end - start - len(newlines) * ending
-            padding = raw.count(b"=", max(start, end - 2), end)
-            if symbols % 4 == 0:
-                return symbols // 4 * 3 - padding
+        regular = newlines.count(b"\n") == len(newlines) and raw.find(b"=", start, max(start, end - 2)) < 0
+        symbols = end - start - len(newlines) * ending
+        if regular and symbols % 4 == 0:
+            return symbols // 4 * 3 - raw.count(b"=", max(start, end - 2), end)
     return len(structure.decode(raw, node))

@@ -174,6 +174,8 @@ def _quotation(lines: list[str]) -> int | None:
             return place
         if _ATTRIBUTION_START.match(stripped):
             for length in (1, 2, 3):  # clients wrap the attribution
+                if not "".join(lines[place + length - 1 : place + length]).rstrip().endswith(":"):
+                    continue
                 opening = "\n".join(lines[place : place + length]).strip()
                 if len(opening) <= 400 and _ATTRIBUTION.fullmatch(opening):
                     return place if _only_quoted(lines[place + length :]) else None

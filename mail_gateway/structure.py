@@ -21,6 +21,7 @@ __all__ = ["Malformed", "Node", "decode", "find", "index", "index_with_headers",
 MAX_LEVELS = 100
 MAX_PARTS = 1000
 MAX_BOUNDARY = 2048
+MAX_LOOKALIKES = 10_000
 
 _TYPE = re.compile(r"([\w!#$&^.+-]{1,127})\s*/\s*([\w!#$&^.+-]{1,127})")
 _LINE_END = re.compile(rb"(--)?+[ \t]*+(?:\r?\n|\r?\Z)")
@@ -104,11 +105,15 @@ class _Indexer:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.parts = 0
-        # Each level searches its whole extent for its own boundary. A hundred levels around 25 MB would search 2.5
-        # GB, so the sum is bounded; an honest letter is four levels deep.
+        # Each level searches its whole extent. A hundred levels around 25 MB would search 2.5 GB, so the sum is
+        # bounded; an honest letter is four levels deep.
         self.budget = 4_000_000 + 12 * len(raw)
+        self.lookalikes = 0
 
-    def node(self, start: int, end: int, number: str, level: int, default: str) -> tuple[Node, Headers]:
+    def node(
+        self, start: int, end: int, number: str, level: int, default: str, enclosed: bool = False
+    ) -> tuple[Node, Headers]:
+        """The part in that extent, and its fields. `enclosed`: it is the message within the message/rfc822 `number`."""
         self.parts += 1
         if self.parts > MAX_PARTS:
             raise Malformed("mime_parts", "Le message compte plus de 1000 parties.")
@@ -129,8 +134,11 @@ class _Indexer:
             children = self.multipart(body, end, params.get("boundary", ""), subtype, number, level)
             if not children:  # no boundary to be found: shown as text, as mail readers do
                 maintype, subtype = "text", "plain"
-        elif maintype == "message" and subtype in ("rfc822", "global") and encoding in ("7bit", "8bit", "binary"):
-            children = (self.enclosed(body, end, number or "1", level),)
+        if enclosed and maintype != "multipart":
+            number = f"{number}.1"
+        if maintype == "message" and subtype in ("rfc822", "global") and encoding in ("7bit", "8bit", "binary"):
+            self.spend(end - body)
+            children = (self.node(body, end, number or "1", level + 1, "text/plain", enclosed=True)[0],)
         field = headers.get("content-id")
         node = Node(
             number, maintype, subtype, params, encoding, disposition, _filename(filename) if filename else "",
@@ -157,11 +165,11 @@ class _Indexer:
             raise Malformed("mime_headers", "L’en-tête du message dépasse 100 ko.")
         return end
 
-    def enclosed(self, start: int, end: int, number: str, level: int) -> Node:
-        inner, _ = self.node(start, end, number, level + 1, "text/plain")
-        if inner.type != "multipart":
-            inner = _renumber(inner, f"{number}.1")
-        return inner
+    def spend(self, octets: int) -> None:
+        """Before every search or count over an extent."""
+        self.budget -= octets
+        if self.budget < 0:
+            raise Malformed("mime_depth", "Les parties du message sont imbriquées sur trop de niveaux pour sa taille.")
 
     def multipart(self, start: int, end: int, boundary: str, subtype: str, number: str, level: int) -> tuple[Node, ...]:
         boundary = boundary.rstrip()
@@ -169,9 +177,7 @@ class _Indexer:
             return ()
         if len(boundary) > MAX_BOUNDARY:
             raise Malformed("mime_boundary", "La frontière entre les parties du message est trop longue.")
-        self.budget -= end - start
-        if self.budget < 0:
-            raise Malformed("mime_depth", "Les parties du message sont imbriquées sur trop de niveaux pour sa taille.")
+        self.spend(end - start)
         default = "message/rfc822" if subtype == "digest" else "text/plain"  # RFC 2046 §5.1.5
         prefix = f"{number}." if number else ""
         return tuple(
@@ -191,6 +197,9 @@ class _Indexer:
         while at >= 0:
             match = _LINE_END.match(raw, at + len(needle), end)
             if match is None:  # a longer line that only begins like the delimiter
+                self.lookalikes += 1
+                if self.lookalikes > MAX_LOOKALIKES:
+                    raise Malformed("mime_boundary", "Le message imite trop souvent ses propres frontières.")
                 at = raw.find(needle, at + len(needle), end)
                 continue
             if opened >= 0:
@@ -205,25 +214,6 @@ class _Indexer:
         if opened >= 0:  # never closed: the last part runs to the end
             extents.append((opened, end))
         return extents
-
-
-def _renumber(node: Node, number: str) -> Node:
-    """The enclosed message is a single part: IMAP calls its body n.1, and what a message within it encloses n.1.1."""
-    children = node.children
-    if children and node.number:
-        children = tuple(_shift(child, node.number, number) for child in children)
-    return _with(node, number, children)
-
-
-def _shift(node: Node, old: str, new: str) -> Node:
-    return _with(node, new + node.number[len(old) :], tuple(_shift(child, old, new) for child in node.children))
-
-
-def _with(node: Node, number: str, children: tuple[Node, ...]) -> Node:
-    return Node(
-        number, node.type, node.subtype, node.params, node.encoding, node.disposition, node.filename, node.content_id,
-        node.description, node.header_start, node.header_end, node.body_start, node.body_end, node.lines, children,
-    )  # fmt: skip
 
 
 def _content_type(value: str, default: str) -> tuple[str, str, dict[str, str]]:

@@ -118,7 +118,7 @@ def open_xdm(data: bytes) -> XdmPackage:
             found.append(_document(data, entries, folder, described))
     if not found:
         raise Malformed("xdm_metadata", "Le fichier METADATA.XML ne décrit aucun document.")
-    if len(patients) != 1:
+    if len(patients) != 1 or not all(patient.ins for patient in patients):
         raise Malformed("xdm_patients", "L’archive ne dit pas de quel patient elle parle, ou parle de plusieurs.")
     actions = {document.action for document in found}
     action: Action = "delete" if "delete" in actions else "correct" if "correct" in actions else "original"

@@ -1,0 +1,290 @@
+"""Appointments by mail: read as the organiser meant them, answered as their client expects, and no way to do harm."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, date, datetime, timedelta, timezone
+from typing import Any
+
+import icalendar
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mail_gateway import mime
+from mail_gateway.calendar import Attendee, read_invitation, reply
+from mail_gateway.compose import OutLetter, compose
+from mail_gateway.headers import Mailbox
+from mail_gateway.malformed import Malformed
+from tests import letters
+
+DOMINIQUE = Mailbox("Dominique PAT-TROIS", "279035121518989@patient.pli.example")
+WINTER, SUMMER = timezone(timedelta(hours=1)), timezone(timedelta(hours=2))
+
+# A zone of an old Exchange server, under a name nobody else knows, with the rules of France.
+OWN_ZONE = """BEGIN:VTIMEZONE\r
+TZID:{name}\r
+BEGIN:STANDARD\r
+DTSTART:16010101T030000\r
+TZOFFSETFROM:+0200\r
+TZOFFSETTO:+0100\r
+RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=10\r
+END:STANDARD\r
+BEGIN:DAYLIGHT\r
+DTSTART:16010101T020000\r
+TZOFFSETFROM:+0100\r
+TZOFFSETTO:+0200\r
+RRULE:FREQ=YEARLY;INTERVAL=1;BYDAY=-1SU;BYMONTH=3\r
+END:DAYLIGHT\r
+END:VTIMEZONE\r
+"""
+
+
+def event(*lines: str, method: str = "REQUEST", zone: str = "") -> str:
+    inside = "".join(f"{line}\r\n" for line in ("UID:1@pli.example", "DTSTAMP:20261123T120000Z", *lines))
+    inside = f"{zone}BEGIN:VEVENT\r\n{inside}END:VEVENT\r\n"
+    return f"BEGIN:VCALENDAR\r\nVERSION:2.0\r\nMETHOD:{method}\r\n{inside}END:VCALENDAR\r\n"
+
+
+def instant(moment: datetime | date | None) -> datetime | date | None:
+    """In UTC: by Python's rule two local times in the hour that occurs twice are never equal."""
+    return moment.astimezone(UTC) if isinstance(moment, datetime) else moment
+
+
+def refused(ics: str) -> str:
+    with pytest.raises(Malformed) as caught:
+        read_invitation(ics)
+    return caught.value.code
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_appointment_dr_morel_sends_by_mail_is_read_whole() -> None:
+    found = read_invitation(mime.read(letters.invitation()).calendar)
+    assert (found.method, found.uid, found.sequence) == ("REQUEST", "rendez-vous-1@pli.example", 0)
+    assert found.summary == "Consultation d’anesthésie"
+    assert found.location == "CHU de Pli, bâtiment B"
+    assert found.start == datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
+    assert found.end == datetime(2026, 12, 1, 9, 30, tzinfo=UTC)
+    assert found.organizer == Mailbox(*letters.MOREL)
+    assert found.attendees == (Attendee(DOMINIQUE.name, DOMINIQUE.address, "NEEDS-ACTION", True),)
+    assert not found.all_day
+    assert not found.recurrence
+
+
+@pytest.mark.parametrize(
+    ("lines", "start", "end"),
+    [
+        (("DTSTART:20261201T090000Z",), datetime(2026, 12, 1, 9, tzinfo=UTC), datetime(2026, 12, 1, 9, tzinfo=UTC)),
+        (("DTSTART;TZID=Europe/Paris:20260701T090000", "DURATION:PT1H30M"),
+         datetime(2026, 7, 1, 9, tzinfo=SUMMER), datetime(2026, 7, 1, 10, 30, tzinfo=SUMMER)),
+        (('DTSTART;TZID="Romance Standard Time":20261201T090000', "DTEND:20261201T083000Z"),
+         datetime(2026, 12, 1, 9, tzinfo=WINTER), datetime(2026, 12, 1, 9, 30, tzinfo=WINTER)),
+        (("DTSTART:20261201T090000", "DTEND:20261201T093000"),  # floating: France
+         datetime(2026, 12, 1, 9, tzinfo=WINTER), datetime(2026, 12, 1, 9, 30, tzinfo=WINTER)),
+        (("DTSTART;VALUE=DATE:20261201",), date(2026, 12, 1), date(2026, 12, 2)),
+        (("DTSTART;VALUE=DATE:20261201", "DTEND;VALUE=DATE:20261204"), date(2026, 12, 1), date(2026, 12, 4)),
+        (("DTSTART;VALUE=DATE:20261201", "DURATION:P1W"), date(2026, 12, 1), date(2026, 12, 8)),
+        (("DTSTART:20261201T090000Z", "DTEND:20261201T080000Z"),  # ends before it begins
+         datetime(2026, 12, 1, 9, tzinfo=UTC), datetime(2026, 12, 1, 9, tzinfo=UTC)),
+        (("DTSTART;TZID=Europe/Paris:20261025T013000", "DURATION:PT2H"),  # through the change to winter time
+         datetime(2026, 10, 25, 1, 30, tzinfo=SUMMER), datetime(2026, 10, 25, 2, 30, tzinfo=WINTER)),
+        (("DTSTART;TZID=Indian/Reunion:20261201T090000",),
+         datetime(2026, 12, 1, 5, tzinfo=UTC), datetime(2026, 12, 1, 5, tzinfo=UTC)),
+        (("DTSTART;TZID=../../etc/passwd:20261201T090000",),
+         datetime(2026, 12, 1, 8, tzinfo=UTC), datetime(2026, 12, 1, 8, tzinfo=UTC)),
+        (("DTSTART:99981231T235959Z", "DURATION:P99999D"),
+         datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC), datetime(9998, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)  # fmt: skip
+def test_the_time_is_the_one_the_organiser_meant(
+    lines: tuple[str, ...], start: datetime | date, end: datetime | date
+) -> None:
+    found = read_invitation(event(*lines))
+    assert (instant(found.start), instant(found.end)) == (instant(start), instant(end))
+    assert found.all_day is not isinstance(start, datetime)
+
+
+@pytest.mark.parametrize(
+    ("local", "zone"),
+    [("20260328T090000", WINTER), ("20260330T090000", SUMMER), ("20261024T090000", SUMMER), ("20261026T090000", WINTER),
+     ("20260115T090000", WINTER), ("20260701T090000", SUMMER)],
+)  # fmt: skip
+def test_a_zone_only_its_sender_knows_is_understood_by_its_rules(local: str, zone: timezone) -> None:
+    found = read_invitation(event(f'DTSTART;TZID="Heure du CHU":{local}', zone=OWN_ZONE.format(name="Heure du CHU")))
+    assert found.start == datetime.strptime(local, "%Y%m%dT%H%M%S").replace(tzinfo=zone)
+
+
+def test_a_stranger_s_definition_of_paris_changes_nobody_s_appointment() -> None:
+    shifted = OWN_ZONE.format(name="Europe/Paris").replace("+0100", "+0900").replace("+0200", "+0900")
+    for zone in (shifted, ""):
+        found = read_invitation(event("DTSTART;TZID=Europe/Paris:20261201T090000", zone=zone))
+        assert found.start == datetime(2026, 12, 1, 9, tzinfo=WINTER)
+
+
+def test_a_repeated_appointment_is_its_master_and_is_not_expanded() -> None:
+    master = "BEGIN:VEVENT\r\nUID:1\r\nDTSTART:20261201T090000Z\r\nRRULE:FREQ=SECONDLY\r\nEND:VEVENT\r\n"
+    moved = "BEGIN:VEVENT\r\nUID:1\r\nRECURRENCE-ID:20261202T090000Z\r\nDTSTART:20261202T100000Z\r\nEND:VEVENT\r\n"
+    found = read_invitation(f"BEGIN:VCALENDAR\r\n{moved}{master}END:VCALENDAR\r\n")
+    assert found.recurrence
+    assert found.start == datetime(2026, 12, 1, 9, tzinfo=UTC)
+    assert found.method == "PUBLISH"
+
+
+def test_a_cancellation_needs_no_time() -> None:
+    found = read_invitation(event("SEQUENCE:2", "STATUS:CANCELLED", method="CANCEL"))
+    assert (found.method, found.sequence, found.start, found.status) == ("CANCEL", 2, None, "CANCELLED")
+
+
+def test_folded_escaped_and_caret_encoded_text_is_read() -> None:
+    found = read_invitation(
+        event(
+            "DTSTART:20261201T090000Z",
+            "SUMMARY:Consul\r\n tation\\, suite\\; fin",
+            "DESCRIPTION:À jeun\\nsans bijoux \\\\o/",
+            "ORGANIZER;CN=Dr ^'Agathe^' Morel:MAILTO:agathe.morel@PLI.example",
+        )
+    )
+    assert found.summary == "Consultation, suite; fin"
+    assert found.description == "À jeun\nsans bijoux \\o/"
+    assert found.organizer == Mailbox('Dr "Agathe" Morel', "agathe.morel@pli.example")
+
+
+@pytest.mark.parametrize(
+    ("ics", "code"),
+    [
+        ("", "ics"),
+        ("Bonjour", "ics"),
+        ("BEGIN:VCALENDAR\r\nEND:VCALENDAR\r\n", "ics_no_event"),
+        ("BEGIN:VCALENDAR\r\nBEGIN:VTODO\r\nEND:VTODO\r\nEND:VCALENDAR\r\n", "ics_no_event"),
+        (event("DTSTART:20261201T090000Z").replace("END:VCALENDAR\r\n", ""), "ics"),
+        (event("DTSTART:20261201T090000Z").replace("UID:1@pli.example\r\n", ""), "ics"),
+        (event("DTSTART:20261201T090000Z").replace("1@pli.example", "x" * 300), "ics"),
+        (event("SUMMARY:sans date"), "ics"),
+        (event("DTSTART:20261301T090000Z"), "ics"),
+        (event("DTSTART:99991231T235959Z"), "ics"),
+        (event("DTSTART:20261201T090000Z", "END:VEVENT", "BEGIN:VEVENT", "UID:2"), "ics_many"),
+        (event("DTSTART:20261201T090000Z", "DESCRIPTION:" + "x" * 300_000), "ics_size"),
+        (event("DTSTART:20261201T090000Z", *["X-A:b"] * 6000), "ics_size"),
+        ("BEGIN:VCALENDAR\r\n" + "BEGIN:VEVENT\r\n" * 1000, "ics"),
+        (event("DTSTART:20261201T090000Z").replace("END:VEVENT", "END:VTODO"), "ics"),
+    ],
+)  # fmt: skip
+def test_what_is_not_one_appointment_is_refused(ics: str, code: str) -> None:
+    started = time.process_time()
+    assert refused(ics) == code
+    assert time.process_time() - started < 0.5
+
+
+# ---- answering -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", ["ACCEPTED", "DECLINED", "TENTATIVE"])
+def test_the_answer_of_dominique_names_the_appointment_and_her_alone(answer: str) -> None:
+    asked = letters.ics(sequence=3, extra='ATTENDEE;CN="Équipe":mailto:admissions@pli.example\r\n')
+    text = reply(asked, DOMINIQUE, answer, letters.NOON)  # type: ignore[arg-type]  # the three literals, one by one
+    read: Any = icalendar.Calendar.from_ical(text)
+    (found,) = read.walk("VEVENT")
+    assert read["METHOD"] == "REPLY"
+    assert found["UID"] == "rendez-vous-1@pli.example"
+    assert found["SEQUENCE"] == 3
+    assert found["DTSTAMP"].dt == letters.NOON
+    assert found["ORGANIZER"] == "mailto:agathe.morel@pli.example"
+    assert found["ATTENDEE"] == f"mailto:{DOMINIQUE.address}"  # one, hence no list
+    assert found["ATTENDEE"].params["PARTSTAT"] == answer
+    assert found["ATTENDEE"].params["CN"] == DOMINIQUE.name
+    assert all(len(line.encode()) <= 75 for line in text.split("\r\n"))
+
+
+def test_the_answer_to_one_repetition_names_it_with_the_zone_it_is_in() -> None:
+    asked = event(
+        "RECURRENCE-ID;TZID=Heure du CHU:20261201T090000",
+        "DTSTART;TZID=Heure du CHU:20261201T100000",
+        "ORGANIZER:mailto:agathe.morel@pli.example",
+        zone=OWN_ZONE.format(name="Heure du CHU"),
+    )
+    text = reply(asked, DOMINIQUE, "DECLINED", letters.NOON)
+    assert "RECURRENCE-ID;TZID=Heure du CHU:20261201T090000\r\n" in text
+    assert text.count("BEGIN:VTIMEZONE") == 1
+    assert read_invitation(text).start == read_invitation(asked).start
+    assert read_invitation(text).attendees[0].partstat == "DECLINED"
+
+
+def test_an_answer_travels_as_real_clients_expect_it() -> None:
+    text = reply(letters.ics(), DOMINIQUE, "ACCEPTED", letters.NOON)
+    raw = compose(
+        OutLetter(
+            "2@x",
+            letters.NOON,
+            DOMINIQUE,
+            (Mailbox(*letters.MOREL),),
+            text="Oui.",
+            calendar=text,
+            calendar_method="REPLY",
+        )
+    )
+    assert b"Content-Type: text/calendar; method=REPLY; charset=utf-8" in raw
+    assert mime.read(raw).calendar == text.replace("\r\n", "\n")
+
+
+def test_a_name_cannot_add_a_line_to_the_answer() -> None:
+    evil = Mailbox('x":mailto:y@z\r\nATTENDEE:mailto:w@z', "a@b\r\nMETHOD:CANCEL")
+    text = reply(letters.ics(), evil, "ACCEPTED", letters.NOON)
+    names = [line.partition(":")[0].partition(";")[0] for line in text.replace("\r\n ", "").split("\r\n") if line]
+    assert names.count("ATTENDEE") == names.count("METHOD") == 1
+
+
+# ---- beside the library ----------------------------------------------------------------------------------------------
+
+MOMENTS = st.integers(946_684_800, 2_840_140_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+WORDS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc", "Cf", "Zl", "Zp", "Zs"), exclude_characters='"') | st.just(" "),
+    max_size=90,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=30)), WORDS, WORDS, WORDS)
+def test_what_the_library_writes_is_read_as_it_was_meant(
+    start: datetime, length: timedelta, summary: str, description: str, name: str
+) -> None:
+    length = timedelta(seconds=int(length.total_seconds()))
+    made = icalendar.Event()
+    made.add("uid", "1")
+    made.add("dtstart", start)
+    made.add("dtend", start + length)
+    made.add("summary", summary)
+    made.add("description", description)
+    organizer = icalendar.vCalAddress("mailto:a@b.fr")
+    organizer.params["CN"] = name
+    made.add("organizer", organizer)
+    calendar = icalendar.Calendar()
+    calendar.add("method", "REQUEST")
+    calendar.add_component(made)
+    found = read_invitation(calendar.to_ical().decode())
+    assert (found.start, found.end) == (start, start + length)
+    assert found.summary == summary.strip()
+    assert found.description == description
+    assert found.organizer == Mailbox(name.strip(), "a@b.fr")
+
+
+LINES = st.sampled_from(
+    ("BEGIN:VEVENT", "END:VEVENT", "BEGIN:VTIMEZONE", "END:VTIMEZONE", "BEGIN:STANDARD", "END:STANDARD", "TZID:x",
+     "DTSTART;TZID=x:20261201T090000", "DTSTART:19700101T000000", "DTEND:20261201", "DURATION:-PT1H", "DURATION:P",
+     "TZOFFSETTO:+9999", "TZOFFSETTO:+0100", "RRULE:FREQ=YEARLY;BYMONTH=2;BYDAY=5MO", "RRULE:=;;", "UID:1",
+     'ATTENDEE;CN=":mailto:', "SEQUENCE:\u0663", "METHOD:\x00", " suite", ":", ";")
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(LINES | st.text(max_size=30), max_size=30))
+def test_no_calendar_raises_anything_but_a_refusal(lines: list[str]) -> None:
+    for ics in ("\r\n".join(["BEGIN:VCALENDAR", *lines, "END:VCALENDAR"]), event("DTSTART:20261201T090000Z", *lines)):
+        try:
+            found = read_invitation(ics)
+            answer = reply(ics, DOMINIQUE, "ACCEPTED", letters.NOON)
+        except Malformed:
+            continue
+        assert read_invitation(answer).uid == found.uid
+        assert not set(found.summary + found.organizer.name) & {"\r", "\n", "\0"}

@@ -1,0 +1,142 @@
+"""Fields of a mail: addresses, identifiers, dates and words, each in all the ways it is written."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from mail_gateway import mime
+from mail_gateway.headers import Headers, addresses, date, decode_words, message_ids
+
+FROM = b"From: agathe.morel@pli.example\r\n"
+BIDI = "\u202e\u2066\u2069\u200f"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("agathe.morel@Pli.Example", [("", "agathe.morel@pli.example")]),
+        ("Dr Morel <a@b.fr>, labo@b.fr", [("Dr Morel", "a@b.fr"), ("", "labo@b.fr")]),
+        ('"Morel, Agathe" <a@b.fr>', [("Morel, Agathe", "a@b.fr")]),
+        ("a@b.fr (Agathe (Dr) Morel)", [("Agathe (Dr) Morel", "a@b.fr")]),
+        ("Équipe: a@b.fr, C <c@d.fr>; e@f.fr", [("", "a@b.fr"), ("C", "c@d.fr"), ("", "e@f.fr")]),
+        ("undisclosed-recipients:;", []),
+        ("<@relay.fr,@other.fr:a@b.fr>", [("", "a@b.fr")]),
+        ("=?utf-8?Q?=C3=89quipe?= <a@b.fr>", [("Équipe", "a@b.fr")]),
+        ("=?utf-8?Q?x=40evil.fr=2C?= <a@b.fr>", [("x@evil.fr,", "a@b.fr")]),  # an encoded comma makes no address
+        ("=?utf-8?Q?a=0D=0ABcc:_x?= <a@b.fr>", [("a  Bcc: x", "a@b.fr")]),
+        ("<>", []),
+        ("a@[1.2", []),
+        ("a@b@c", []),
+        ("Dr Morel", []),
+        ("a@b.fr\x00", []),
+        ('"un deux"@b.fr', [("", '"un deux"@b.fr')]),
+        ("Agathe <a@b.fr", []),
+        ("Dr. Agathe O'Morel <a@b.fr>", [("Dr. Agathe O'Morel", "a@b.fr")]),
+        (",,;, a@b.fr ,,", [("", "a@b.fr")]),
+    ],
+)
+def test_addresses_are_read_by_the_grammar_and_nothing_encoded_makes_one(
+    value: str, expected: list[tuple[str, str]]
+) -> None:
+    assert [(mailbox.name, mailbox.address) for mailbox in addresses(value)] == expected
+
+
+def test_at_most_two_hundred_addresses_are_taken_from_a_field() -> None:
+    assert len(addresses(", ".join(f"a{n}@b.fr" for n in range(500)))) == 200
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("<a@b>", ("a@b",)),
+        ("<a@b> <c@d>", ("a@b", "c@d")),
+        ("<a@b><c@d>", ("a@b", "c@d")),
+        ("<>", ()),
+        ("", ()),
+        (None, ()),
+        ("a@b", ("a@b",)),
+        ("Message from Dr Morel <a@b> of Monday", ("a@b",)),
+        ("<a\r\n @b>", ("a@b",)),
+        ("<" + "a" * 2000 + "@b>", ()),
+        ("garbage", ()),
+    ],
+)
+def test_message_identifiers_are_found_in_whatever_stands_around_them(
+    value: str | None, expected: tuple[str, ...]
+) -> None:
+    assert message_ids(value) == expected
+
+
+def test_of_a_very_long_thread_the_root_and_the_nearest_are_kept() -> None:
+    found = message_ids(" ".join(f"<{n}@b>" for n in range(1000)))
+    assert len(found) == 100
+    assert (found[0], found[-1]) == ("0@b", "999@b")
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("Mon, 23 Nov 2026 10:12:13 +0100", datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone(timedelta(hours=1)))),
+        ("23 Nov 2026 10:12 GMT", datetime(2026, 11, 23, 10, 12, tzinfo=UTC)),
+        ("Mon, 23 Nov 26 10:12:60 -0000 (UTC)", datetime(2026, 11, 23, 10, 12, 59, tzinfo=UTC)),
+        ("Mon, 23 Nov 9999 10:12:13 +0100", None),
+        ("Mon, 31 Feb 2026 10:12:13 +0100", None),
+        ("Mon, 23 Nov 2026 10:12:13 +9999", None),
+        ("lundi", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_date_is_an_instant_or_none(value: str | None, expected: datetime | None) -> None:
+    assert date(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("=?utf-8?B?w6k=?=", "é"),
+        ("=?utf-8?Q?=C3?= =?utf-8?Q?=A9?=", "é"),  # a letter cut in two by a careless sender
+        ("=?iso-8859-1?q?=E9t=E9?= =?utf-8?b?w6k=?=", "étéé"),
+        ("a =?utf-8?Q?b?= c", "a b c"),
+        ("=?utf-8?Q?a_b?=\r\n =?utf-8?Q?c?=", "a bc"),
+        ("=?utf-8?X?a?=", "=?utf-8?X?a?="),
+        ("=?utf-8?B?!!!?=", ""),
+        ("=?utf-7?Q?+ADw-script+AD4-?=", "+ADw-script+AD4-"),
+        ("=?unicode_escape?Q?=5Cu0041?=", "\\u0041"),
+        ("=?utf-8?Q?=0D=0AX-MSS-MES:_FIN?=", "  X-MSS-MES: FIN"),
+        ("=?utf-8?Q?=00a?=", "a"),
+        ("=?utf-8*fr?Q?=C3=A9?=", "é"),
+        (f"a{BIDI}b", "ab"),
+    ],
+)
+def test_encoded_words_become_one_clean_line(value: str, expected: str) -> None:
+    assert decode_words(value) == expected
+
+
+@pytest.mark.parametrize(
+    "charset", ["utf-7", "punycode", "unicode_escape", "rot13", "idna", "zlib", "utf-8", "", "x", "\udce9"]
+)
+def test_a_text_in_any_charset_is_readable_and_none_is_executed(charset: str) -> None:
+    head = FROM + b'Content-Type: text/plain; charset="' + charset.encode("utf-8", "surrogatepass") + b'"\r\n\r\n'
+    assert mime.read(head + b"+ADw-a\\u0041 caf\xe9").text == "+ADw-a\\u0041 caf" + (
+        "é" if charset != "utf-8" else "\ufffd"
+    )
+
+
+@pytest.mark.parametrize(
+    "charset", ["iso-8859-1", "windows-1252", "iso-8859-15", "utf-16", "macintosh", "cp850", "utf-8"]
+)
+def test_the_charsets_of_french_mail_are_read(charset: str) -> None:
+    codec = {"macintosh": "mac_roman"}.get(charset, charset)
+    raw = FROM + f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode() + "Été à l'hôpital".encode(codec)
+    assert mime.read(raw).text == "Été à l'hôpital"
+
+
+def test_fields_keep_their_order_and_are_unfolded() -> None:
+    fields = Headers(b"Received: a\r\nSubject: un\r\n deux\r\nreceived: b\r\nnot a field\r\nX-Y : z\r\n\r\n")
+    assert list(fields) == [("Received", "a"), ("Subject", "un deux"), ("received", "b"), ("X-Y", "z")]
+    assert fields.all("received") == ("a", "b")
+    assert fields.get("subject") == "un deux"
+    assert fields.get("missing") is None

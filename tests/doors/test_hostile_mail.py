@@ -1,0 +1,172 @@
+"""Letters made to hurt: each is read or refused in no time, and none raises anything but a refusal."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mail_gateway import mime, structure
+from mail_gateway.headers import Headers, addresses, date, decode_words, message_ids
+from mail_gateway.malformed import Malformed
+
+FROM = b"From: agathe.morel@pli.example\r\n"
+BIDI = "\u202e\u2066\u2069\u200f"
+
+
+def nested(levels: int) -> bytes:
+    return FROM + b"".join(
+        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(levels)
+    )
+
+
+# security.md M5: what costs the standard library between 6 and 27 seconds, or an exception; and the like of it.
+HOSTILE = {
+    "50 000 commas": FROM + b"To: " + b"," * 50_000 + b"\r\n\r\nx",
+    "24 000 addresses": FROM + b"To: " + b"a@b," * 24_000 + b"\r\n\r\nx",
+    "20 000 parameters": FROM + b"Content-Type: text/plain" + b";a=b" * 20_000 + b"\r\n\r\nx",
+    "unclosed parameters": FROM + b"Content-Type: text/plain" + b';a="\\"' * 15_000 + b"\r\n\r\nx",
+    "sections": FROM + b"Content-Type: text/plain" + b";a*1*=%41" * 9_000 + b"\r\n\r\nx",
+    "15 000 fields": FROM + b"X: y\r\n" * 15_000 + b"\r\nx",
+    "a header of 10 MB": FROM + b"X: " + b"y" * 10_000_000 + b"\r\n\r\nx",
+    "100 000 parts": FROM + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\n\r\n" * 100_000,
+    "a million lookalikes": FROM + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--xy\r\n" * 1_000_000,
+    "50 000 parentheses": FROM + b"To: " + b"(" * 50_000 + b"\r\n\r\nx",
+    "brackets": FROM + b"To: " + b'<"\\"' * 20_000 + b">\r\n\r\nx",
+    "quotes": FROM + b"To: " + b'"\\' * 40_000 + b"\r\n\r\nx",
+    "groups": FROM + b"To: " + b"a:" * 40_000 + b"\r\n\r\nx",
+    "encoded words": FROM + b"Subject: " + b"=?utf-8?q?=C3?= " * 6_000 + b"\r\n\r\nx",
+    "half words": FROM + b"Subject: " + b"=?a?b?" * 15_000 + b"\r\n\r\nx",
+    "references": FROM + b"References: " + b"<" * 90_000 + b"\r\n\r\nx",
+    "1000 nested": nested(1000),
+    "90 nested around 20 MB": nested(90) + b"x\n" * 10_000_000,
+    "forwards of forwards": FROM + b"Content-Type: message/rfc822\r\n\r\n" * 90 + b"\n" * 20_000_000,
+    "HTML brackets": FROM + b"Content-Type: text/html\r\n\r\n" + b"<" * 3_000_000,
+    "HTML tags": FROM + b"Content-Type: text/html\r\n\r\n" + b"<p><!--" * 500_000,
+    "HTML number": FROM + b"Content-Type: text/html\r\n\r\n&#" + b"9" * 100_000 + b";",
+    "flowed": FROM + b"Content-Type: text/plain; format=flowed\r\n\r\n" + b"> \n" * 300_000,
+    "empty lines": FROM + b"\r\n" + b"\n" * 20_000_000,
+    "base64 of nothing": FROM
+    + b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + b"a-\n" * 5_000_000,
+    "a long boundary": FROM + b"Content-Type: multipart/mixed; boundary=" + b"x" * 3000 + b"\r\n\r\nx",
+    "no message id": FROM + b"Message-ID: <>\r\n\r\nx",
+    "half a literal": FROM + b"To: a@[1.2\r\n\r\nx",
+    "nothing": b"",
+    "newlines": b"\r\n\r\n",
+    "NUL": b"\0" * 1000,
+    "a mailbox file": b"From a@b Mon Nov 23\r\nFrom: a@b.fr\r\n\r\nx",
+}
+
+
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE.keys())
+def test_a_hostile_letter_holds_nobody_up_and_is_read_or_refused(raw: bytes) -> None:
+    started = time.process_time()
+    try:
+        letter = mime.read(raw)
+        mime.split_quoted(letter.text)
+    except Malformed:
+        pass  # which of them, the next test says
+    assert time.process_time() - started < 1.5  # item 59 allows 2 s to all of a mail
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("20 000 parameters", "mime_parameters"),
+        ("15 000 fields", "mime_fields"),
+        ("a header of 10 MB", "mime_headers"),
+        ("100 000 parts", "mime_parts"),
+        ("1000 nested", "mime_depth"),
+        ("a long boundary", "mime_boundary"),
+        ("a million lookalikes", "mime_boundary"),
+    ],
+)
+def test_each_cap_refuses_with_its_own_code(name: str, code: str) -> None:
+    with pytest.raises(Malformed) as caught:
+        mime.read(HOSTILE[name])
+    assert caught.value.code == code
+    assert caught.value.detail.endswith(".")
+
+
+def test_the_caps_leave_room_for_what_is_still_honest() -> None:
+    assert mime.read(nested(99) + b"\r\nBonjour").text == "Bonjour"
+    assert len(Headers(b"X: y\r\n" * 1000).all("x")) == 1000
+    raw = FROM + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n" + b"--x\r\n\r\nBonjour\r\n" * 900 + b"--x--\r\n"
+    assert mime.read(raw).text.count("Bonjour") == 900
+
+
+HEADER_NAMES = st.sampled_from(
+    ("From", "To", "Cc", "Subject", "Date", "Message-ID", "References", "In-Reply-To", "Content-Type", "Content-ID",
+     "Content-Transfer-Encoding", "Content-Disposition", "Auto-Submitted", "X-MSS-MES", "Disposition-Notification-To")
+)  # fmt: skip
+PIECES = st.sampled_from(
+    ("multipart/mixed", "multipart/alternative", "message/rfc822", "text/html", "text/plain", "text/calendar", "base64",
+     "; boundary=b", '; boundary="b"', "; charset=utf-16", "; format=flowed", "quoted-printable", "=?utf-8?B?w6k=?=",
+     "=?utf-8?Q?=0D=0A?=", "; filename*0*=utf-8''%C3", "<a@b>", "a@b.fr", ",", ";", '"', "\\", "(", ")", "<", ">", ":",
+     "=?", "?=", "é", "\x00", "\r\n ", "Mon, 23 Nov 2026 10:12:13 +0100", "FIN", "*", "'", "%", " ")
+)  # fmt: skip
+FIELDS = st.tuples(HEADER_NAMES, st.lists(PIECES, max_size=8).map("".join)).map(
+    lambda pair: f"{pair[0]}: {pair[1]}\r\n"
+)
+LINES = st.sampled_from(
+    (
+        "--b\r\n",
+        "--b--\r\n",
+        "\r\n",
+        "--bb\r\n",
+        "Bonjour",
+        "=C3=A9",
+        "w6k=",
+        "<p>",
+        "<!--",
+        "&#9;",
+        "> ",
+        "Le x a écrit :",
+    )
+)
+BODIES = st.lists(LINES | FIELDS | st.text(max_size=20), max_size=20).map("".join)
+LETTERS = st.tuples(st.lists(FIELDS, max_size=8).map("".join), BODIES).map(
+    lambda pair: f"{pair[0]}\r\n{pair[1]}".encode("utf-8", "surrogatepass")
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(LETTERS | st.binary(max_size=400))
+def test_no_letter_makes_anything_but_a_letter_or_a_refusal(raw: bytes) -> None:
+    try:
+        letter = mime.read(raw)
+        root = structure.index(raw)
+    except Malformed:
+        return
+    assert mime.split_quoted(letter.text)[0].strip() or not letter.text.strip()
+    for found in letter.attachments:
+        assert mime.part(raw, found.number)[0] == found
+    shown = [
+        letter.subject,
+        letter.message_id,
+        letter.asks_receipt,
+        *letter.references,
+        *(p.name for p in letter.attachments),
+    ]
+    shown += [text for box in (*letter.from_, *letter.to, *letter.cc) for text in (box.name, box.address)]
+    for line in shown:  # item 28
+        assert not set(line) & {"\r", "\n", "\0", *BIDI}
+        line.encode()
+    letter.text.encode()
+    for node in structure.walk(root):
+        assert 0 <= node.header_start <= node.header_end == node.body_start <= node.body_end <= len(raw)
+        structure.text(raw, node)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=200), st.text(max_size=60))
+def test_no_field_value_raises_or_leaks_a_control(value: str, name: str) -> None:
+    for mailbox in addresses(value + f" <{name}@b.fr>"):
+        assert mailbox.address.count("@") >= 1
+        assert not set(mailbox.name + mailbox.address) & {"\r", "\n", "\0", *BIDI}
+    assert not set(decode_words(value)) & {"\r", "\n", "\0", *BIDI}
+    date(value)
+    message_ids(value)
