@@ -1,0 +1,114 @@
+"""What a FETCH asks for, and the piece of a mail that answers it (RFC 3501 § 6.4.5).
+
+Pure; linear in the mail; never raises.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mail_gateway import structure
+from mail_gateway.structure import Node
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# A field and the lines that continue it. Possessive: it cannot backtrack.
+_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:[^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """BODY[…]: `part` such as "1.2" ("" for the whole mail), `kind` one of "", HEADER, HEADER.FIELDS,
+    HEADER.FIELDS.NOT, TEXT, MIME; `partial` the first octet and how many; `label` what the answer is called.
+    """
+
+    part: str = ""
+    kind: str = ""
+    fields: frozenset[bytes] = frozenset()  # in lower case
+    partial: tuple[int, int] | None = None
+    peek: bool = False
+    label: bytes = b"BODY[]"
+
+    @property
+    def of_header(self) -> bool:
+        """Whether the mail's header block is enough to answer it."""
+        return not self.part and self.kind.startswith("HEADER")
+
+
+# Named items, in the order in which they are answered.
+ITEMS = ("UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The data items of one FETCH: some of ITEMS, and sections."""
+
+    names: frozenset[str]
+    sections: tuple[Section, ...] = ()
+
+    @property
+    def marks_seen(self) -> bool:
+        return any(not section.peek for section in self.sections)
+
+    @property
+    def needs_date(self) -> bool:
+        return "INTERNALDATE" in self.names
+
+    @property
+    def needs_facts(self) -> bool:
+        return bool(self.names & {"RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE"} or self.sections)
+
+    @property
+    def needs_octets(self) -> bool:
+        return any(not section.of_header for section in self.sections)
+
+
+def cut(section: Section, header: bytes, raw: bytes, root: Node | None) -> bytes | None:
+    """The octets of a section, or None when the mail has no such part.
+
+    `raw` and `root` are not looked at for a section that is of the header alone.
+    """
+    found = _whole(section, header, raw, root)
+    if found is None or section.partial is None:
+        return found
+    first, count = section.partial
+    return found[first : first + count]
+
+
+def _whole(section: Section, header: bytes, raw: bytes, root: Node | None) -> bytes | None:
+    if section.of_header:
+        return _header(section, header)
+    if root is None:
+        return None
+    if not section.part:
+        return raw[root.body_start :] if section.kind == "TEXT" else raw
+    node = structure.find(root, section.part)
+    if node is None:
+        return None
+    if section.kind == "":
+        return raw[node.body_start : node.body_end]
+    if section.kind == "MIME":
+        return raw[node.header_start : node.header_end]
+    if node.type != "message" or not node.children:  # HEADER and TEXT of a part are those of the mail it encloses
+        return None
+    inner = node.children[0]
+    if section.kind == "TEXT":
+        return raw[inner.body_start : inner.body_end]
+    return _header(section, raw[inner.header_start : inner.header_end])
+
+
+def _header(section: Section, block: bytes) -> bytes:
+    if section.kind == "HEADER":
+        return block
+    keep = section.kind == "HEADER.FIELDS"
+    chosen = [match[0] for match in _FIELD.finditer(block) if (match[1].lower() in section.fields) is keep]
+    return b"".join(field if field.endswith(b"\n") else field + b"\r\n" for field in chosen) + b"\r\n"
+
+
+def internal_date(at: int) -> bytes:
+    """Milliseconds since 1970 as INTERNALDATE, quotes included."""
+    moment = datetime.fromtimestamp(at // 1000, UTC)
+    return b'"%02d-%b-%04d %b +0000"' % (
+        moment.day, _MONTHS[moment.month - 1].encode(), moment.year, moment.strftime("%H:%M:%S").encode(),
+    )  # fmt: skip

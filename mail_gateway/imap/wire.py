@@ -1,0 +1,231 @@
+"""The connection: lines and literals in, octets out, TLS in the middle of it.
+
+An `asyncio.Protocol` of our own rather than streams: STARTTLS must drop whatever came before the handshake (a command
+slipped in by somebody on the way would otherwise be run as if it had come through TLS), and a peer that sends faster
+than we read must fill its own buffers, not ours.
+Does not know IMAP beyond `{n}` at the end of a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable
+
+from mail_gateway.imap.parser import tag_of
+from mail_gateway.imap.syntax import Literal, Part
+
+MAX_LINE = 64 * 1024  # octets of a command without its literals
+KEPT_LITERAL = 128 * 1024  # of a longer one only this much is kept: the header block of a mail
+HANDSHAKE_S = 10
+STALL_S = 300  # a peer that takes nothing for so long is gone
+LINGER_S = 30  # to take the last words
+_HIGH_WATER = 256 * 1024
+_PIECE = 64 * 1024
+_LITERAL = re.compile(rb"\{([0-9]{1,12})(\+?)\}$")
+
+
+class Closed(Exception):
+    """The peer is gone."""
+
+
+class TooMuch(Exception):
+    """A line or literal over its limit. `fatal`: what follows is on its way and cannot be told from commands."""
+
+    def __init__(self, tag: str, *, fatal: bool) -> None:
+        super().__init__("too much")
+        self.tag = tag
+        self.fatal = fatal
+
+
+class Wire(asyncio.Protocol):
+    """One connection. `on_open` is called once, with the wire, when somebody connects."""
+
+    def __init__(self, on_open: Callable[[Wire], None]) -> None:
+        self._on_open: Callable[[Wire], None] | None = on_open
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        self._full = False
+        self._paused = False
+        self._gone = False
+        self.secure = False
+
+    # ---- what asyncio calls ----
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+        opened, self._on_open = self._on_open, None
+        if opened is not None:
+            opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if len(self._buffer) > _HIGH_WATER and not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake_reader()
+
+    def eof_received(self) -> bool:
+        self._gone = True
+        self._wake_reader()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._gone = True
+        self._transport = None
+        self._wake_reader()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        if self._writer is not None and not self._writer.done():
+            self._writer.set_result(None)
+
+    def _wake_reader(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    # ---- reading ----
+
+    async def _more(self) -> None:
+        """Wait for more. Raises Closed."""
+        if self._gone:
+            raise Closed
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        self._reader = asyncio.get_running_loop().create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    async def line(self, limit: int = MAX_LINE) -> bytes:
+        """One line without its CRLF. Raises Closed; TooMuch when it is longer than `limit`."""
+        searched = 0
+        while (end := self._buffer.find(b"\n", searched)) < 0:
+            if len(self._buffer) > limit:
+                raise TooMuch(tag_of(bytes(self._buffer[:200])), fatal=True)
+            searched = len(self._buffer)
+            await self._more()
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        if len(line) > limit:
+            raise TooMuch(tag_of(line[:200]), fatal=True)
+        return line.removesuffix(b"\r")
+
+    async def command(self, literal_limit: int) -> list[Part]:
+        """A line with its literals: text, literal, text, … Raises Closed, TooMuch.
+
+        `literal_limit`: octets of all its literals; a larger synchronising one is refused before it is sent.
+        """
+        parts: list[Part] = []
+        room = MAX_LINE
+        while True:
+            text = await self.line(room)
+            room -= len(text)
+            announced = _LITERAL.search(text)
+            if announced is None:
+                return [*parts, text]
+            size, waits = int(announced[1]), not announced[2]
+            parts.append(text[: announced.start()])
+            if size > literal_limit:
+                first = parts[0]
+                raise TooMuch(tag_of(first[:200]) if isinstance(first, bytes) else "*", fatal=not waits)
+            literal_limit -= size
+            if waits:
+                self.write(b"+ Go ahead\r\n")
+            parts.append(await self._literal(size))
+
+    async def _literal(self, size: int) -> Literal:
+        kept = bytearray()
+        left = size
+        while left:
+            if not self._buffer:
+                await self._more()
+                continue
+            piece = self._buffer[:left]
+            left -= len(piece)
+            kept += piece[: max(0, KEPT_LITERAL - len(kept))]
+            del self._buffer[: len(piece)]
+        return Literal(bytes(kept), size)
+
+    # ---- writing ----
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def say(self, line: str) -> None:
+        """One line of our own words."""
+        self.write(line.encode("ascii", "replace") + b"\r\n")
+
+    async def drain(self) -> None:
+        """Wait until the peer has taken most of what was written. Raises Closed."""
+        while self._full and not self._gone:
+            self._writer = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(STALL_S):
+                    await self._writer
+            except TimeoutError:
+                self.abort()
+                raise Closed from None
+        if self._gone:
+            raise Closed
+
+    async def send(self, data: bytes) -> None:
+        """Write something large piece by piece, at the peer's pace."""
+        view = memoryview(data)
+        for start in range(0, len(view), _PIECE):
+            self.write(bytes(view[start : start + _PIECE]))
+            await self.drain()
+
+    # ---- the rest ----
+
+    @property
+    def peer(self) -> str:
+        """The address of the other side, for the brakes."""
+        name = self._transport.get_extra_info("peername") if self._transport is not None else None
+        return str(name[0]) if name else ""
+
+    @property
+    def slipped_in(self) -> bool:
+        """Whether something came after the STARTTLS line and before the handshake."""
+        return bool(self._buffer)
+
+    async def start_tls(self, context: ssl.SSLContext, say: bytes) -> None:
+        """Say `say`, then do the handshake. Raises Closed when it fails. Nothing received in clear is kept."""
+        transport = self._transport
+        if transport is None:
+            raise Closed
+        self._buffer.clear()
+        # No await between this and start_tls, which stops reading: the handshake is read by TLS alone.
+        transport.write(say)
+        try:
+            wrapped = await asyncio.get_running_loop().start_tls(
+                transport, self, context, server_side=True, ssl_handshake_timeout=HANDSHAKE_S
+            )
+        except (OSError, TimeoutError) as error:
+            transport.abort()
+            raise Closed from error
+        if wrapped is None:
+            raise Closed
+        self._transport = wrapped
+        self.secure = True
+
+    def close(self) -> None:
+        """Send what was written, then close; a peer that does not take it is cut off."""
+        if self._transport is not None:
+            self._transport.close()
+            asyncio.get_running_loop().call_later(LINGER_S, self.abort)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
