@@ -26,6 +26,7 @@ from server.access import ConversationHandle
 from server.audit import Act
 from server.drafts import (
     MAX_FILES,
+    MAX_FILES_SIZE,
     MAX_SUBJECT,
     MAX_TEXT,
     Actor,
@@ -166,13 +167,19 @@ async def _take_uploads(app: App, actor: Actor, uploads: Sequence[str], keys: Sp
     if not uploads:
         return ()
     own = await access.own_space(app, actor)
-    taken = []
+    taken, size = [], 0
     for upload in uploads:
         found = await app.db.read(messages.attachment, own.space_id, upload)
         blob = await app.db.read(blobs.find, own.space_id, found.blob_id) if found and not found.message_id else None
         if found is None or blob is None:
             raise Invalid(
                 "no_such_upload", "Une pièce jointe n’est plus là. Joignez-la de nouveau. Votre texte est gardé."
+            )
+        size += blob.size
+        if size > MAX_FILES_SIZE:  # before it is read: fifty files of the largest size would be a gigabyte
+            raise TooLarge(
+                "files_too_large",
+                f"Les pièces jointes sont trop lourdes ({MAX_FILES_SIZE // 1_048_576} Mo en tout au plus). Votre texte est gardé.",
             )
         facts = msgspec.json.decode(own.keys.open("file", found.id, found.facts), type=FileFacts)
         taken.append(File(facts, await app.blobs.put(keys, await app.blobs.get(own.keys, blob))))

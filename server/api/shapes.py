@@ -8,7 +8,7 @@ attachments are written in the description and enforced by `server.posting`, whi
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -49,12 +49,13 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Card(Request, frozen=True, tag_field="type", omit_defaults=True):
-    """What every card has: a title, a text, and English beside them."""
+    """What every card has: a title, a text, and English beside them. `for`: who may answer, besides the patient."""
 
     title: Annotated[str, Meta(min_length=1, max_length=300)]
     text: Annotated[str, Meta(max_length=10_000)] = ""
     title_en: Short = ""
     text_en: Annotated[str, Meta(max_length=10_000)] = ""
+    for_: Literal["holder", "anyone"] = msgspec.field(name="for", default="holder")
 
 
 class AppointmentCard(_Card, frozen=True, tag="appointment"):
