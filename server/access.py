@@ -146,6 +146,11 @@ async def mailbox(app: App, actor: Actor, mailbox_id: str = "") -> MailboxHandle
     return await app.db.write(decide)
 
 
+def still_open(app: App, tx: Tx, box: MailboxHandle) -> None:
+    """The decision of `mailbox` again, for a reader that keeps its handle (a live socket). Raises `Refused`."""
+    _mailbox(app, tx, box.actor, box.mailbox_id)
+
+
 async def conversation(app: App, box: MailboxHandle, conversation_id: str) -> ConversationHandle:
     """A conversation of that mailbox."""
 

@@ -265,6 +265,13 @@ async def actor_of_bearer(app: App, secret: str) -> Actor:
 SEEN_EVERY_MS = 60_000
 
 
+def still_signed_in(app: App, tx: Tx, secret: str, kind: str) -> bool:
+    """Whether a session or bearer secret is in force, without counting as a use of it: an open socket is no activity."""
+    idle_ms = app.settings.session_idle_minutes * 60_000 if kind == "session" else 0
+    return accounts.credential(tx, _secret_hash(secret), kind, idle_ms) is not None
+
+
+
 async def _of_credential(app: App, secret: str, kind: str, idle_ms: int) -> Actor:
     hashed = _secret_hash(secret)
 
