@@ -139,7 +139,9 @@ def _do(settings: Settings, command: str, **arguments: Any) -> None:
     "--password-file", type=click.File(), help="Mail password, on its first line; « - » reads standard input."
 )
 @click.pass_obj
-def people_add(settings_of: Callable[[], Settings], kind: str, address: str, password_file: Any, **facts: str) -> None:
+def people_add(
+    settings_of: Callable[[], Settings], /, kind: str, address: str, password_file: Any, **facts: str
+) -> None:
     """Add somebody who writes to patients. Teams, bots and operators get a token, shown once."""
     password = password_file.readline().rstrip("\n") if password_file else ""
     _do(settings_of(), "people.add-writer", kind=kind, address=address, password=password, **facts)

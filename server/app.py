@@ -65,7 +65,7 @@ async def open_core(settings: Settings) -> AsyncIterator[App]:
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(migrate, settings.database)
-        db = await open_database(settings.database)
+        db = await open_database(settings.database, strict=not settings.demo)
         stack.push_async_callback(db.close)
         fresh = await db.read(lambda tx: accounts.vault_key(tx, "lookup") is None)
         vault = Vault.from_file(settings.key_file, create=fresh)

@@ -160,17 +160,12 @@ async def tell(app: App, cast: dict[str, Any], operator: dict[str, str]) -> Path
     """Write `demo.json`, once every door is open."""
     settings, ports = app.settings, app.ports
     path = settings.data_dir / "demo.json"
-    told = {
-        "http": f"http://{settings.host}:{ports['http']}",
-        **{
-            door: {"host": settings.host, "port": ports[door]}
-            for door in ("smtp", "submission", "imap")
-            if door in ports
-        },
-        "ca": str(settings.data_dir / "certificates" / "authority.pem"),
-        "trusted_operator": operator,
-        "people": cast,
-    }
+    mail = [door for door in ("smtp", "submission", "imap") if door in ports]
+    told: dict[str, Any] = {"http": f"http://{settings.host}:{ports['http']}"}
+    told |= {door: {"host": settings.host, "port": ports[door]} for door in mail}
+    told["ca"] = str(settings.data_dir / "certificates" / "authority.pem")
+    told["trusted_operator"] = operator
+    told["people"] = cast
     _write(path, told)
     return path
 

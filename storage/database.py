@@ -252,15 +252,16 @@ class PostgresDatabase:
     def __init__(self, url: str) -> None:
         self._engine: AsyncEngine = create_async_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=False)
 
-    async def open(self) -> PostgresDatabase:
-        """Raises `DatabaseDown` when the server is out of reach or is set up to lose what it acknowledges."""
+    async def open(self, *, strict: bool = True) -> PostgresDatabase:
+        """Raises `DatabaseDown` when the server is out of reach or, with `strict`, is set to lose what it acknowledges."""
 
-        def settings(tx: Tx) -> dict[str, str]:
-            return {name: tx.run(f"SHOW {name}")[0][0] for name in ("fsync", "full_page_writes", "synchronous_commit")}
+        def unsafe(tx: Tx) -> list[str]:
+            names = ("fsync", "full_page_writes", "synchronous_commit")
+            return [name for name in names if tx.run(f"SHOW {name}")[0][0] == "off"]
 
-        unsafe = [name for name, value in (await self.read(settings)).items() if value == "off"]
-        if "synchronous_commit" in unsafe:
-            raise DatabaseDown("PostgreSQL runs with synchronous_commit off: acknowledged mail could be lost")
+        found = await self.read(unsafe)
+        if found and strict:
+            raise DatabaseDown(f"PostgreSQL runs with {', '.join(found)} off: acknowledged mail could be lost")
         return self
 
     async def write(self, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -286,15 +287,15 @@ class PostgresDatabase:
         await self._engine.dispose()
 
 
-async def open_database(url: str) -> Database:
-    """`sqlite:///path` or `postgresql+asyncpg://…` (plain `postgresql://` is understood)."""
+async def open_database(url: str, *, strict: bool = True) -> Database:
+    """`sqlite:///path` or `postgresql+asyncpg://…` (plain `postgresql://` is understood). `strict`: see `PostgresDatabase.open`."""
     if url.startswith("sqlite:///"):
         return await SqliteDatabase(Path(url.removeprefix("sqlite:///"))).open()
     if url.startswith("postgresql://"):
         url = url.replace("postgresql://", "postgresql+asyncpg://", 1)
     database = PostgresDatabase(url)
     try:
-        return await database.open()
+        return await database.open(strict=strict)
     except BaseException:
         await database.close()
         raise

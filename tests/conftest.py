@@ -96,3 +96,10 @@ async def house(sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
     """A whole Pli with every door open, on the embedded database; its invariants are checked at the end."""
     async with open_house(settings_for(tmp_path / "pli", database_url=sqlite_url)) as open_:
         yield open_
+
+
+@pytest.fixture
+async def sqlite_core(sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """As `core`, on the embedded database alone: for what looks at its files."""
+    async with open_core_house(settings_for(tmp_path / "pli", database_url=sqlite_url)) as open_:
+        yield open_

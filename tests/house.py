@@ -79,8 +79,9 @@ async def settle(app: App) -> dict[str, Actor]:
     cast = {name: await people.open_space(app, traits) for name, traits in demo.HOLDERS.items()}
     for name, who in demo.WRITERS.items():
         facts = {key: value for key, value in who.items() if key not in {"kind", "name", "local"}}
+        password = PASSWORD if who["kind"] in {"professional", "team"} else ""
         cast[name] = await people.add_writer(
-            app, who["kind"], who["name"], f"{who['local']}@{app.settings.mail_domain}", PASSWORD, **facts
+            app, who["kind"], who["name"], f"{who['local']}@{app.settings.mail_domain}", password, **facts
         )
     await people.delegate(
         app, cast["camille"].space_id, cast["dominique"].account_id, "representative", None, "operator"

@@ -1,0 +1,112 @@
+"""What is owed to the outside: claimed once, retried, given up aloud; on both engines."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from server import access, people, reading
+from server.delivery import Parcel, Permanent, Temporary
+from server.drafts import Draft, Opening
+from server.posting import post
+from storage import deliveries
+from storage.ids import now_ms
+from tests.house import House
+
+
+class Peer:
+    """The other operator's server: does what the test says, and keeps what it was handed."""
+
+    name = "mail"
+
+    def __init__(self, *answers: Exception | None) -> None:
+        self.answers = list(answers)
+        self.parcels: list[Parcel] = []
+
+    async def send(self, parcel: Parcel) -> None:
+        self.parcels.append(parcel)
+        answer = self.answers.pop(0) if self.answers else None
+        if answer is not None:
+            raise answer
+
+
+async def _owe(core: House) -> str:
+    """Dominique answers a doctor of another operator; her message is owed to them. Returns its id."""
+    doctor = people.correspondent("dr.loin@operator.example", "Dr LOIN")
+    space = await access.patient(core.app, doctor, core.ins("dominique"))
+    letter = await post(core.app, doctor, Draft(to=Opening(space, "Avis"), text="Qu’en pensez-vous ?"))
+    return (await core.answer("dominique", letter.conversation, "D’accord.")).message
+
+
+async def _until_idle(core: House, peer: Peer) -> None:
+    idle = asyncio.Event()
+    core.app.delivery.add(peer)
+    core.app.delivery.on_idle = idle.set
+    core.app.delivery.start()
+    await asyncio.wait_for(idle.wait(), 20)
+
+
+async def _states(core: House, message: str) -> list[tuple[str, str, int]]:
+    return await core.app.db.read(deliveries.of_message, core.dominique.space_id, message)
+
+
+async def test_a_parcel_is_claimed_by_one_worker(core: House) -> None:
+    await _owe(core)
+    claims = await asyncio.gather(*(core.app.db.write(deliveries.claim, 60_000, 10) for _ in range(5)))
+    assert sum(len(claim) for claim in claims) == 1
+
+
+async def test_a_worker_that_died_loses_its_lease(core: House) -> None:
+    await _owe(core)
+    assert len(await core.app.db.write(deliveries.claim, 0, 10)) == 1  # a lease that is already over
+    again = await core.app.db.write(deliveries.claim, 60_000, 10)
+    assert [delivery.attempts for delivery in again] == [2]
+
+
+async def test_a_sent_letter_is_shown_as_delivered(core: House) -> None:
+    message = await _owe(core)
+    peer = Peer()
+    await _until_idle(core, peer)
+    assert await _states(core, message) == [("mail", "done", 1)]
+    entries = (await reading.since(core.app, await core.mailbox("dominique"), 0)).entries
+    assert entries[-1].message.status == "delivered"
+
+
+async def test_a_busy_peer_is_tried_again_later_and_nobody_is_alarmed(core: House) -> None:
+    message = await _owe(core)
+    before = now_ms()
+    await _until_idle(core, Peer(Temporary("421")))
+    assert await _states(core, message) == [("mail", "due", 1)]
+    due = await core.app.db.read(deliveries.next_due)
+    assert due is not None
+    assert due >= before + 2_000, "the first wait of the settings"
+    entries = (await reading.since(core.app, await core.mailbox("dominique"), 0)).entries
+    assert [entry.message.kind for entry in entries] == ["text", "text"]
+    assert entries[-1].message.status == "sent"
+
+
+@pytest.mark.parametrize("hours", [120, 0])
+async def test_a_final_failure_comes_back_into_the_thread_once(core: House, hours: int) -> None:
+    message, owed_at = await _owe(core), now_ms()
+    core.app.settings = replace(core.app.settings, mail_give_up_hours=hours)
+    while hours == 0 and now_ms() <= owed_at:
+        await asyncio.sleep(0)
+    await _until_idle(core, Peer(Temporary("421") if hours == 0 else Permanent("550", "Cette adresse n’existe plus.")))
+    assert await _states(core, message) == [("mail", "failed", 1)]
+    entries = (await reading.since(core.app, await core.mailbox("dominique"), 0)).entries
+    assert [entry.message.kind for entry in entries] == ["text", "text", "bounce"]
+    assert entries[1].message.status == "failed"
+    assert "n’a pas pu être remis à Dr LOIN" in entries[2].message.text
+    assert "Votre texte est gardé" in entries[2].message.text
+
+
+async def test_one_poisoned_parcel_does_not_stop_the_next(core: House) -> None:
+    poisoned = await _owe(core)
+    sound = (await core.answer("dominique", (await core.letter("morel", "dominique")).conversation)).message
+    other = await _owe(core)
+    await _until_idle(core, Peer(RuntimeError("poison")))
+    states = [(await _states(core, poisoned)), (await _states(core, other))]
+    assert sorted(state[0][1] for state in states) == ["done", "due"]
+    assert await _states(core, sound) == []
