@@ -15,7 +15,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -80,7 +80,7 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(settings: Mapping[str, str] = SETTINGS) -> Iterator[Cluster]:
     """Run a private cluster while the block lasts; under root as `postgres` or `nobody` (it refuses root)."""
     programs = server_folder()
     user = plain_user("postgres")
@@ -95,18 +95,18 @@ def cluster() -> Iterator[Cluster]:
         if made.returncode != 0:
             raise RuntimeError(f"initdb failed: {made.stderr.strip()}")
         with ExitStack() as stack:
-            yield Cluster(programs, _start(stack, programs, data, user))
+            yield Cluster(programs, _start(stack, programs, data, user, settings))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start(stack: ExitStack, programs: Path, data: Path, user: str | None) -> int:
+def _start(stack: ExitStack, programs: Path, data: Path, user: str | None, settings: Mapping[str, str]) -> int:
     """Start the server, to be stopped when `stack` closes, and return its port."""
-    settings = [f"-c{name}={value}" for name, value in SETTINGS.items()]
+    options = [f"-c{name}={value}" for name, value in settings.items()]
     tries = 3  # another program may take the port between our look and PostgreSQL's start
     while True:
         port, tries = free_port(), tries - 1
-        command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), *settings]
+        command = [str(programs / "postgres"), "-D", str(data), "-p", str(port), *options]
         try:
             stack.enter_context(running(command, ready=READY, user=user, cwd=data, stop=signal.SIGQUIT))
         except RuntimeError as error:

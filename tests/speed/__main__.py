@@ -1,0 +1,92 @@
+"""`python -m tests.speed`, that is `make speed`: run the benchmarks and print the table.
+
+Systems that are compared run in turn within each round, in an order that changes from round to round; the figures are
+medians of the rounds. `--quick` is for looking whether it runs, not for figures to quote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.speed import machine, mailin, peers, readers
+from tests.speed.house import House
+from tests.speed.posts import rows as posts_rows
+from tests.speed.table import Row, render
+
+PARTS = ("mail", "live", "sockets", "posts")
+CROWD = 200  # patients; with five sockets each they are the thousand
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asked for."""
+
+    rounds: int
+    seconds: float
+    only: tuple[str, ...]
+    folder: Path
+
+
+def options(arguments: Sequence[str]) -> Options:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.speed", description="Pli's benchmarks, beside Postfix and Dovecot."
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of alternating measurements of mail (3)")
+    parser.add_argument("--quick", action="store_true", help="one short round: does it run?")
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part; may be given again (all)")
+    parser.add_argument(
+        "--dir", type=Path, help="where all systems keep their data during the run (TMPDIR, or /var/tmp)"
+    )
+    given = parser.parse_args(arguments)
+    # /var/tmp before /tmp: it is a disk where /tmp is memory, and in memory fsync costs nothing.
+    folder = given.dir or Path(os.environ.get("TMPDIR", "/var/tmp"))  # noqa: S108 - tempfile makes a private folder in it
+    return Options(1 if given.quick else given.rounds, 1.0 if given.quick else 3.0, tuple(given.only or PARTS), folder)
+
+
+async def run(chosen: Options, folder: Path) -> None:
+    """Everything that was asked for, printed as it is known."""
+    print("\n".join(machine.describe(folder)), flush=True)
+    absent = peers.missing()
+    if absent:
+        print(f"Pli's own figures only, without ratios: {absent}.", flush=True)
+    if set(chosen.only) & {"mail", "live", "sockets"}:
+        with ExitStack() as stack:
+            house = stack.enter_context(House(folder / "pli", CROWD))
+            beside = None if absent else stack.enter_context(peers.Peers(folder / "peers"))
+            if "mail" in chosen.only:
+                _show(
+                    "Mail in (medians of the rounds)",
+                    mailin.measure(house, beside, folder, chosen.rounds, chosen.seconds),
+                )
+            if "live" in chosen.only:
+                _show("Until the other side sees it", await readers.latencies(house, beside, quick=chosen.seconds < 3))
+            if "sockets" in chosen.only:
+                _show("A thousand live sockets", await readers.thousand(house, quick=chosen.seconds < 3))
+    if "posts" in chosen.only:
+        _show("post() in process", posts_rows(folder, chosen.seconds))
+
+
+def _show(title: str, rows: Sequence[Row]) -> None:
+    print(render(title, rows), flush=True)
+
+
+def main() -> None:
+    """Parse, make a scratch folder, run, and leave nothing behind."""
+    chosen = options(sys.argv[1:])
+    with tempfile.TemporaryDirectory(prefix="pli-speed-", dir=chosen.folder) as folder:
+        Path(folder).chmod(0o711)  # Postfix's and Dovecot's unprivileged processes pass through to folders of their own
+        for name in ("pli", "peers"):
+            (Path(folder) / name).mkdir()
+        asyncio.run(run(chosen, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
