@@ -9,11 +9,12 @@ the HTML, judge the sender, thread, open archives, or trust an X-MSS header (a w
 from __future__ import annotations
 
 import hashlib
+import html
 from dataclasses import dataclass
 from datetime import datetime
 
 from mail_gateway import structure
-from mail_gateway.headers import Headers, Mailbox, addresses, date, decode_words, message_ids
+from mail_gateway.headers import MAX_ADDRESSES, Headers, Mailbox, addresses, date, decode_words, message_ids
 from mail_gateway.malformed import Malformed
 from mail_gateway.prose import from_html, reflow, split_quoted
 from mail_gateway.structure import Node
@@ -23,6 +24,7 @@ __all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read"
 # A text longer than this is no letter: it is cut here and listed among the attachments too, so that nothing is lost.
 MAX_TEXT = 1_000_000
 MAX_SUBJECT = 998
+_CALENDARS = ("text/calendar", "application/ics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def read(raw: bytes) -> Letter:
     """The letter in a raw message. Raises Malformed over the caps of `structure`, and nothing else."""
     root, headers = structure.index_with_headers(raw)
     body = _Body(raw)
-    body.take(root, "")
+    text, rich = body.read(root)
     get = headers.get
     subject = decode_words(get("subject") or "").strip()[:MAX_SUBJECT]
     ids = message_ids(get("message-id"))
@@ -86,8 +88,8 @@ def read(raw: bytes) -> Letter:
         to=_every(headers, "to"),
         cc=_every(headers, "cc"),
         date=date(get("date")),
-        text=body.text(),
-        html="\n".join(body.html)[:MAX_TEXT],
+        text=text,
+        html=rich,
         attachments=tuple(body.attachments),
         calendar=body.calendar,
         auto_submitted=_auto_submitted(get("auto-submitted")),
@@ -114,10 +116,11 @@ def body_hash(raw: bytes) -> bytes:
 
 
 def _every(headers: Headers, name: str) -> tuple[Mailbox, ...]:
+    """Each field by itself: joined, an unclosed comment in one would hide the other."""
     values = headers.all(name)
     if len(values) == 1:
         return addresses(values[0])
-    return addresses(", ".join(values)) if values else ()
+    return tuple(mailbox for value in values for mailbox in addresses(value))[:MAX_ADDRESSES]
 
 
 def _auto_submitted(value: str | None) -> bool:
@@ -125,54 +128,72 @@ def _auto_submitted(value: str | None) -> bool:
     return value is not None and value.partition(";")[0].partition("(")[0].strip().lower() not in ("no", "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """A text of the letter, as it is written: HTML or plain."""
+
+    html: bool
+    content: str
+
+    def as_text(self) -> str:
+        return from_html(self.content) if self.html else self.content
+
+    def as_html(self) -> str:
+        return self.content if self.html else f"<pre>{html.escape(self.content)}</pre>"
+
+
+_Views = tuple[list[_Piece], list[_Piece]]  # what a reader of text sees, what a reader of HTML sees
+
+
 class _Body:
     """Sorts the leaves of one message into text, HTML, calendar and attachments."""
 
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
-        self.plain: list[str] = []
-        self.html: list[str] = []
         self.calendar = ""
         self.attachments: list[Part] = []
         self.length = 0
 
-    def take(self, node: Node, parent: str) -> None:
+    def read(self, root: Node) -> tuple[str, str]:
+        """(text, HTML) of the whole. The HTML is "" when the sender wrote none."""
+        plain, rich = self.take(root, "")
+        text = plain[0].as_text() if len(plain) == 1 else "\n".join(piece.as_text().strip("\n") for piece in plain)
+        return text, "\n".join(piece.as_html() for piece in rich) if any(piece.html for piece in rich) else ""
+
+    def take(self, node: Node, parent: str) -> _Views:
         if node.type == "multipart":
-            for child in node.children:
-                self.take(child, node.subtype)
-            return
+            views = [self.take(child, node.subtype) for child in node.children]
+            plain = [piece for view, _ in views for piece in view]
+            rich = [piece for _, view in views for piece in view]
+            if node.subtype == "alternative":  # RFC 2046 §5.1.4: each reader sees one of them
+                plain = [piece for piece in plain if not piece.html] or plain
+                rich = [piece for piece in rich if piece.html] or rich
+            return plain, rich
         kind = f"{node.type}/{node.subtype}"
         attached = node.disposition == "attachment" or bool(node.filename)
-        if kind in ("text/calendar", "application/ics") or (
-            kind == "application/octet-stream" and node.filename.lower().endswith(".ics")
-        ):
+        if kind in _CALENDARS or (kind == "application/octet-stream" and node.filename.lower().endswith(".ics")):
             if not self.calendar:
                 self.calendar = structure.text(self.raw, node)[:MAX_TEXT]
             if attached and parent != "alternative":
                 self.attachments.append(_part(self.raw, node))
         elif kind in ("text/plain", "text/html") and not attached:
-            self.take_text(node, kind)
+            return self.take_text(node)
         else:
             self.attachments.append(_part(self.raw, node))
+        return [], []
 
-    def take_text(self, node: Node, kind: str) -> None:
+    def take_text(self, node: Node) -> _Views:
         content = structure.text(self.raw, node)
         if self.length + len(content) > MAX_TEXT:
             self.attachments.append(_part(self.raw, node))
             content = content[: max(0, MAX_TEXT - self.length)]
         self.length += len(content)
-        if kind == "text/html":
-            self.html.append(content)
-        elif content.strip():
-            if node.params.get("format", "").lower() == "flowed":
-                content = reflow(content, node.params.get("delsp", "").lower() == "yes")
-            self.plain.append(content)
-
-    def text(self) -> str:
-        """RFC 2046 §5.1.4: the plain alternative when there is one, the HTML turned to text otherwise."""
-        if self.plain:
-            return "\n".join(piece.strip("\n") for piece in self.plain) if len(self.plain) > 1 else self.plain[0]
-        return "\n".join(from_html(piece) for piece in self.html)
+        if not content or content.isspace():
+            return [], []
+        if node.subtype == "plain" and node.params.get("format", "").lower() == "flowed":
+            content = reflow(content, node.params.get("delsp", "").lower() == "yes")
+        piece = _Piece(node.subtype == "html", content)
+        return [piece], [piece]
 
 
 def _part(raw: bytes, node: Node) -> Part:

@@ -61,17 +61,17 @@ _BREAK = frozenset(
 )  # fmt: skip
 _PARAGRAPH = frozenset(("p", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "table", "ul", "ol"))
 _REFERENCE = re.compile(r"&(?:#([0-9]{1,7})|#[xX]([0-9a-fA-F]{1,6})|([a-zA-Z][a-zA-Z0-9]{1,31}));?")
+_QUOTE, _UNQUOTE = "\x02", "\x03"  # where a blockquote begins and ends, until the lines are known
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _EMPTY_LINES = re.compile(r"\n{3,}")
 
 
 def from_html(html: str) -> str:
     """What a person reads of an HTML mail, as text with line breaks. Scripts, styles and comments vanish."""
-    html = html[:MAX_HTML]
+    html = html[:MAX_HTML].replace(_QUOTE, "").replace(_UNQUOTE, "")
     lower = html.lower()
     out: list[str] = []
     position = 0
-    quote = 0
     while True:
         match = _TAG.search(html, position)
         if match is None:
@@ -97,7 +97,7 @@ def from_html(html: str) -> str:
                 position = stop
             elif name in _BREAK:
                 if name == "blockquote":
-                    quote = max(0, quote + (-1 if closing else 1))
+                    out.append(_UNQUOTE if closing else _QUOTE)
                 out.append("\n\n" if name in _PARAGRAPH else "\n" if name == "br" or not _at_line_start(out) else "")
                 if name == "li" and not closing:
                     out.append("- ")
@@ -115,7 +115,11 @@ def _at_line_start(out: list[str]) -> bool:
 
 def _tidy(text: str) -> str:
     text = _REFERENCE.sub(_character, text).replace("\xa0", " ")
-    lines = [line.strip() for line in text.split("\n")]
+    lines, depth = [], 0
+    for line in text.split("\n"):
+        depth = max(0, depth + line.count(_QUOTE) - line.count(_UNQUOTE))
+        line = line.replace(_QUOTE, "").replace(_UNQUOTE, "").strip()
+        lines.append(f"{'>' * min(depth, 20)} {line}" if depth and line else line)
     return _EMPTY_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
 
 

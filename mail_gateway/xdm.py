@@ -23,7 +23,7 @@ __all__ = ["Action", "Malformed", "PatientId", "XdmDocument", "XdmPackage", "is_
 
 Action = Literal["original", "correct", "delete"]
 
-MAX_METADATA = 5_000_000
+MAX_METADATA = 5_000_000  # octets, of all METADATA.XML of one archive
 
 # Schemes of IHE ITI TF-3 table 4.2.5.1. Submission set:
 _SET_AUTHOR = "urn:uuid:a7058bb9-b4e4-4307-ba5b-e3f0ab85e12d"
@@ -103,9 +103,9 @@ def open_xdm(data: bytes) -> XdmPackage:
     patients: set[PatientId] = set()
     moment: datetime | None = None
     author = organisation = ""
+    if sum(entry.size for entry in metadata) > MAX_METADATA:
+        raise Malformed("xdm_metadata", "Le fichier METADATA.XML est trop grand.")
     for entry in metadata:
-        if entry.size > MAX_METADATA:
-            raise Malformed("xdm_metadata", "Le fichier METADATA.XML est trop grand.")
         folder = entry.name.rpartition("/")[0]
         root = parse(archive.read(data, entry))
         package = root.find(".//{*}RegistryPackage")
@@ -115,7 +115,10 @@ def open_xdm(data: bytes) -> XdmPackage:
             _add_patient(patients, _identifier(package, _SET_PATIENT))
         for described in root.iterfind(".//{*}ExtrinsicObject"):
             _add_patient(patients, _identifier(described, _PATIENT))
-            found.append(_document(data, entries, folder, described))
+            # Taken out of the table: a file described a thousand times would be inflated a thousand times.
+            document = _document(data, entries, folder, described)
+            del entries[document.path.casefold()]
+            found.append(document)
     if not found:
         raise Malformed("xdm_metadata", "Le fichier METADATA.XML ne décrit aucun document.")
     if len(patients) != 1 or not all(patient.ins for patient in patients):

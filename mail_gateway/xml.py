@@ -15,6 +15,8 @@ from mail_gateway.headers import decode_text
 from mail_gateway.malformed import Malformed
 
 MAX_BYTES = 60_000_000
+MAX_TAGS = 400_000  # opening and closing: a tree costs some 200 octets an element, 60 MB of `<a/>` would cost 3 GB
+MAX_ATTRIBUTES = 400_000
 _LARGE = 9_000_000  # libxml2 refuses text nodes over 10 MB unless told that the document is large
 
 _DECLARATION = re.compile(rb"""<\?xml\s[^>?]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]{1,40})["']""")
@@ -27,7 +29,7 @@ def parse(data: bytes) -> Element:
     """The root element, comments and processing instructions dropped. Raises Malformed("xml", "xml_doctype",
     "xml_size").
     """
-    if len(data) > MAX_BYTES:
+    if len(data) > MAX_BYTES or data.count(b"<") > MAX_TAGS or data.count(b"=") > MAX_ATTRIBUTES:
         raise Malformed("xml_size", "Le document XML est trop grand.")
     data = data.removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n")  # the METADATA.XML of the ANS start with blanks
     data = _in_utf8(data)

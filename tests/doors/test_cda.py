@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mail_gateway import cda, documents, hl7
 from mail_gateway.malformed import Malformed
 from mail_gateway.sniff import sniff
+from server.actions import dossier
 from tests import letters
 
 PARIS = timezone(timedelta(hours=1))
@@ -249,6 +250,8 @@ BODY = letters.cda().split(b"?>", 1)[1]
         (letters.pdf(), "xml"),
         (b"<a>" * 100_000, "xml"),
         (b"<a>" * 3000 + b"</a>" * 3000, "xml"),
+        (b"<a>" + b"<b/>" * 1_000_000 + b"</a>", "xml_size"),
+        (b"<a " + b"a='1' " * 1_000_000 + b"/>", "xml_size"),
     ],
 )  # fmt: skip
 def test_a_document_that_could_harm_is_refused_before_it_is_parsed(data: bytes, code: str) -> None:
@@ -301,6 +304,11 @@ def test_the_ten_categories_have_names_in_both_languages_and_every_type_one_of_t
     assert documents.category("FEUILLE-DE-STYLE") == ""  # never shown
     assert documents.category("unknown", "31") == "imaging"
     assert documents.category("unknown") == "reports"
+
+
+def test_the_dossier_shows_the_categories_this_door_speaks_of() -> None:
+    for slug in documents.CATEGORIES:
+        assert dossier.CATEGORIES[slug] == (documents.category_label(slug), documents.category_label(slug, "en"))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -159,6 +162,48 @@ def test_no_letter_makes_anything_but_a_letter_or_a_refusal(raw: bytes) -> None:
     for node in structure.walk(root):
         assert 0 <= node.header_start <= node.header_end == node.body_start <= node.body_end <= len(raw)
         structure.text(raw, node)
+
+
+LEAVES = st.tuples(
+    st.sampled_from(("text/plain", "text/html", "application/pdf", "image/png", "message/delivery-status")),
+    st.sampled_from(("base64", "quoted-printable", "8bit")),
+    st.binary(max_size=120).map(lambda data: data.replace(b"\r", b"").replace(b"\n", b"\r\n")),
+)
+TREES = st.recursive(LEAVES, lambda inner: st.lists(inner, min_size=1, max_size=4), max_leaves=12)
+
+
+def written(tree: list[Any] | tuple[str, str, bytes], depth: str = "0") -> bytes:
+    """A tree of parts as RFC 2046 writes it; every boundary is the start of another, as clients that count do."""
+    if isinstance(tree, list):
+        boundary = b"b" + depth.encode()
+        parts = b"".join(
+            b"--" + boundary + b"\r\n" + written(part, f"{depth}{n}") + b"\r\n" for n, part in enumerate(tree)
+        )
+        return (
+            b"Content-Type: multipart/mixed; boundary=" + boundary + b"\r\n\r\n" + parts + b"--" + boundary + b"--\r\n"
+        )
+    kind, encoding, data = tree
+    if encoding == "base64":
+        data = base64.encodebytes(data)
+    elif encoding == "quoted-printable":
+        data = binascii.b2a_qp(data, istext=False)
+    head: str = f"Content-Type: {kind}\r\nContent-Transfer-Encoding: {encoding}\r\n\r\n"
+    return head.encode() + data
+
+
+def leaves(tree: Any) -> list[Any]:
+    return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, list) else [tree]
+
+
+@settings(max_examples=200, deadline=None)
+@given(TREES)
+def test_every_part_of_any_tree_of_parts_is_found_whole(tree: Any) -> None:
+    raw = FROM + written(tree)
+    found = [node for node in structure.walk(structure.index(raw)) if not node.children]
+    assert [f"{node.type}/{node.subtype}" for node in found] == [kind for kind, _, _ in leaves(tree)]
+    assert [structure.decode(raw, node) for node in found] == [data for _, _, data in leaves(tree)]
+    numbered = [structure.find(structure.index(raw), node.number or "1") for node in found]
+    assert numbered == found
 
 
 @settings(max_examples=300, deadline=None)

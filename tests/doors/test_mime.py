@@ -90,6 +90,29 @@ def test_a_letter_written_in_html_only_is_readable_as_text() -> None:
     ]  # fmt: skip
 
 
+def test_a_letter_in_html_with_a_footer_in_text_loses_neither() -> None:
+    raw = (
+        FROM
+        + b"Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\nContent-Type: text/html\r\n\r\n<p>Venez.</p>\r\n"
+        + b"--x\r\n\r\nH\xc3\xb4pital <de> Pli\r\n--x--\r\n"
+    )
+    letter = mime.read(raw)
+    assert letter.text == "Venez.\nHôpital <de> Pli"
+    assert letter.html == "<p>Venez.</p>\n<pre>Hôpital &lt;de&gt; Pli</pre>"
+
+
+def test_an_empty_plain_alternative_does_not_hide_the_html() -> None:
+    raw = FROM + b"Content-Type: multipart/alternative; boundary=x\r\n\r\n--x\r\n\r\n \r\n--x\r\n"
+    assert mime.read(raw + b"Content-Type: text/html\r\n\r\n<p>Venez.</p>\r\n--x--\r\n").text == "Venez."
+
+
+def test_what_an_html_letter_quotes_is_marked_as_a_quotation() -> None:
+    html = "<div>Oui.</div><div>Le lundi, Dr Morel a écrit :<blockquote><p>Venez.<br>À jeun.</p></blockquote></div>"
+    text = mime.read(FROM + b"Content-Type: text/html; charset=utf-8\r\n\r\n" + html.encode()).text
+    assert mime.split_quoted(text)[0] == "Oui."
+    assert "> À jeun." in text.split("\n")
+
+
 def test_a_flowed_text_is_put_back_into_paragraphs_and_its_signature_left_alone() -> None:
     raw = (
         FROM
@@ -222,8 +245,9 @@ def test_dr_morel_asks_for_a_receipt_to_her_address() -> None:
 
 
 def test_two_from_fields_are_both_there_for_the_door_to_refuse() -> None:
-    letter = mime.read(b"From: a@pli.example\r\nFrom: b@pli.example\r\n\r\n")
-    assert [mailbox.address for mailbox in letter.from_] == ["a@pli.example", "b@pli.example"]
+    for first in (b"a@pli.example", b"a@pli.example (", b'a@pli.example, "', b"a@pli.example, <"):
+        letter = mime.read(b"From: " + first + b"\r\nFrom: b@pli.example\r\n\r\n")
+        assert [mailbox.address for mailbox in letter.from_] == ["a@pli.example", "b@pli.example"]
 
 
 def test_an_ics_file_is_the_calendar_and_stays_an_attachment() -> None:

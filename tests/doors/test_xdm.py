@@ -133,6 +133,14 @@ def test_metadata_that_do_not_describe_the_archive_are_refused(old: bytes, new: 
         assert xdm.open_xdm(data).patient.ins == letters.DOMINIQUE
 
 
+def test_a_file_described_twice_is_refused_before_it_is_inflated_twice() -> None:
+    def change(name: str, content: bytes) -> bytes:
+        start, end = content.find(b"<ExtrinsicObject"), content.rfind(b"</RegistryObjectList>")
+        return content[:end] + content[start:end] * 2 + content[end:] if name == METADATA else content
+
+    assert refused(rezipped(letters.xdm_zip(), change)) == "xdm_damaged"
+
+
 def test_an_archive_about_two_patients_is_refused() -> None:
     data = letters.xdm_zip()
 
