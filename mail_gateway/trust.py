@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from server.errors import Invalid
 from server.settings import BadSettings, Settings
-from storage import operators
+from storage import operators as rows
 from storage.operators import Operator
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ async def current(app: App) -> Trust:
 
 async def reload(app: App) -> Trust:
     """Read the operators again. The contexts are made anew only when they changed: a context cannot unlearn."""
-    listed = tuple(await app.db.read(operators.every))
+    listed = tuple(await app.db.read(rows.every))
     known = _known.get(app)
     if known is not None and known.listed == listed:
         trust = Trust(listed, known.incoming, known.outgoing)
@@ -92,7 +92,7 @@ async def reload(app: App) -> Trust:
     return trust
 
 
-async def add(app: App, domain: str, pem: str = "", subject: str = "") -> Operator:
+async def add(app: App, domain: str, pem: bytes = b"", subject: str = "") -> Operator:
     """Trust a domain by its certificate, or by the subject of a certificate that `tls_ca` signs. Raises `Invalid`."""
     domain = domain.strip().lower()
     if not _DOMAIN.fullmatch(domain):
@@ -111,7 +111,7 @@ async def add(app: App, domain: str, pem: str = "", subject: str = "") -> Operat
         operator = Operator(domain, "", subject.strip(), "")
     else:
         raise Invalid("no_certificate", "Il faut un certificat, ou le sujet d’un certificat.")
-    await app.db.write(operators.insert, operator)
+    await app.db.write(rows.insert, operator)
     if app in _known:
         await reload(app)
     return operator
@@ -119,15 +119,15 @@ async def add(app: App, domain: str, pem: str = "", subject: str = "") -> Operat
 
 async def remove(app: App, domain: str, fingerprint: str = "") -> int:
     """Trust a domain no longer, or not by that certificate. Returns how many rows went."""
-    gone = await app.db.write(operators.remove, domain.strip().lower(), fingerprint.strip().lower())
+    gone = await app.db.write(rows.remove, domain.strip().lower(), fingerprint.strip().lower())
     if app in _known:
         await reload(app)
     return gone
 
 
-async def listed(app: App) -> list[Operator]:
+async def operators(app: App) -> list[Operator]:
     """Every trusted certificate, by domain."""
-    return await app.db.read(operators.every)
+    return await app.db.read(rows.every)
 
 
 def server_context(settings: Settings) -> ssl.SSLContext:
@@ -176,9 +176,9 @@ def _anchor(context: ssl.SSLContext, settings: Settings, listed: tuple[Operator,
         context.load_verify_locations(cadata=pem)
 
 
-def _certificate(pem: str) -> x509.Certificate:
+def _certificate(pem: bytes) -> x509.Certificate:
     try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
+        certificate = x509.load_pem_x509_certificate(pem)
     except ValueError as error:
         raise Invalid("bad_certificate", "Ce fichier n’est pas un certificat PEM.") from error
     if certificate.not_valid_after_utc <= datetime.now(UTC):

@@ -1,0 +1,86 @@
+"""The mail doors of a Pli, with its people, for the tests of those doors; no web page is opened.
+
+`operator.example` is trusted by its certificate, as in the demonstration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from ssl import SSLContext
+
+from mail_gateway import trust
+from mail_gateway.inbound import mx_door, submission_door
+from mail_gateway.outbound import MailChannel
+from server import reading
+from server.app import open_core
+from server.views import Entry
+from tests import letters
+from tests.certificates import Certificates, Pair, client_context
+from tests.house import House, check, settings_for, settle
+from tests.letters import CAMILLE, DOMINIQUE, MARCEL
+from tests.wire import connected
+
+ELSEWHERE = ("Dr Paul BERTIN", "paul.bertin@operator.example")
+TO_DOMINIQUE = f"{DOMINIQUE}@patient.pli.example"
+TO_CAMILLE = f"{CAMILLE}@patient.pli.example"
+TO_MARCEL = f"{MARCEL}@patient.pli.example"
+FROM = ELSEWHERE[1]
+
+
+class MailHouse(House):
+    """`House` with the mail doors only. `certificates`: those of `data_dir/certificates`, where our own is too."""
+
+    certificates: Certificates
+
+    def peer(self, shown: Pair | None = None) -> SSLContext:
+        """TLS of another operator's server: `operator.example` unless another certificate is shown."""
+        return client_context(self.certificates.ours.certificate, shown or self.certificates.operator())
+
+    def client(self) -> SSLContext:
+        """TLS of an ordinary mail client."""
+        return client_context(self.certificates.ours.certificate)
+
+    async def entries(self, name: str) -> list[Entry]:
+        """Everything in somebody's mailbox, in order."""
+        return (await reading.since(self.app, await self.mailbox(name), 0, 200)).entries
+
+    async def texts(self, name: str) -> list[str]:
+        return [entry.message.text.strip() for entry in await self.entries(name)]
+
+    async def delivered(self) -> None:
+        """Wait until nothing that is due now is left to deliver."""
+        idle = asyncio.Event()
+        self.app.delivery.on_idle = idle.set
+        self.app.delivery.wake()
+        await asyncio.wait_for(idle.wait(), 30)
+
+
+@asynccontextmanager
+async def open_mail_house(folder: Path, database_url: str, **changes: object) -> AsyncIterator[MailHouse]:
+    """Open until the block ends; the invariants of the database are checked then."""
+    settings = settings_for(folder, database_url=database_url, **changes)
+    async with open_core(settings) as app:
+        house = MailHouse(app, await settle(app))
+        house.certificates = Certificates.at(folder / "certificates")
+        await trust.add(app, "operator.example", house.certificates.operator()[0].read_bytes())
+        app.delivery.add(MailChannel(app))
+        app.delivery.start()
+        async with mx_door(app), submission_door(app):
+            yield house
+        await check(app)
+
+
+async def bring(house: MailHouse, letter: bytes, *recipients: str, sender: str = FROM) -> str:
+    """Bring a letter as operator.example; the reply to the letter, or to the first command refused."""
+    async with connected(house.app.ports["smtp"], house.peer()) as wire:
+        for said in await wire.envelope(sender, *(recipients or (TO_DOMINIQUE,))):
+            if not said.startswith("250"):
+                return said
+        return await wire.data(letter)
+
+
+def plain(text: str = "Bonjour Dominique", **more: object) -> bytes:
+    return letters.plain(text, **{"from_": ELSEWHERE, "message_id": "<1@operator.example>", **more})  # type: ignore[arg-type]
