@@ -12,6 +12,7 @@ import asyncio
 import re
 import ssl
 from collections.abc import Callable
+from typing import cast
 
 from mail_gateway.imap.parser import tag_of
 from mail_gateway.imap.syntax import Literal, Part
@@ -56,8 +57,7 @@ class Wire(asyncio.Protocol):
     # ---- what asyncio calls ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # what create_server gives; uvloop's is no subclass of it
         opened, self._on_open = self._on_open, None
         if opened is not None:
             opened(self)
