@@ -1,0 +1,278 @@
+"""Entry → HTML: the templates, and what they call. The server renders a message once, for the page and for the live
+socket.
+
+Promises: everything that came from elsewhere is escaped; text is cut into paragraphs, quotes and links in linear
+time; a web address becomes a link only when it says http or https.
+
+Does not: read a database or a request. A `Desk` carries what a rendering needs to know of who looks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from server.actions import catalogue
+from server.views import AuthorView, Entry, FileView, MessageView
+from webchat.words import PLACE, Words, instant
+
+FOLDER = Path(__file__).parent
+_LINK = re.compile(r"https?://[^\s<>\"'«»]+")
+_LOOSE = re.compile(r" (?=[?!:;»])")
+_TRAILING = ".,;:!?)]}’…"
+_ATTRIBUTION = re.compile(r"^(?:Le|On|Am|El|Il) .{1,200}:\s*$")
+_TITLES = ("dr", "pr", "dr.", "pr.")
+IN_LINE = frozenset(
+    {"application/pdf", "text/plain", "image/png", "image/jpeg", "image/gif", "image/webp"}
+)  # what a browser may show itself
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """A space as it stands at the top of every page. `kind`: self, representative, helper. An office has no birth
+    year.
+    """
+
+    mailbox_id: str
+    name: str
+    birth_year: str
+    kind: str
+    sex: str = ""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """Who looks, in which words, at whose mailbox. `base`: what every link of this mailbox begins with ('' for one's
+    own).
+    """
+
+    words: Words
+    base: str
+    name: str
+    kind: str
+    space: Whose
+    spaces: tuple[Whose, ...] = ()
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def acting(self) -> bool:
+        """Whether this is somebody else's space."""
+        return self.space.kind != "self"
+
+    @property
+    def today(self) -> date:
+        """The day on screen."""
+        return self.now.astimezone(PLACE).date()
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A piece of a text: a paragraph, or what somebody quoted."""
+
+    quoted: bool
+    text: Markup
+
+
+def blocks(text: str) -> list[Block]:
+    """A plain text as paragraphs and folded quotes (RFC 3676 § 4.5: lines that begin with `>`)."""
+    found: list[tuple[bool, list[str]]] = []
+    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+        quoted = line.startswith(">")
+        line = line.lstrip("> ") if quoted else line
+        if not quoted and not line.strip():
+            if found and not found[-1][0]:
+                found.append((False, []))
+            continue
+        if found and found[-1][0] == quoted:
+            found[-1][1].append(line)
+        else:
+            found.append((quoted, [line]))
+    _move_attributions(found)
+    return [Block(quoted, _lines(lines)) for quoted, lines in found if lines]
+
+
+def _move_attributions(found: list[tuple[bool, list[str]]]) -> None:
+    """« Le 3 mai, X a écrit : » goes into the quote that it announces."""
+    for number in range(1, len(found)):
+        quoted, lines = found[number]
+        before = next((found[n] for n in (number - 1, number - 2) if n >= 0 and found[n][1]), None)
+        if quoted and before and not before[0] and _ATTRIBUTION.match(before[1][-1]):
+            lines.insert(0, before[1].pop())
+
+
+def _lines(lines: Iterable[str]) -> Markup:
+    return Markup("<br>").join(_linked(_tied(line)) for line in lines)
+
+
+def _linked(line: str) -> Markup:
+    out, end = [], 0
+    for match in _LINK.finditer(line):
+        url = match.group().rstrip(_TRAILING)
+        out += [
+            escape(line[end : match.start()]),
+            Markup('<a href="{0}" rel="noopener noreferrer" target="_blank">{0}</a>').format(url),
+        ]
+        end = match.start() + len(url)
+    return Markup("").join([*out, escape(line[end:])])
+
+
+def _tied(line: str) -> str:
+    """French punctuation stays on the line of its word."""
+    return _LOOSE.sub("\u00a0", line)
+
+
+def preview(message: MessageView, most: int = 140) -> str:
+    """A message in one line."""
+    source = message.text or (str(message.card.get("title", "")) if message.card else "") or message.subject
+    source = source or next((item.title or item.name for item in message.attachments), "")
+    line = " ".join(part for part in source[:2_000].split() if not part.startswith(">"))
+    return line if len(line) <= most else line[: most - 1].rsplit(" ", 1)[0] + "…"
+
+
+def file_kind(item: FileView) -> str:
+    """What a file is, for its icon and its word."""
+    kind, name = item.type.partition(";")[0].strip().lower(), item.name.lower()
+    if item.label or item.title or "hl7" in kind or "cda" in kind:
+        return "document"
+    if kind == "application/pdf" or name.endswith(".pdf"):
+        return "pdf"
+    if kind.startswith("image/"):
+        return "image"
+    if kind.startswith("audio/"):
+        return "sound"
+    if kind == "text/calendar":
+        return "calendar"
+    if "zip" in kind or name.endswith(".zip"):
+        return "archive"
+    return "text" if kind.startswith("text/") else "other"
+
+
+def shows_in_line(item: FileView) -> bool:
+    """Whether opening it shows it; else it is downloaded."""
+    return item.type.partition(";")[0].strip().lower() in IN_LINE
+
+
+def short_name(name: str) -> str:
+    """`Dr MOREL` for `Dr Agathe MOREL`: how one speaks of a professional."""
+    parts = name.split()
+    return f"{parts[0]} {parts[-1]}" if len(parts) > 2 and parts[0].lower() in _TITLES else name
+
+
+def role_of(words: Words, author: AuthorView) -> str:
+    """Role and organisation in one line; the kind when nothing is said."""
+    said = [part for part in (author.role, author.organisation) if part]
+    return " · ".join(said) if said else words(f"kind.{author.kind}")
+
+
+def status(words: Words, message: MessageView, today: date) -> str:
+    """The state of one's own message, in words."""
+    at = instant(message.status_at)
+    if message.status != "read" or at is None:
+        return words(f"status.{message.status}")
+    same_day = at.astimezone(PLACE).date() == today
+    when = words.hour(at) if same_day else words.moment(at)
+    key = f"status.read.{'by' if message.status_by else 'at'}{'.today' if same_day else ''}"
+    return words(key, name=short_name(message.status_by), when=when)
+
+
+def card_text(words: Words, card: dict[str, Any], name: str) -> str:
+    """A text of a card in the reader's language, French when it has no other."""
+    text = card.get(f"{name}_en") if words.language == "en" else None
+    return str(text or card.get(name) or "")
+
+
+def card_facts(words: Words, card: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a card says besides its text: (label, value)."""
+    facts = []
+    start, end = instant(str(card.get("start") or "")), instant(str(card.get("end") or ""))
+    if start is not None:
+        facts.append((words("card.start"), span(words, start, end, bool(card.get("all_day")))))
+    for name in ("location", "organizer"):
+        value = str(card.get(name) or "").removeprefix("mailto:")
+        if value:
+            facts.append((words(f"card.{name}"), value))
+    return facts
+
+
+def span(words: Words, start: datetime, end: datetime | None, all_day: bool) -> str:
+    """When an appointment is: `mardi 1 décembre 2026, 8 h 30 – 9 h 00`."""
+    first = start.astimezone(PLACE).date()
+    day = words.day(first)
+    if all_day:
+        return day
+    if end is None or end <= start:
+        return f"{day}, {words.hour(start)}"
+    last = end.astimezone(PLACE).date()
+    until = words.hour(end) if last == first else f"{words.day(last)}, {words.hour(end)}"
+    return f"{day}, {words.hour(start)} – {until}"
+
+
+def scope(words: Words, name: str) -> str:
+    """What a scope of the catalogue lets a service read."""
+    known = catalogue.services()["scopes"].get(name, {})
+    return str(known.get(words.language) or known.get("fr") or name)
+
+
+def first_unread(entries: list[Entry], unread: int) -> int:
+    """The number of the oldest of the `unread` newest entries that others wrote; 0 when there is none."""
+    seq = 0
+    for entry in reversed(entries):
+        if unread <= 0:
+            break
+        if not entry.message.mine:
+            seq, unread = entry.seq, unread - 1
+    return seq
+
+
+def day_of(at: str) -> date:
+    """The day of a message on screen."""
+    moment = instant(at)
+    return moment.astimezone(PLACE).date() if moment else date.min
+
+
+@lru_cache
+def environment() -> jinja2.Environment:
+    """The templates."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    helpers: list[Callable[..., Any]] = [
+        blocks,
+        preview,
+        file_kind,
+        shows_in_line,
+        short_name,
+        role_of,
+        status,
+        card_text,
+        card_facts,
+        span,
+        scope,
+        day_of,
+        instant,
+    ]
+    made.globals.update({helper.__name__: helper for helper in helpers})
+    return made
+
+
+def page(template: str, **values: Any) -> str:
+    """A page."""
+    return environment().get_template(template).render(**values)
+
+
+def fragment(desk: Desk, entry: Entry, nonce: str) -> str:
+    """One entry as it stands in a thread. `nonce`: makes the keys of its forms."""
+    return environment().get_template("fragment.html").render(desk=desk, words=desk.words, entry=entry, nonce=nonce)

@@ -1,0 +1,298 @@
+"""What is written: a message, an answer to a card, a new conversation; and coming in, going out, changing language.
+
+A form that fails comes back with what was written in it. A form sent twice does its thing once: its `client_key` is
+the retry key. Our own script sends the same forms and asks for JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiohttp import BodyPartReader, web
+
+from server import access, people, posting, reading
+from server.access import ConversationHandle, SpaceHandle
+from server.actions import acting
+from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_SUBJECT, MAX_TEXT, Draft, Member, Opening, Receipt
+from server.errors import Invalid, PliError, Refused, TooLarge, Unauthorised
+from server.reading import Contact
+from server.views import AuthorView
+from webchat import security
+from webchat.pages import limits, thread_page
+from webchat.present import page as render
+from webchat.security import error_page, told, wants_json
+from webchat.visit import Visit, nonce, route
+from webchat.words import LANGUAGES, words
+
+if TYPE_CHECKING:
+    from server.app import App
+
+MAX_FIELD = 4 * MAX_TEXT + 1_000  # octets of one field
+MAX_FIELDS = 40
+DRAINED = 4 * MAX_FILES_SIZE  # octets read on after a limit, so that the browser hears our answer
+TOO_HEAVY = f"C’est trop lourd ({MAX_FILES_SIZE // 1_048_576} Mo au plus). Votre texte est gardé."
+YEAR_S = 365 * 86_400
+
+
+@dataclass(slots=True)
+class Form:
+    """What came in a form: its fields, its files as (name, type, bytes), and the limit it broke."""
+
+    fields: dict[str, str] = field(default_factory=dict)
+    files: list[tuple[str, str, bytes]] = field(default_factory=list)
+    problem: PliError | None = None
+
+    def __getitem__(self, name: str) -> str:
+        return self.fields.get(name, "")
+
+
+def add_routes(app: App, site: web.Application) -> None:
+    """Every form."""
+    route(app, site, "POST", "/c/{conversation}", write)
+    route(app, site, "POST", "/c/{conversation}/act", act)
+    route(app, site, "GET", "/new", choose_whom)
+    route(app, site, "GET", "/c/{conversation}/new", begin)
+    route(app, site, "POST", "/c/{conversation}/new", write_new)
+    _add_doors(app, site)
+
+
+async def read_form(request: web.Request) -> Form:
+    """Read a form as it streams in, within our limits whatever its length header says. Raises `Invalid`, `TooLarge`."""
+    form = Form()
+    if not request.content_type.startswith("multipart/"):
+        for name, value in list((await request.post()).items())[:MAX_FIELDS]:
+            if isinstance(value, str):
+                form.fields[name] = value
+        return form
+    try:
+        parts, spent = await request.multipart(), 0
+        while (part := await parts.next()) is not None:
+            if not isinstance(part, BodyPartReader) or len(form.fields) + len(form.files) > MAX_FIELDS + MAX_FILES:
+                raise Invalid
+            spent = await _read_part(part, form, spent)
+    except ValueError as error:
+        raise Invalid from error
+    return form
+
+
+async def _read_part(part: BodyPartReader, form: Form, spent: int) -> int:
+    held, name = bytearray(), part.filename
+    while chunk := await part.read_chunk(65_536):
+        spent += len(chunk)
+        if (
+            len(held) + len(chunk) > (MAX_FIELD if name is None else MAX_FILES_SIZE)
+            or spent > MAX_FILES_SIZE + MAX_FIELD
+        ):
+            form.problem = TooLarge("too_large", TOO_HEAVY)
+            held.clear()
+            if spent > DRAINED:
+                raise form.problem
+        elif form.problem is None:
+            held += chunk
+    if form.problem is not None:
+        return spent
+    if name is None:
+        form.fields[part.name or ""] = held.decode("utf-8", "replace")
+    elif name and held:
+        form.files.append((name, part.headers.get("Content-Type", "").partition(";")[0].strip().lower(), bytes(held)))
+    return spent
+
+
+async def _upload(visit: Visit, form: Form) -> tuple[str, ...]:
+    if form.problem is not None:
+        raise form.problem
+    return tuple([await reading.upload(visit.app, visit.actor, name, kind, data) for name, kind, data in form.files])
+
+
+def chat_key(account_id: str, client_key: str) -> str:
+    """The retry key of what somebody writes here; '' when the client gave none."""
+    return f"chat:{account_id}:{client_key[:200]}" if client_key else ""
+
+
+async def write(visit: Visit) -> web.StreamResponse:
+    """A message in a conversation."""
+    handle = await access.conversation(visit.app, visit.box, visit.request.match_info["conversation"])
+    form = await read_form(visit.request)
+    try:
+        receipt = await _send(visit, handle, form)
+    except PliError as error:
+        if wants_json(visit.request):
+            return error_page(visit.request, error)
+        said = told(visit.words, error)
+        if form.files:
+            said = f"{said} {visit.words('compose.files.again')}"
+        return await thread_page(visit, handle, error=said, kept=form["text"], status=error.status)
+    if wants_json(visit.request):
+        return web.json_response(
+            {"message": receipt.message, "seq": receipt.seq, "conversation": receipt.conversation}, status=201
+        )
+    raise web.HTTPSeeOther(f"{visit.desk.base}/c/{receipt.conversation}#m-{receipt.message}")
+
+
+async def _send(visit: Visit, handle: ConversationHandle, form: Form) -> Receipt:
+    key = chat_key(visit.actor.account_id, form["client_key"])
+    if key and (known := await posting.receipt_again(visit.app, visit.actor, handle.space_id, key)):
+        return known
+    uploads = await _upload(visit, form)
+    return await posting.post(
+        visit.app, visit.actor, Draft(to=handle, text=form["text"], uploads=uploads, retry_key=key)
+    )
+
+
+async def act(visit: Visit) -> web.StreamResponse:
+    """An answer to a card, or a document to file."""
+    form = await read_form(visit.request)
+    values = {
+        name.removeprefix("value."): value for name, value in form.fields.items() if name.startswith("value.") and value
+    }
+    receipt = await acting.act(visit.app, visit.box, form["message"], form["action"], values, form["client_key"][:200])
+    if wants_json(visit.request):
+        return web.json_response({"message": receipt.message, "seq": receipt.seq})
+    if form["back"] == "services":
+        raise web.HTTPSeeOther(f"{visit.desk.base}/services")
+    raise web.HTTPSeeOther(f"{visit.desk.base}/c/{receipt.conversation}#m-{form['message']}")
+
+
+async def choose_whom(visit: Visit) -> web.StreamResponse:
+    """People one may write to about something new: those one already has a conversation with."""
+    found: dict[tuple[str, str, str], tuple[AuthorView, str]] = {}
+    for row in await reading.conversations(visit.app, visit.box, None, reading.MAX_PAGE):
+        for person in row.with_:
+            if person.kind not in {"bot", "operator"} and len(row.with_) == 1:
+                found.setdefault((person.kind, person.name, person.organisation), (person, row.id))
+    return visit.page("new.html", "messages", known=list(found.values()), person=None)
+
+
+async def begin(visit: Visit) -> web.StreamResponse:
+    """A sheet of paper for the same person, about something new."""
+    handle = await access.conversation(visit.app, visit.box, visit.request.match_info["conversation"])
+    return await _sheet(visit, handle, Form())
+
+
+async def _sheet(
+    visit: Visit, handle: ConversationHandle, form: Form, error: str = "", status: int = 200
+) -> web.Response:
+    person = await _other(visit, handle)
+    return visit.page(
+        "new.html",
+        "messages",
+        status=status,
+        known=[],
+        person=person,
+        conversation=handle.conversation_id,
+        error=error,
+        nonce=nonce(),
+        kept=form["text"],
+        kept_subject=form["subject"],
+        most_subject=MAX_SUBJECT,
+        **limits(),
+    )
+
+
+async def _other(visit: Visit, handle: ConversationHandle) -> Contact:
+    others = [person for person in await reading.people_in(visit.app, handle) if person.member_id != handle.member]
+    if len(others) != 1 or others[0].kind in {"bot", "operator"}:
+        raise Refused
+    return others[0]
+
+
+async def write_new(visit: Visit) -> web.StreamResponse:
+    """Open a conversation with somebody one already writes with."""
+    app = visit.app
+    handle = await access.conversation(app, visit.box, visit.request.match_info["conversation"])
+    form = await read_form(visit.request)
+    try:
+        subject = form["subject"].strip()
+        if not subject:
+            raise Invalid("no_subject", words("fr")("error.code.no_subject"))
+        other = await _other(visit, handle)
+        space, members = await _place(visit, other)
+        draft = Draft(
+            to=Opening(space, subject, members, handle.conversation_id),
+            text=form["text"],
+            uploads=await _upload(visit, form),
+            retry_key=chat_key(visit.actor.account_id, form["client_key"]),
+        )
+        receipt = await posting.post(app, visit.actor, draft)
+    except PliError as error:
+        return await _sheet(visit, handle, form, told(visit.words, error), error.status)
+    raise web.HTTPSeeOther(f"{visit.desk.base}/c/{receipt.conversation}#m-{receipt.message}")
+
+
+async def _place(visit: Visit, other: Contact) -> tuple[SpaceHandle, tuple[Member, ...]]:
+    """Where the new conversation lives, and who joins it: always in the patient's space."""
+    app = visit.app
+    if visit.box.owner_kind != "holder":
+        if other.kind != "holder":
+            raise Refused
+        return await access.patient(app, visit.actor, other.address.partition("@")[0]), ()
+    space = await access.dossier(app, visit.box)
+    await access.correspondent(app, space, other.address)
+    hosted = await people.hosted(app, other.address)
+    if hosted is None:
+        return space, (Member(name=other.name, address=other.address, role=other.role),)
+    organisation = access.organisation(hosted)
+    return space, (
+        Member(hosted.account_id, hosted.mailbox_id, organisation, hosted.name, hosted.address, hosted.role),
+    )
+
+
+def _add_doors(app: App, site: web.Application) -> None:
+    """Coming in, going out, changing language."""
+
+    def door_page(
+        request: web.Request, *, link: str = "", notice: str = "", error: str = "", status: int = 200
+    ) -> web.Response:
+        said = words(security.language_of(request))
+        text = render("sign_in.html", words=said, here=request.path, link=link, notice=notice, error=error)
+        return web.Response(text=text, content_type="text/html", status=status)
+
+    async def show_door(request: web.Request) -> web.Response:
+        said = words(security.language_of(request))
+        return door_page(request, notice=said("sign_in.signed_out") if "out" in request.query else "")
+
+    async def show_link(request: web.Request) -> web.Response:
+        # Asked first: a mail scanner that follows every link would use it up.
+        return door_page(request, link=request.match_info["link"])
+
+    async def redeem(request: web.Request) -> web.Response:
+        said = words(security.language_of(request))
+        try:
+            secret = await people.redeem_link(app, request.match_info["link"])
+        except Unauthorised:
+            return door_page(request, error=said("sign_in.used"), status=401)
+        response = web.HTTPSeeOther("/")
+        security.set_session_cookie(app, response, secret)
+        raise response
+
+    async def sign_out(request: web.Request) -> web.Response:
+        secret = security.session_secret(app, request)
+        if secret:
+            await people.close_session(app, secret)
+        response = web.HTTPSeeOther("/sign-in?out")
+        security.forget_session_cookie(app, response)
+        response.headers["Clear-Site-Data"] = '"cache", "storage"'
+        raise response
+
+    async def choose_language(request: web.Request) -> web.Response:
+        form = await read_form(request)
+        back = form["back"]
+        response = web.HTTPSeeOther(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
+        if form["language"] in LANGUAGES:
+            response.set_cookie(
+                security.LANGUAGE_COOKIE,
+                form["language"],
+                max_age=YEAR_S,
+                path="/",
+                secure=app.settings.secure,
+                httponly=True,
+                samesite="Lax",
+            )
+        raise response
+
+    site.router.add_get("/sign-in", show_door)
+    site.router.add_get("/sign-in/{link}", show_link)
+    site.router.add_post("/sign-in/{link}", redeem)
+    site.router.add_post("/sign-out", sign_out)
+    site.router.add_post("/language", choose_language)
