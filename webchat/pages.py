@@ -67,7 +67,7 @@ async def show_rows(visit: Visit) -> web.Response:
     found = await reading.conversations(visit.app, visit.box, None, LIST)
     unread = await reading.unread(visit.app, visit.box)
     open_ = visit.request.query.get("open", "")
-    text = present.page("rows.html", desk=visit.desk, words=visit.words, conversations=found, open=open_)
+    text = present.page("rows.html", desk=visit.desk, words=visit.words, conversations=found, open=open_, unread=unread)
     return web.Response(text=text, content_type="text/html", headers={"X-Unread": str(unread)})
 
 

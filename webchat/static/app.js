@@ -1,0 +1,37 @@
+// What JavaScript adds to a page that works without it: messages that arrive by themselves, writing that does not reload.
+// The server renders each message once; this puts it in its place, by its id, as often as it comes.
+
+import { watchActs } from "./acts.js";
+import { Composer } from "./composer.js";
+import { Live } from "./live.js";
+import { Rows } from "./rows.js";
+import { Thread } from "./thread.js";
+import { refreshAges, closeMenus } from "./little.js";
+
+const desk = /** @type {HTMLElement | null} */ (document.querySelector("[data-live]"));
+if (desk) start(desk);
+closeMenus();
+refreshAges();
+
+/** @param {HTMLElement} desk */
+function start(desk) {
+  const { mailbox = "", base = "", cursor = "0", conversation = "", language = "fr" } = desk.dataset;
+  const rows = new Rows(desk, base, conversation);
+  const thread = conversation ? new Thread(desk, conversation) : null;
+  const live = new Live({ mailbox, cursor: Number(cursor), conversation, language });
+
+  live.on("entries", (entries) => {
+    if (thread) for (const entry of entries) thread.take(entry);
+    rows.refresh();
+  });
+  if (thread) {
+    thread.onRead = (upTo) => live.read(conversation, upTo);
+    live.on("typing", (who) => thread.typing(who.name));
+    live.on("presence", (who) => thread.presence(who.name));
+    live.on("state", (connected) => thread.connected(connected));
+    const form = /** @type {HTMLFormElement | null} */ (desk.querySelector("form[data-composer]"));
+    if (form) new Composer(form, thread, live, conversation);
+    watchActs(desk, live);
+  }
+  live.connect();
+}
