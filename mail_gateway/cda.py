@@ -8,7 +8,6 @@ volet Structuration minimale; checked on the example documents of the ANS.
 
 from __future__ import annotations
 
-import binascii
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Literal
@@ -155,10 +154,7 @@ def _document(data: bytes) -> Element:
 def _content(text: Element) -> bytes:
     value = text.text or ""
     if text.get("representation") == "B64":
-        try:
-            return decode_base64(value.encode("ascii", "replace"))
-        except binascii.Error:
-            return b""
+        return decode_base64(value.encode("ascii", "replace"))
     return "".join(str(piece) for piece in text.itertext()).encode("utf-8")
 
 

@@ -176,12 +176,9 @@ def _address_list(value: str) -> tuple[Mailbox, ...]:
     phrase: list[str] = []
     spec: list[str] = []
     comment = angle = ""
-    position, end = 0, len(value)
-    while position < end and len(found) < MAX_ADDRESSES:
-        match = _TOKEN.match(value, position)
-        if match is None:
-            position += 1
-            continue
+    position = 0
+    # Between them the alternatives match every character: there is no match only at the end.
+    while len(found) < MAX_ADDRESSES and (match := _TOKEN.match(value, position)):
         position = match.end()
         quoted, separator, special, atom = match.groups()
         if quoted is not None:

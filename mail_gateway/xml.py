@@ -43,7 +43,7 @@ def parse(data: bytes) -> Element:
         root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError):
         raise Malformed("xml", "Le document XML est mal formé.") from None
-    if root.getroottree().docinfo.internalDTD is not None:
+    if root.getroottree().docinfo.internalDTD is not None:  # should the walk of the prolog ever be outwitted
         raise Malformed("xml_doctype", "Le document XML contient une déclaration de type, ce qui n’est pas admis.")
     return root
 

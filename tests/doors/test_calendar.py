@@ -116,6 +116,23 @@ def test_a_zone_only_its_sender_knows_is_understood_by_its_rules(local: str, zon
     assert found.start == datetime.strptime(local, "%Y%m%dT%H%M%S").replace(tzinfo=zone)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "zone"),
+    [
+        ("", "", WINTER),
+        ("+0100", "+2500", WINTER),  # no offset at all: France
+        ("-1SU;BYMONTH=10", "5MO;BYMONTH=2", SUMMER),  # a fifth Monday there is not: the summer time of March goes on
+        ("RRULE:FREQ=YEARLY", "RRULE:FREQ=SECONDLY", WINTER),  # no yearly rule: the last of the beginnings
+        ("DTSTART:1601", "DTSTART:2099", SUMMER),  # before its first beginning: what it changed from
+        ("16010101T", "16019999T", SUMMER),
+    ],
+)
+def test_a_zone_of_its_own_with_odd_rules_still_gives_a_time(old: str, new: str, zone: timezone) -> None:
+    own = OWN_ZONE.format(name="Heure_du_CHU").replace(old, new) if old else OWN_ZONE.format(name="Heure_du_CHU")
+    found = read_invitation(event("DTSTART;TZID=Heure_du_CHU:20261201T090000", zone=own))
+    assert found.start == datetime(2026, 12, 1, 9, tzinfo=zone)
+
+
 def test_a_stranger_s_definition_of_paris_changes_nobody_s_appointment() -> None:
     shifted = OWN_ZONE.format(name="Europe/Paris").replace("+0100", "+0900").replace("+0200", "+0900")
     for zone in (shifted, ""):

@@ -206,6 +206,22 @@ def test_a_document_hidden_from_its_patient_says_so_in_either_spelling() -> None
     assert header.confidentiality == ("N", "INVISIBLE_PATIENT", "INVISIBLE_REPRESENTANTS_LEGAUX")
 
 
+def test_a_document_with_little_in_its_header_says_what_it_can() -> None:
+    data = letters.cda(body=b"", ins="", confidentiality=())
+    data = data.replace(b"<assignedPerson>", b"<person>").replace(b"</assignedPerson>", b"</person>")
+    start, end = data.index(b"<patient>"), data.index(b"</patient>") + len(b"</patient>")
+    header = cda.read_header(data[:start] + data[end:])
+    assert header.patient == cda.CdaPatient("", "", "", "", "", "", "", None, "", "")
+    assert header.authors[0].name == ""
+    assert header.confidentiality == ()
+    assert hl7.day("1979") is hl7.day("19790230") is None
+
+
+def test_a_text_written_as_it_is_in_a_level_one_document_is_given() -> None:
+    data = letters.cda(body=b"x", media_type="text/plain").replace(b' representation="B64">eA==', ">Glycémie".encode())
+    assert cda.n1_body(data) == ("text/plain", "Glycémie\n".encode())
+
+
 def test_a_picture_announced_as_another_kind_is_what_its_bytes_say() -> None:
     header = cda.read_header(letters.cda(body=b"\x89PNG\r\n\x1a\nxx", media_type="image/jpeg"))
     assert header.media == "image/png"
@@ -330,6 +346,10 @@ def test_the_dossier_shows_the_categories_this_door_speaks_of() -> None:
         (b"<svg onload=x>", "text/html"),
         ("Glycémie : 0,92 g/L".encode(), "text/plain"),
         (letters.ics().encode(), "text/calendar"),
+        (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
+        (b"\x00\x00\x00\x18ftypheic", "image/heic"),
+        (bytes(128) + b"DICM", "application/dicom"),
+        ("été".encode("utf-16"), "text/plain"),
         (b"", "application/octet-stream"),
         (b"\x00\x01\x02", "application/octet-stream"),
     ],

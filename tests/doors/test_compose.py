@@ -85,6 +85,26 @@ def test_other_clients_read_the_letter_as_ours_do() -> None:
     assert html.get_content().strip() == "<p>Oui, à jeun</p>"
 
 
+def test_copies_a_reply_address_and_foreign_domains_are_written_as_any_relay_takes_them() -> None:
+    team = Mailbox("Équipe (admissions)", "admissions@hôpital.example")
+    raw = compose(
+        answer(cc=(team, MOREL), reply_to=team, auto_submitted="auto-generated", date=letters.NOON.replace(tzinfo=None))
+    )
+    letter = mime.read(raw)
+    assert [mailbox.address for mailbox in letter.cc] == ["admissions@xn--hpital-ixa.example", MOREL.address]
+    assert letter.reply_to == letter.cc[:1]
+    assert letter.reply_to[0].name == team.name
+    assert letter.auto_submitted
+    assert letter.date == letters.NOON
+    assert mime.read(compose(answer(to=(Mailbox("", "é@" + "é" * 70 + ".example"),)))).to
+
+
+def test_a_boundary_never_stands_in_what_it_bounds() -> None:
+    first = compose(answer(html="<p>x</p>"))
+    boundary = first.partition(b'boundary="')[2].partition(b'"')[0].decode()
+    assert mime.read(compose(answer(html="<p>x</p>", text=f"a\n--{boundary}--\nb"))).text == f"a\n--{boundary}--\nb"
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=80), st.text(max_size=80), st.text(max_size=300), st.text(max_size=40), st.binary(max_size=200))
 def test_nothing_typed_anywhere_adds_a_field_or_breaks_a_line(
@@ -167,6 +187,18 @@ def test_the_sender_of_an_undelivered_letter_learns_why_and_gets_no_content_back
     assert per_recipient["Final-Recipient"] == "rfc822; 279035121518989@patient.pli.example"
     assert headers.get_content_type() == "text/rfc822-headers"
     assert "<1@pli.example>" in headers.get_content()
+
+
+def test_a_letter_that_waits_is_announced_as_waiting() -> None:
+    raw = failure_report(
+        message_id="9@pli.example", date=letters.NOON, from_=MOREL, to=MOREL, original=letters.plain(), recipient="x@y",
+        reason="Le serveur ne répond pas.", status="4.4.1", reporting_mta="pli.example", action="delayed",
+        original_recipient="rfc822; x@y",
+    )  # fmt: skip
+    letter = mime.read(raw)
+    assert letter.subject == "Message retardé : Préparation de votre admission"
+    assert "n’a pas encore été distribué" in letter.text
+    assert b"Action: delayed" in raw
 
 
 @pytest.mark.parametrize(

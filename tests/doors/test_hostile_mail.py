@@ -44,6 +44,12 @@ HOSTILE = {
     "half words": FROM + b"Subject: " + b"=?a?b?" * 15_000 + b"\r\n\r\nx",
     "references": FROM + b"References: " + b"<" * 90_000 + b"\r\n\r\nx",
     "1000 nested": nested(1000),
+    "101 nested": nested(101),
+    "parts of parts": FROM
+    + b"Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    + b"--b\r\n\r\n\r\n" * 600
+    + b"--b--\r\n"
+    + b"--a\r\n\r\n\r\n" * 600,
     "90 nested around 20 MB": nested(90) + b"x\n" * 10_000_000,
     "forwards of forwards": FROM + b"Content-Type: message/rfc822\r\n\r\n" * 90 + b"\n" * 20_000_000,
     "HTML brackets": FROM + b"Content-Type: text/html\r\n\r\n" + b"<" * 3_000_000,
@@ -83,6 +89,8 @@ def test_a_hostile_letter_holds_nobody_up_and_is_read_or_refused(raw: bytes) -> 
         ("a header of 10 MB", "mime_headers"),
         ("100 000 parts", "mime_parts"),
         ("1000 nested", "mime_depth"),
+        ("101 nested", "mime_depth"),
+        ("parts of parts", "mime_parts"),
         ("a long boundary", "mime_boundary"),
         ("a million lookalikes", "mime_boundary"),
     ],

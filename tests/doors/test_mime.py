@@ -122,6 +122,13 @@ def test_a_flowed_text_is_put_back_into_paragraphs_and_its_signature_left_alone(
     assert mime.read(raw).text == "Merci de venir.\n> cité suite\n-- \nMorel\n"
 
 
+def test_flowed_text_without_its_spaces_and_cells_of_a_table_are_read() -> None:
+    raw = FROM + b"Content-Type: text/plain; format=flowed; delsp=yes\r\n\r\nanti \r\ncoagulant\r\n"
+    assert mime.read(raw).text == "anticoagulant\n"
+    table = b"<table><tr><td>Glyc\xe9mie</td><td>0,92 g/L</td></tr></table><!-- never closed"
+    assert mime.read(FROM + b"Content-Type: text/html\r\n\r\n" + table).text == "Glycémie 0,92 g/L"
+
+
 def test_a_forwarded_letter_is_an_attachment_with_the_numbers_imap_gives() -> None:
     inner = letters.with_attachments(subject="Résultat")
     boundary = b"Content-Type: multipart/mixed; boundary=out\r\n\r\n"

@@ -150,6 +150,11 @@ def test_an_archive_about_two_patients_is_refused() -> None:
     assert refused(rezipped(data, change)) == "xdm_patients"
 
 
+def test_metadata_too_long_to_be_honest_are_refused() -> None:
+    data = rezipped(letters.xdm_zip(), lambda name, content: content + b"<!-- x -->" * 600_000 * (name == METADATA))
+    assert refused(data) in ("xdm_metadata", "zip_unsafe")
+
+
 def test_an_archive_that_is_none_is_refused() -> None:
     assert refused(letters.archive([("photo.jpg", b"x")])) == "xdm_metadata"
     assert refused(b"") == "zip"
@@ -184,6 +189,19 @@ def overlapping() -> bytes:
     return data[:end] + twin + data[end : end + 8] + struct.pack("<HHLL", 2, 2, len(entry) * 2, central) + b"\0\0"
 
 
+def nested() -> bytes:
+    """A file whose stored bytes are a second file: read once as content, once as an entry of its own."""
+    inner = made(("b", b"y" * 100))
+    outer = made(("a", inner), compression=zipfile.ZIP_STORED)
+    central, end = outer.index(b"PK\x01\x02", outer.rindex(b"PK\x05\x06") - 60), outer.rindex(b"PK\x05\x06")
+    first = outer[central:end]
+    at = inner.index(b"PK\x01\x02")
+    second = inner[at : inner.index(b"PK\x05\x06")]
+    second = second[:42] + struct.pack("<L", outer.index(inner)) + second[46:]
+    directory = first + second
+    return outer[:central] + directory + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 2, 2, len(directory), central, 0)
+
+
 def contradicting() -> bytes:
     """The local header names another file than the central directory."""
     data = made(("IHE_XDM/A.XML", b"x"))
@@ -209,6 +227,7 @@ DECEIVING = {
     "a hundredfold": made(("a", bytes(2_000_000))),
     "two contents": contradicting(),
     "overlapping files": overlapping(),
+    "a file within a file": nested(),
     "an encrypted file": patched(
         patched(made(("a", b"x")), b"PK\x01\x02", 8, b"\x01\x00"), b"PK\x03\x04", 6, b"\x01\x00"
     ),
@@ -240,6 +259,10 @@ BROKEN = {
     "less than announced": patched(
         patched(made(("a", b"x" * 100)), b"PK\x01\x02", 24, b"\xf4\x01\0\0"), b"PK\x03\x04", 22, b"\xf4\x01\0\0"
     ),
+    "a directory cut short": patched(made(("a", b"x")), b"PK\x05\x06", 8, b"\x02\x00\x02\x00"),
+    "entries left over": patched(made(("a", b"x")), b"PK\x05\x06", 8, b"\x00\x00\x00\x00"),
+    "a directory elsewhere": patched(made(("a", b"x")), b"PK\x05\x06", 16, b"\x00\x00\x00\x00"),
+    "a file beyond the end": patched(made(("a", b"x")), b"PK\x01\x02", 42, b"\xf0\x00\x00\x00"),
     "a name in no charset": patched(made(("é", b"x")), b"PK\x01\x02", 46, b"\xff"),
 }  # fmt: skip
 
