@@ -55,7 +55,8 @@ class Opened:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     subscription: Subscription | None = None
     desk: Desk | None = None  # how to render, for a browser that asked
-    shown: str = ""  # the conversation it has on screen
+    shown: str = ""  # the conversation it has on screen, and its subject
+    subject: str = ""
 
 
 @dataclass(eq=False, slots=True)
@@ -207,7 +208,7 @@ class Live:
         for entry in found:
             told = {"seq": entry.seq, "kind": entry.kind, "conversation": entry.conversation, "message": entry.message}
             if desk is not None and entry.conversation == opened.shown:
-                told["fragment"] = present.fragment(desk, entry, nonce())
+                told["fragment"] = present.fragment(desk, entry, opened.subject, nonce())
             out.append(told)
         return out
 

@@ -159,7 +159,7 @@ async def show_message(visit: Visit) -> web.Response:
     match = visit.request.match_info
     handle = await access.conversation(visit.app, visit.box, match["conversation"])
     entry = await reading.message(visit.app, handle, match["message"])
-    return web.Response(text=present.fragment(visit.desk, entry, nonce()), content_type="text/html")
+    return web.Response(text=present.fragment(visit.desk, entry, handle.subject, nonce()), content_type="text/html")
 
 
 async def show_search(visit: Visit) -> web.Response:

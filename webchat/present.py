@@ -27,6 +27,7 @@ from webchat.words import PLACE, Words, instant
 FOLDER = Path(__file__).parent
 _LINK = re.compile(r"https?://[^\s<>\"'«»]+")
 _LOOSE = re.compile(r" (?=[?!:;»])")
+_ANSWER = re.compile(r"^(?:\s*(?:re|tr|fwd|fw|rép|aw|sv)\s*:)+", re.IGNORECASE)
 _TRAILING = ".,;:!?)]}’…"
 _ATTRIBUTION = re.compile(r"^(?:Le|On|Am|El|Il) .{1,200}:\s*$")
 _TITLES = ("dr", "pr", "dr.", "pr.")
@@ -133,8 +134,13 @@ def preview(message: MessageView, most: int = 140) -> str:
     """A message in one line."""
     source = message.text or (str(message.card.get("title", "")) if message.card else "") or message.subject
     source = source or next((item.title or item.name for item in message.attachments), "")
-    line = " ".join(part for part in source[:2_000].split() if not part.startswith(">"))
+    line = " ".join(" ".join(line for line in source[:2_000].splitlines() if not line.startswith(">")).split())
     return line if len(line) <= most else line[: most - 1].rsplit(" ", 1)[0] + "…"
+
+
+def news(subject: str, known: str) -> bool:
+    """Whether a letter's subject says more than the conversation's: an answer repeats it."""
+    return bool(subject) and _ANSWER.sub("", subject).strip().casefold() != _ANSWER.sub("", known).strip().casefold()
 
 
 def file_kind(item: FileView) -> str:
@@ -253,6 +259,7 @@ def environment() -> jinja2.Environment:
         blocks,
         preview,
         file_kind,
+        news,
         shows_in_line,
         short_name,
         role_of,
@@ -273,6 +280,10 @@ def page(template: str, **values: Any) -> str:
     return environment().get_template(template).render(**values)
 
 
-def fragment(desk: Desk, entry: Entry, nonce: str) -> str:
-    """One entry as it stands in a thread. `nonce`: makes the keys of its forms."""
-    return environment().get_template("fragment.html").render(desk=desk, words=desk.words, entry=entry, nonce=nonce)
+def fragment(desk: Desk, entry: Entry, subject: str, nonce: str) -> str:
+    """One entry as it stands in a thread of that subject. `nonce`: makes the keys of its forms."""
+    return (
+        environment()
+        .get_template("fragment.html")
+        .render(desk=desk, words=desk.words, entry=entry, subject=subject, nonce=nonce)
+    )

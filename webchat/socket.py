@@ -285,6 +285,8 @@ class Chat:
         if asked.render is not None:
             opened.desk = await desk_of(self.app, live.actor, opened.box, asked.render.language)
             opened.shown = asked.render.conversation
+            if opened.shown:
+                opened.subject = (await live.talk(opened.shown, opened.box.mailbox_id)).subject
         async with opened.lock:
             # Pushing starts again from here once the client has caught up: nothing twice, nothing between.
             page = await reading.since(self.app, opened.box, max(asked.cursor, 0), asked.limit)
