@@ -64,7 +64,7 @@ def known_facts(keys: SpaceKeys, message_id: str, found: Rendition) -> describe.
     """The kept facts, or None when an older version wrote them. Raises `CannotOpen`."""
     try:
         facts = _facts.decode(keys.open("rendition", message_id, found.structure))
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         return None
     return facts if facts.version == describe.VERSION else None
 

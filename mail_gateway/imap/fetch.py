@@ -67,7 +67,7 @@ class Wanted:
 def cut(section: Section, header: bytes, raw: bytes, root: Node | None) -> bytes | None:
     """The octets of a section, or None when the mail has no such part.
 
-    `raw` and `root` are not looked at for a section that is of the header alone.
+    `raw` and `root` are not looked at for a section that is of the header alone, nor `root` for the whole mail.
     """
     found = _whole(section, header, raw, root)
     if found is None or section.partial is None:
@@ -79,10 +79,12 @@ def cut(section: Section, header: bytes, raw: bytes, root: Node | None) -> bytes
 def _whole(section: Section, header: bytes, raw: bytes, root: Node | None) -> bytes | None:
     if section.of_header:
         return _header(section, header)
+    if not section.part and not section.kind:
+        return raw
     if root is None:
         return None
     if not section.part:
-        return raw[root.body_start :] if section.kind == "TEXT" else raw
+        return raw[root.body_start :]
     node = structure.find(root, section.part)
     if node is None:
         return None

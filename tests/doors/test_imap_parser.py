@@ -1,0 +1,309 @@
+"""What is read from an IMAP client, and which message has which number: the pure half of the door."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from mail_gateway.imap.fetch import Wanted
+from mail_gateway.imap.folders import listing
+from mail_gateway.imap.parser import Append, Authenticate, Command, Copy, Fetch, Login, Search, Store, parse, tag_of
+from mail_gateway.imap.search import Subject
+from mail_gateway.imap.syntax import BadCommand, Ids, Literal, Part
+from mail_gateway.imap.view import View, bits
+from storage.entries import DELETED, FLAGGED, SEEN
+
+
+def one(line: bytes) -> Command:
+    return parse([line])
+
+
+# ---- commands --------------------------------------------------------------------------------------------------------
+
+
+def test_a_password_may_be_an_atom_a_quoted_string_or_a_literal_and_never_shows_in_a_log() -> None:
+    for parts in (
+        [b'a LOGIN morel "se cret\\""'],
+        [b"a LOGIN ", Literal(b"morel", 5), b" ", Literal(b'se cret"', 8), b""],
+        [b"a login morel ", Literal(b'se cret"', 8), b""],
+    ):
+        assert parse(parts).what == Login("morel", 'se cret"')  # type: ignore[arg-type]
+    assert "secret" not in repr(one(b"a LOGIN morel secret"))
+    assert "AHNlY3JldA==" not in repr(one(b"a AUTHENTICATE PLAIN AHNlY3JldA=="))
+    assert one(b"a AUTHENTICATE plain").what == Authenticate("PLAIN", None)
+    assert one('a LOGIN morel "mot de passé"'.encode()).what == Login("morel", "mot de passé")
+
+
+def test_a_fetch_says_exactly_what_is_wanted() -> None:
+    asked = one(b'a UID FETCH 4:6,9:* (FLAGS body.peek[header.fields ("Date" From)]<0.100> BODY[1.2.MIME] RFC822.SIZE)')
+    assert asked.uid
+    assert isinstance(asked.what, Fetch)
+    assert asked.what.ids == Ids(((4, 6), (9, 0)))
+    assert asked.what.wanted.names == {"FLAGS", "RFC822.SIZE"}
+    first, second = asked.what.wanted.sections
+    assert first.fields == {b"date", b"from"}
+    assert (first.partial, first.peek) == ((0, 100), True)
+    assert first.label == b"BODY[HEADER.FIELDS (Date From)]<0>"
+    assert (second.part, second.kind, second.peek, second.label) == ("1.2", "MIME", False, b"BODY[1.2.MIME]")
+    assert one(b"a FETCH 1 FULL").what == Fetch(
+        Ids(((1, 1),)), Wanted(frozenset({"FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"}))
+    )
+
+
+def test_store_append_copy_and_search_are_read_to_their_end() -> None:
+    both = frozenset({"\\seen", "$vu"})
+    assert one(b"a STORE 1 +FLAGS.SILENT (\\Seen $Vu)").what == Store(Ids(((1, 1),)), "+", True, both)
+    assert one(b"a STORE 1 FLAGS \\Seen").what == Store(Ids(((1, 1),)), "", False, frozenset({"\\seen"}))
+    assert one(b"a STORE 1 -FLAGS ()").what == Store(Ids(((1, 1),)), "-", False, frozenset())
+    assert one(b'a UID COPY 1:2 "inbox"').what == Copy(Ids(((1, 2),)), "INBOX")
+    letter = Literal(b"Subject: x\r\n\r\n", 14)
+    assert parse([b'a APPEND Sent (\\Seen) " 1-Jan-2026 10:00:00 +0100" ', letter, b""]).what == Append(
+        "Sent", frozenset({"\\seen"}), letter
+    )
+    search = one(b"a SEARCH CHARSET utf-8 UNSEEN OR FROM x NOT (1:3 UID 5)").what
+    assert isinstance(search, Search)
+    assert search.charset == "UTF-8"
+    assert [numbers.uid for numbers, _ in search.numbers] == [False, True]
+
+
+_REFUSED = b"""
+a
+a NOOP x
+* NOOP
+a+b NOOP
+a LOGIN x
+a LOGIN x y z
+a FETCH 0 FLAGS
+a FETCH 1:0 FLAGS
+a FETCH 1 ()
+a FETCH 1 (FLAGS
+a FETCH 1 BODY[MIME]
+a FETCH 1 BODY[0]
+a FETCH 1 BODY[1.]
+a FETCH 1 BODY[]<0.0>
+a FETCH 1 BODY[HEADER.FIELDS ()]
+a FETCH 1 (ALL)
+a FETCH 4294967296 FLAGS
+a FETCH a FLAGS
+a STORE 1 FLAGS
+a STORE 1 +LABELS (x)
+a SEARCH
+a SEARCH NOT
+a SEARCH ON 31-Feb-2026
+a SEARCH LARGER x
+a STATUS INBOX ()
+a STATUS INBOX (SIZE)
+a UID LOGIN x y
+a APPEND Sent
+a UID EXPUNGE
+a ID (
+a IDLE x
+a FETCH 1 BODY[HEADER.FIELDS (a]b)]
+"""
+
+
+@pytest.mark.parametrize(
+    "line", [*_REFUSED.strip().splitlines(), b"", b"a ", b" NOOP", b"a NOOP ", b'a LOGIN "x y', b"a LOGIN \x00 x"]
+)
+def test_what_is_not_a_command_is_refused_without_being_repeated(line: bytes) -> None:
+    with pytest.raises(BadCommand) as refused:
+        one(line)
+    assert refused.value.text.isascii()
+    assert not re.search(r"[\r\n]", refused.value.tag + refused.value.text)
+
+
+def test_a_refusal_bears_the_tag_of_its_command() -> None:
+    with pytest.raises(BadCommand) as refused:
+        one(b"k7 NIMPORTE")
+    assert refused.value.tag == "k7"
+    assert tag_of(b"k7 LOGIN x") == "k7"
+    assert tag_of(b"k7") == "*"
+    assert tag_of(b"\xff\xff x") == "*"
+
+
+_PLAIN = b"""
+a ( ) * : , [ ] < > 0 1 4294967295 99999999999 . {3} UID FETCH STORE SEARCH LOGIN APPEND STATUS LIST COPY
+EXPUNGE ID AUTHENTICATE FLAGS +FLAGS BODY BODY.PEEK HEADER.FIELDS MIME RFC822.SIZE ALL NOT OR FROM HEADER
+BEFORE 1-Feb-2026 KEYWORD CHARSET INBOX NIL PLAIN =
+"""
+_WORDS = st.sampled_from([*_PLAIN.split(), b" ", b'"', b"\\", b"\r", b"\n", b"\x00", b"\xff", b"\xc3\xa9", b"\\Seen"])
+_PIECES = st.lists(st.one_of(_WORDS, st.binary(max_size=6)), max_size=30).map(b"".join)
+_PARTS = st.lists(st.one_of(_PIECES, st.builds(Literal, st.binary(max_size=20), st.integers(0, 30))), max_size=6)
+
+
+@settings(max_examples=600)
+@given(_PARTS)
+@example([Literal(b"", 0)])
+@example([b"a LOGIN ", Literal(b"x", 1)])
+@example([b"a LOGIN ", Literal(b"x", 1), Literal(b"y", 1)])
+@example([b"a SEARCH 1 ", b"2"])
+def test_whatever_is_sent_is_a_command_or_refused(parts: list[Part]) -> None:
+    try:
+        found = parse(parts)
+    except BadCommand:
+        return
+    assert found.tag.isascii()
+
+
+@settings(max_examples=600)
+@given(st.lists(st.one_of(_WORDS, st.just(b" ")), max_size=40).map(b"".join))
+def test_whatever_follows_a_tag_and_a_name_is_a_command_or_refused(rest: bytes) -> None:
+    for name in (b"a FETCH 1 ", b"a SEARCH ", b"a UID STORE 1:* ", b"a STATUS ", b"a LIST ", b"a APPEND ", b"a ID "):
+        try:
+            parse([name + rest])
+        except BadCommand:
+            continue
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a SEARCH " + b"(" * 65_000,
+        b"a SEARCH " + b"NOT " * 16_000 + b"ALL",
+        b"a SEARCH " + b"OR " * 20_000,
+        b"a SEARCH " + b"ALL " * 16_000 + b"ALL",
+        b"a SEARCH FROM " + b'"' + b"\\\\" * 32_000,
+        b"a FETCH " + b"1:*," * 16_000 + b"1 FLAGS",
+        b"a FETCH 1 (" + b"FLAGS " * 10_000 + b")",
+        b"a FETCH 1 (" + b"BODY[1] " * 8_000,
+        b"a FETCH 1 BODY[" + b"1." * 32_000,
+        b"a FETCH 1 BODY[HEADER.FIELDS (" + b"a " * 32_000,
+        b"a LOGIN " + b"x" * 65_000,
+        b"a ID (" + b'"a" ' * 16_000,
+        b"x" * 65_000,
+    ],
+)
+def test_the_longest_command_takes_no_time(line: bytes) -> None:
+    started = time.perf_counter()
+    try:
+        parse([line])
+    except BadCommand:
+        pass
+    assert time.perf_counter() - started < 0.5
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+
+_RANGES = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=6).map(tuple)
+
+
+@given(_RANGES, st.lists(st.integers(1, 30), unique=True).map(sorted))
+def test_a_set_names_each_message_once_in_order(ranges: tuple[tuple[int, int], ...], uids: list[int]) -> None:
+    """Against the definition, read slowly."""
+    ids = Ids(ranges)
+
+    def named(value: int, last: int) -> bool:
+        return any(min(a or last, b or last) <= value <= max(a or last, b or last) for a, b in ranges)
+
+    assert ids.among(uids) == [place for place, uid in enumerate(uids) if named(uid, uids[-1])]
+    assert ids.positions(len(uids)) == [place for place in range(len(uids)) if named(place + 1, len(uids))]
+
+
+_STEP = st.one_of(
+    st.tuples(st.just("arrive"), st.integers(1, 3), st.integers(0, 31)),
+    st.tuples(st.just("flag"), st.integers(0, 9), st.integers(0, 31)),
+    st.tuples(st.just("leave"), st.integers(0, 9), st.just(0)),
+    st.tuples(st.just("tell"), st.just(0), st.integers(0, 1)),
+)
+
+
+@settings(max_examples=300)
+@given(st.lists(_STEP, max_size=30))
+def test_a_client_that_believes_what_it_is_told_has_the_mailbox(steps: list[tuple[str, int, int]]) -> None:
+    """The store and a client's picture of it, joined by nothing but untagged responses."""
+    store: dict[int, tuple[int, str]] = {1: (0, "inbox"), 2: (SEEN, "inbox")}
+    view = View("inbox", read_only=False, known=2, rows=[(uid, flags) for uid, (flags, _) in store.items()])
+    theirs: list[int | None] = [0, SEEN]
+    moved: set[int] = set()
+    last = 2
+
+    def hear(said: bytes) -> None:
+        for line in said.splitlines():
+            if found := re.match(rb"\* (\d+) EXPUNGE", line):
+                del theirs[int(found[1]) - 1]
+            elif found := re.match(rb"\* (\d+) EXISTS", line):
+                assert int(found[1]) > len(theirs)
+                theirs.extend([None] * (int(found[1]) - len(theirs)))
+            elif found := re.match(rb"\* (\d+) FETCH \(UID \d+ FLAGS \((.*)\)\)", line):
+                theirs[int(found[1]) - 1] = bits(flag.lower().decode() for flag in found[2].split())
+            else:
+                raise AssertionError(line)
+
+    for what, number, flags in [*steps, ("tell", 0, 1)]:
+        last += 1
+        if what == "arrive":
+            store[last] = (flags, "inbox")
+            moved.add(last)
+        elif what == "tell":
+            hear(view.apply(last, [(uid, *store[uid]) for uid in sorted(moved)]))
+            moved.clear()
+            if flags % 2:
+                hear(view.expunge())
+        else:
+            here = [uid for uid, (_, folder) in store.items() if folder == "inbox"]
+            if here:
+                uid = here[number % len(here)]
+                store[uid] = (flags, "inbox") if what == "flag" else (store[uid][0], "gone")
+                moved.add(uid)
+    present = {uid: flags for uid, (flags, folder) in store.items() if folder == "inbox"}
+    assert view.uids == list(present)
+    assert len(theirs) == len(present)
+    for told, flags in zip(theirs, present.values(), strict=True):
+        assert told in (None, flags)  # a client asks for the flags of what it has just heard of
+
+
+def test_flags_are_bits_and_keywords_are_not_kept() -> None:
+    assert bits(["\\seen", "\\flagged", "$junk"]) == SEEN | FLAGGED
+    assert bits(["\\deleted", "\\recent"]) == DELETED
+
+
+# ---- searching, listing ----------------------------------------------------------------------------------------------
+
+
+def matches(line: bytes, subject: Subject) -> bool:
+    search = one(b"a SEARCH " + line).what
+    assert isinstance(search, Search)
+    return all(key.matches(subject) for key in search.keys)
+
+
+def test_words_are_found_whatever_their_case_their_accents_and_their_encoding() -> None:
+    letter = Subject(
+        0, 1, SEEN, header=b"Subject: =?utf-8?Q?Op=C3=A9ration?=\r\nTo: A@B.fr\r\n\r\n", text="Le GENOU\ndroit", size=9
+    )
+    found = [
+        "SUBJECT operation",
+        "SUBJECT OP",
+        "TO a@b.FR",
+        "BODY genou",
+        'TEXT "genou droit"',
+        "TEXT operation",
+        "SEEN",
+    ]
+    for line in found:
+        assert matches(line.encode(), letter), line
+    missed = [
+        "SUBJECT genou",
+        "BODY operation",
+        "CC a",
+        "UNSEEN",
+        "NOT SEEN",
+        "LARGER 9",
+        "SMALLER 9",
+        "SENTON 1-Jan-2026",
+    ]
+    for line in missed:
+        assert not matches(line.encode(), letter), line
+    assert matches('SUBJECT "opÉration"'.encode(), letter)
+
+
+def test_a_pattern_of_wildcards_is_answered_at_once() -> None:
+    started = time.perf_counter()
+    assert listing("LIST", "", "*" * 60_000) == []
+    assert len(listing("LIST", "", "*%" * 90)) == 2
+    listing("LIST", "", "*I*N*B*O*X" * 20)
+    assert time.perf_counter() - started < 0.5
+    assert [line.rpartition(" ")[2] for line in listing("LIST", "", "in%")] == ["INBOX"]
