@@ -24,6 +24,7 @@ MAX_BOUNDARY = 2048
 MAX_LOOKALIKES = 10_000
 
 _TYPE = re.compile(r"([\w!#$&^.+-]{1,127})\s*/\s*([\w!#$&^.+-]{1,127})")
+_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")  # a terminal obeys them, XML forbids them
 _LINE_END = re.compile(rb"(--)?+[ \t]*+(?:\r?\n|\r?\Z)")
 
 
@@ -90,13 +91,13 @@ def decode(raw: bytes, node: Node) -> bytes:
 
 
 def text(raw: bytes, node: Node) -> str:
-    """The content of a text part: charset from an allow-list, bad bytes replaced, newlines made one kind, no NUL. Never
-    raises.
+    """The content of a text part: charset from an allow-list, bad bytes replaced, lines ended by a newline, no other
+    control but the tab. Never raises.
     """
     content = decode_text(decode(raw, node), node.params.get("charset", ""))
     if "\r" in content:
         content = content.replace("\r\n", "\n").replace("\r", "\n")
-    return content.replace("\x00", "").removeprefix("\ufeff")
+    return _CONTROLS.sub("", content).removeprefix("\ufeff")
 
 
 class _Indexer:

@@ -159,6 +159,10 @@ def test_a_part_that_is_not_there_is_malformed() -> None:
     assert caught.value.code == "mime_no_part"
 
 
+def test_no_control_character_of_a_text_reaches_a_screen() -> None:
+    assert mime.read(FROM + b"\r\nBon\x00jour\x1b[2J\x07\x7f\tDominique\x0c\r\n").text == "Bonjour[2J\tDominique\n"
+
+
 def test_a_letter_that_is_one_pdf_and_nothing_else_has_it_as_part_one() -> None:
     raw = FROM + b"Content-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\nJVBERi0=\r\n"
     (found,) = mime.read(raw).attachments
