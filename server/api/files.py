@@ -9,6 +9,7 @@ import re
 from urllib.parse import quote, unquote
 
 from aiohttp import BodyPartReader, hdrs, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from server import access, reading
 from server.actions import dossier
@@ -66,8 +67,8 @@ async def _one_file(request: web.Request) -> tuple[str, str, bytes]:
                 raise Invalid("several_files", "Un seul fichier par demande.")
             media_type = part.headers.get(hdrs.CONTENT_TYPE, _ANY).partition(";")[0].strip().lower()
             found = _decoded(part.filename), media_type if _TYPE.fullmatch(media_type) else _ANY, bytes(data)
-    except (ValueError, AssertionError, RuntimeError, LookupError) as error:  # what aiohttp raises on a broken body
-        raise bad from error
+    except (HttpProcessingError, ValueError, AssertionError, RuntimeError, LookupError) as error:
+        raise bad from error  # all that aiohttp raises on a broken body
     if found is None:
         raise Invalid("no_file", "Il n’y a pas de fichier dans la demande.")
     return found

@@ -27,6 +27,7 @@ from server.errors import PliError
 log = structlog.get_logger()
 
 HEADER_S = 10.0
+NAME = "Pli"  # all that our answers say of what serves them
 
 
 class _Handler(RequestHandler):
@@ -75,6 +76,7 @@ class _Handler(RequestHandler):
         if status >= 500:
             error = problems.unexpected(exc) if exc is not None else PliError()
         answer = problems.response(error)
+        answer.headers["Server"] = NAME
         answer.force_close()
         return answer
 
@@ -105,7 +107,12 @@ class Runner(web.AppRunner):
     ) -> None:
         super().__init__(app, **kwargs)
         self._header_s, self._on_late = header_s, on_late
+        app.on_response_prepare.append(_sign)
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         return _Server(made, self._header_s, self._on_late, made._kwargs)
+
+
+async def _sign(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = NAME
