@@ -1,0 +1,139 @@
+"""Who may do what through the API: every route, by everybody, on what belongs to Dominique.
+
+The expectations stand beside the table of routes: a route without a line here fails the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.api import described
+from server.api.door import Multipart
+from server.api.table import ROUTES
+from storage.ids import new_id
+from tests.support.api import Api, Reply, open_api
+
+EVERYBODY = ("dominique", "camille", "marcel", "morel", "admissions", "lab", "carnet", "operator")
+WITH_MAILBOX = set(EVERYBODY)
+HOLDERS = {"dominique", "camille", "marcel"}
+
+# route → who gets a 2xx on Dominique's own things: her conversation with the laboratory, its file, her dossier, her
+# permission to `carnet`. On a list, everybody gets their own.
+MAY: Mapping[str, set[str]] = {
+    "openConversation": {"morel", "admissions", "lab", "carnet"},
+    "listConversations": WITH_MAILBOX,
+    "readConversation": {"dominique", "lab"},
+    "postMessage": {"dominique", "lab"},
+    "markRead": {"dominique", "lab"},
+    "readEntries": WITH_MAILBOX,
+    "act": {"dominique"},
+    "upload": WITH_MAILBOX,
+    "download": {"dominique", "lab"},
+    "listDocuments": HOLDERS,
+    "downloadDocument": {"dominique"},
+    "listAppointments": HOLDERS,
+    "listGrants": WITH_MAILBOX,
+    "listGrantedDocuments": {"carnet"},
+}
+LISTS = ("listConversations", "readEntries", "listDocuments", "listAppointments", "listGrants")
+
+
+@dataclass
+class Things:
+    """What is Dominique's, by id."""
+
+    conversation: str
+    card: str
+    attachment: str
+    document: str
+    grant: str
+
+
+@pytest.fixture
+async def api(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Api]:
+    async with open_api(tmp_path, database_url=sqlite_url) as opened:
+        yield opened
+
+
+async def settle(api: Api) -> Things:
+    upload = (await api.upload("lab", b"%PDF-1.4")).json["id"]
+    sent = await api.letter("lab", "dominique", subject="Vos résultats", attachments=[upload])
+    entry = (await api.get("dominique", "/entries")).json["entries"][0]
+    attachment = entry["message"]["attachments"][0]["id"]
+    await api.post(
+        "dominique", f"/messages/{sent['message']}/actions/dossier.file", {"values": {"attachment": attachment}}
+    )
+    offer = await api.letter("carnet", "dominique", card={"type": "service", "service": "carnet-sante"})
+    await api.post("dominique", f"/messages/{offer['message']}/actions/catalogue.grant", {})
+    document = (await api.get("dominique", "/documents")).json["documents"][0]["id"]
+    grant = (await api.get("dominique", "/grants")).json["grants"][0]["id"]
+    card = await api.post("lab", f"/conversations/{sent['conversation']}/messages", {"card": CARD})
+    return Things(sent["conversation"], card.json["message"], attachment, document, grant)
+
+
+CARD = {"type": "reminder", "title": "Contrôle dans un mois", "rule": "controle"}
+
+
+async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
+    """A request that is right in form, on these things."""
+    route = next(route for route in ROUTES if route.name == name)
+    at = {
+        "readConversation": ids.conversation, "postMessage": ids.conversation, "markRead": ids.conversation,
+        "act": ids.card, "download": ids.attachment, "downloadDocument": ids.document,
+        "listGrantedDocuments": ids.grant,
+    }  # fmt: skip
+    path = route.path.replace("{id}", at.get(name, "")).replace("{action}", "reminders.later")
+    if route.body is Multipart:
+        return await api.upload(who, b"x")
+    bodies: dict[str, Any] = {
+        "openConversation": {"to": api.house.ins("dominique"), "subject": "S", "text": "T"},
+        "postMessage": {"text": "T", "client_key": key}, "markRead": {"up_to": 1}, "act": {"client_key": key},
+    }  # fmt: skip
+    return await api.reach(who, route.method, path, json=bodies.get(name))
+
+
+def test_every_route_says_who_may() -> None:
+    assert {route.name for route in ROUTES} == set(MAY)
+
+
+async def test_nobody_reaches_what_is_dominiques_but_those_who_may(api: Api) -> None:
+    things = await settle(api)
+    absent = Things(*(new_id() for _ in range(5)))
+    served: dict[str, set[str]] = {name: set() for name in MAY}
+    for route in ROUTES:
+        nobody = await call(api, "", route.name, things, "nobody")
+        assert (nobody.status, nobody.code) == (401, "unauthorised"), route.name
+        for who in EVERYBODY:
+            answer = await call(api, who, route.name, things, who)
+            if answer.status < 300:
+                served[route.name].add(who)
+            elif (route.name, who) == ("act", "lab"):
+                assert (answer.status, answer.code) == (403, "not_for_you"), "who sees the card is told why"
+            elif "{id}" in route.path:
+                nothing = await call(api, who, route.name, absent, who)
+                assert (answer.status, answer.data) == (nothing.status, nothing.data), (route.name, who)
+    assert served == MAY
+
+
+async def test_what_others_list_holds_nothing_of_dominiques(api: Api) -> None:
+    things = await settle(api)
+    ids = (things.conversation, things.card, things.attachment, things.document, things.grant)
+    for name in LISTS:
+        for who in ("camille", "marcel", "morel", "admissions", "operator"):
+            answer = await call(api, who, name, things, who)
+            assert not [one for one in ids if one.encode() in answer.data], (name, who)
+            assert b"Dominique" not in answer.data
+
+
+async def test_no_address_and_no_answer_carries_an_ins(api: Api) -> None:
+    assert not [route.path for route in described(api.house.app) if "ins" in route.path.split("/")]
+    await settle(api)
+    for who in ("lab", "dominique"):
+        for name in LISTS:
+            answer = await api.get(who, next(route.path for route in ROUTES if route.name == name))
+            assert api.house.ins("dominique").encode() not in answer.data
