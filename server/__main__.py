@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from alembic.util import CommandError
 
 from server import admin, demo, doctor
 from server.app import open_app
@@ -245,7 +244,7 @@ def main() -> None:
         click.echo(f"pli: {error.format_message()}", err=True)
     except PliError as error:
         click.echo(f"pli: {error.detail}", err=True)
-    except (BadSettings, DatabaseDown, NoMasterKey, CommandError, OSError) as error:
+    except (BadSettings, DatabaseDown, NoMasterKey, OSError) as error:
         click.echo(f"pli: {error}", err=True)
     else:
         return
