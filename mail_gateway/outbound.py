@@ -69,8 +69,9 @@ class MailChannel:
 
     name = "mail"
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, resolver: dns.asyncresolver.Resolver | None = None) -> None:
         self._app = app
+        self._resolver = resolver  # the system's when None
         self._peers: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._down: dict[str, float] = {}
 
@@ -102,7 +103,7 @@ class MailChannel:
     async def _deliver(self, domain: str, sender: str, recipient: str, mail: bytes, trusted: Trust) -> None:
         """Try the servers of the domain in order: the next one when the last could not be talked to at all."""
         failure = Temporary("no_server")
-        for host, port in await self._servers(domain):
+        for host, port in await self.servers(domain):
             try:
                 async with self._connection(host, port, domain, trusted) as client:
                     await _hand_over(client, sender, recipient, mail)
@@ -115,12 +116,13 @@ class MailChannel:
         self._down[domain] = time.monotonic() + DOWN_S
         raise failure
 
-    async def _servers(self, domain: str) -> list[tuple[str, int]]:
+    async def servers(self, domain: str) -> list[tuple[str, int]]:
         if self._app.settings.mail_relay:
             host, _, port = self._app.settings.mail_relay.rpartition(":")
             return [(host.strip("[]"), int(port))]
         try:
-            answer = await dns.asyncresolver.resolve(domain, "MX", lifetime=CONNECT_S)
+            resolver = self._resolver or dns.asyncresolver.get_default_resolver()
+            answer = await resolver.resolve(domain, "MX", lifetime=CONNECT_S)
         except dns.resolver.NoAnswer:
             return [(domain, SMTP_PORT)]  # § 5.1: the implicit MX
         except dns.resolver.NXDOMAIN:

@@ -59,15 +59,18 @@ class MailHouse(House):
 
 
 @asynccontextmanager
-async def open_mail_house(folder: Path, database_url: str, **changes: object) -> AsyncIterator[MailHouse]:
-    """Open until the block ends; the invariants of the database are checked then."""
+async def open_mail_house(
+    folder: Path, database_url: str, *, deliver: bool = True, **changes: object
+) -> AsyncIterator[MailHouse]:
+    """Open until the block ends; the invariants of the database are checked then. `deliver`: what is owed leaves."""
     settings = settings_for(folder, database_url=database_url, **changes)
     async with open_core(settings) as app:
         house = MailHouse(app, await settle(app))
         house.certificates = Certificates.at(folder / "certificates")
         await trust.add(app, "operator.example", house.certificates.operator()[0].read_bytes())
         app.delivery.add(MailChannel(app))
-        app.delivery.start()
+        if deliver:
+            app.delivery.start()
         async with mx_door(app), submission_door(app):
             yield house
         await check(app)
