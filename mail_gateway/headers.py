@@ -145,7 +145,10 @@ class Mailbox:
     address: str
 
 
-_SIMPLE = re.compile(r'(?:([^"()<>,;:@\\=\[\]]*+)<)?([\w.!#$%&*+/=?^`{|}~\'-]{1,200}@[\w.-]{1,255})(>)?')
+# What nearly every client writes. A name with an `=` may hold encoded words and goes the longer way.
+_SIMPLE = re.compile(
+    r'(?:(?:"([^"\\=]*+)"\s*+|([^"()<>,;:@\\=\[\]]*+))(<))?([\w.!#$%&*+/=?^`{|}~\'-]{1,200}@[\w.-]{1,255})(>)?'
+)
 # An encoded word first: some clients leave commas and colons in it, and what is encoded must not end an address.
 _TOKEN = re.compile(
     r'"((?:[^"\\]++|\\.)*+)"?+|([,;\s]++)|([(<:])|(=\?[^?\s"<]{1,60}\?[bBqQ]\?[^?\s"<]*+\?=|[^"(<,;:\s]++)', re.DOTALL
@@ -166,8 +169,8 @@ def addresses(value: str | None) -> tuple[Mailbox, ...]:
     if not value:
         return ()
     simple = _SIMPLE.fullmatch(value)
-    if simple is not None and (simple[1] is None) == (simple[3] is None):
-        return (Mailbox(clean((simple[1] or "").strip()), _lower_domain(simple[2])),)
+    if simple is not None and (simple[3] is None) == (simple[5] is None):
+        return (Mailbox(clean((simple[1] or simple[2] or "").strip())[:200], _lower_domain(simple[4])),)
     return _address_list(value)
 
 

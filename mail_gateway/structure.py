@@ -24,7 +24,10 @@ MAX_BOUNDARY = 2048
 MAX_LOOKALIKES = 10_000
 
 _TYPE = re.compile(r"([\w!#$&^.+-]{1,127})\s*/\s*([\w!#$&^.+-]{1,127})")
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")  # a terminal obeys them, XML forbids them
+# A terminal obeys them, XML forbids them. Taken out as bytes, ten times faster, where a byte of one is nothing else.
+_CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 127))
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]+")
+_WIDE = ("utf-16", "utf-32", "iso-2022")
 _LINE_END = re.compile(rb"(--)?+[ \t]*+(?:\r?\n|\r?\Z)")
 
 
@@ -94,10 +97,15 @@ def text(raw: bytes, node: Node) -> str:
     """The content of a text part: charset from an allow-list, bad bytes replaced, lines ended by a newline, no other
     control but the tab. Never raises.
     """
-    content = decode_text(decode(raw, node), node.params.get("charset", ""))
+    charset = node.params.get("charset", "")
+    data = decode(raw, node)
+    if charset.lower().startswith(_WIDE):
+        content = _CONTROL.sub("", decode_text(data, charset))
+    else:
+        content = decode_text(data.translate(None, _CONTROLS), charset)
     if "\r" in content:
         content = content.replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROLS.sub("", content).removeprefix("\ufeff")
+    return content.removeprefix("\ufeff")
 
 
 class _Indexer:

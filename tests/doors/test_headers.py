@@ -26,6 +26,8 @@ BIDI = "\u202e\u2066\u2069\u200f"
         ("=?utf-8?Q?=C3=89quipe?= <a@b.fr>", [("Équipe", "a@b.fr")]),
         ("=?utf-8?Q?x=40evil.fr=2C?= <a@b.fr>", [("x@evil.fr,", "a@b.fr")]),  # an encoded comma makes no address
         ("=?utf-8?Q?a=0D=0ABcc:_x?= <a@b.fr>", [("a  Bcc: x", "a@b.fr")]),
+        ('"Dr Morel <a@b.fr>', []),  # everything after the quote is quoted
+        ('Dr "Morel" <a@b.fr>', [("Dr Morel", "a@b.fr")]),
         ("<>", []),
         ("a@[1.2", []),
         ("a@b@c", []),
