@@ -123,12 +123,12 @@ def plain(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
 
 
-def imported() -> dict[str, str]:
-    """The distributions that our four packages import, each with a module that does."""
+def imported(*folders: str) -> dict[str, str]:
+    """The distributions that the modules of these folders import, each with a module that does."""
     distributions = packages_distributions()
     found: dict[str, str] = {}
     for path in modules():
-        if path.parts[0] not in PACKAGES:
+        if path.parts[0] not in folders:
             continue
         for node in ast.walk(ast.parse(read(path))):
             if isinstance(node, ast.Import):
@@ -145,9 +145,14 @@ def imported() -> dict[str, str]:
 def test_whatever_we_import_is_declared_and_whatever_is_declared_is_imported() -> None:
     groups = declared()
     ours = set().union(*(names for group, names in groups.items() if group != "dev"))
-    used = imported()
+    used = imported(*PACKAGES)
     assert {name: where for name, where in used.items() if name not in ours} == {}
     assert ours - set(used) - set(NOT_IMPORTED) == set()
+
+
+def test_whatever_the_tests_import_is_declared() -> None:
+    known = set().union(*declared().values())
+    assert {name: where for name, where in imported("tests").items() if name not in known} == {}
 
 
 def test_every_requirement_is_pinned_by_hash() -> None:
