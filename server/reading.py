@@ -168,16 +168,17 @@ def _entries(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> li
 
 async def since(app: App, box: MailboxHandle, cursor: int, limit: int = 100) -> Page:
     """Entries of this mailbox after `cursor`, in order, at most `limit` (200 at most)."""
+    return await app.db.read(since_in, app, box, cursor, limit)
+
+
+def since_in(tx: Tx, app: App, box: MailboxHandle, cursor: int, limit: int) -> Page:
+    """`since` inside a transaction: for a reader of many mailboxes in one go."""
     limit = max(1, min(limit, MAX_PAGE))
-
-    def pull(tx: Tx) -> Page:
-        found = entries.since(tx, box.mailbox_id, cursor, limit + 1)
-        more = len(found) > limit
-        found = found[:limit]
-        last = found[-1].seq if more else max(entries.last_seq(tx, box.mailbox_id), cursor)
-        return Page(_entries(app, tx, box.owner, found), last, more)
-
-    return await app.db.read(pull)
+    found = entries.since(tx, box.mailbox_id, cursor, limit + 1)
+    more = len(found) > limit
+    found = found[:limit]
+    last = found[-1].seq if more else max(entries.last_seq(tx, box.mailbox_id), cursor)
+    return Page(_entries(app, tx, box.owner, found), last, more)
 
 
 async def cursor(app: App, box: MailboxHandle) -> int:
