@@ -22,9 +22,10 @@ from server.access import ConversationHandle, MailboxHandle
 from server.drafts import Actor
 from server.errors import PliError, Unauthorised
 from server.hub import Subscription
-from server.views import Entry
+from server.views import Entry, Page
 from storage import entries
 from storage.database import DatabaseDown, Tx
+from storage.vault import CannotOpen
 from webchat import present
 from webchat.present import Desk
 from webchat.visit import nonce
@@ -34,24 +35,24 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+TOGETHER = 50  # sockets served by one read
 PUSH = 50  # entries of one emission
 QUEUED = 4  # emissions that may wait in a socket before its reader stops to push
 PATIENCE = 5  # rounds a socket may stay that full before it is cut
 TALKS = 30  # conversation handles kept by a socket
+QUIET_S = 2  # a client that was told there is more asks for it within that time; else it is pushed
 USE_EVERY_S = 60  # an event counts as a use of the session, at most that often
 
-Emit = Callable[[str, str, dict[str, Any]], Awaitable[None]]
+Emit = Callable[[list[str], str, dict[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True)
 class Opened:
-    """A mailbox a socket reads. `pushing` is off while the client is still catching up by `sync`."""
+    """A mailbox a socket reads. Nothing is pushed before `quiet_until`: the client is catching up by `sync`."""
 
     box: MailboxHandle
     cursor: int
-    pushing: bool = True
-    busy: bool = False
-    again: bool = False
+    quiet_until: float = 0.0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     subscription: Subscription | None = None
     desk: Desk | None = None  # how to render, for a browser that asked
@@ -68,9 +69,8 @@ class Live:
     actor: Actor
     secret: str = field(repr=False)
     kind: str  # session, bearer
-    emit: Emit
     waiting: Callable[[], int]
-    cut: Callable[[], None]
+    wake: Callable[[Live, Opened], None]
     boxes: dict[str, Opened] = field(default_factory=dict)
     talks: OrderedDict[tuple[str, str], ConversationHandle] = field(default_factory=OrderedDict)
     told: dict[str, float] = field(
@@ -79,7 +79,6 @@ class Live:
     used: float = field(default_factory=time.monotonic)
     full: int = 0
     closed: bool = False
-    pulls: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def open(self, mailbox_id: str) -> Opened:
         """A mailbox to read, from its end. Raises `Refused`."""
@@ -90,7 +89,7 @@ class Live:
         opened = Opened(box, await reading.cursor(self.app, box))
         if self.closed:
             raise Unauthorised
-        opened.subscription = self.app.hub.subscribe([box.mailbox_id], lambda: self.wake(opened))
+        opened.subscription = self.app.hub.subscribe([box.mailbox_id], lambda: self.wake(self, opened))
         self.boxes[box.mailbox_id] = opened
         return opened
 
@@ -140,48 +139,14 @@ class Live:
         self.told[key] = now
         return True
 
-    def wake(self, opened: Opened) -> None:
-        """Something may be new there: pull, once at a time."""
-        if self.closed or not opened.pushing:
-            return
-        if opened.busy:
-            opened.again = True
-            return
-        opened.busy = True
-        task = asyncio.get_running_loop().create_task(self._pull(opened))
-        self.pulls.add(task)
-        task.add_done_callback(self.pulls.discard)
+    def may_hear(self, opened: Opened) -> bool:
+        """Whether something may be pushed to it now."""
+        return not self.closed and time.monotonic() >= opened.quiet_until and self.waiting() <= QUEUED
 
-    async def _pull(self, opened: Opened) -> None:
-        try:
-            more = True
-            while more and not self.closed:
-                opened.again = False
-                async with opened.lock:
-                    if not opened.pushing or self.waiting() > QUEUED:
-                        return
-                    await self.app.db.read(self._may, opened.box)
-                    page = await reading.since(self.app, opened.box, opened.cursor, PUSH)
-                    opened.cursor = page.cursor
-                    if page.entries:
-                        told = {
-                            "mailbox": opened.box.mailbox_id,
-                            "entries": self.shape(opened, page.entries),
-                            "cursor": page.cursor,
-                        }
-                        await self.emit(self.sid, "entries", told)
-                more = page.more or opened.again
-        except PliError:
-            self.cut()
-        except DatabaseDown as error:
-            log.warning("live.unavailable", error=type(error).__name__)  # the next round pulls again
-        finally:
-            opened.busy = False
-
-    def _may(self, tx: Tx, box: MailboxHandle) -> None:
+    def confirm(self, tx: Tx) -> None:
+        """Whether the sign-in is still good. Raises `Unauthorised`."""
         if not people.still_signed_in(self.app, tx, self.secret, self.kind):
             raise Unauthorised
-        access.still_open(self.app, tx, box)
 
     def behind(self, tx: Tx) -> list[Opened]:
         """The right to each mailbox again, and those that hold more than was pushed. Raises `Unauthorised`,
@@ -208,7 +173,10 @@ class Live:
         for entry in found:
             told = {"seq": entry.seq, "kind": entry.kind, "conversation": entry.conversation, "message": entry.message}
             if desk is not None and entry.conversation == opened.shown:
-                told["fragment"] = present.fragment(desk, entry, opened.subject, nonce())
+                try:
+                    told["fragment"] = present.fragment(desk, entry, opened.subject, nonce())
+                except Exception as error:  # noqa: BLE001 - a message that cannot be drawn does not silence the others
+                    log.error("live.not_drawn", error=type(error).__name__)
             out.append(told)
         return out
 
@@ -218,5 +186,84 @@ class Live:
         for opened in self.boxes.values():
             if opened.subscription is not None:
                 opened.subscription.close()
-        for task in self.pulls:
-            task.cancel()
+
+
+class Pull:
+    """Brings what is new to the sockets that were woken: one read for all of them, however many they are.
+
+    A thousand sockets woken at once are twenty reads, not two thousand; five windows of one person are one page.
+    """
+
+    def __init__(self, app: App, emit: Emit, cut: Callable[[Live], None]) -> None:
+        self._app = app
+        self._emit = emit
+        self._cut = cut
+        self._wanted: dict[int, tuple[Live, Opened]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def want(self, live: Live, opened: Opened) -> None:
+        """Something may be new there. Never waits."""
+        self._wanted[id(opened)] = (live, opened)
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run(), name="live-pull")
+
+    async def _run(self) -> None:
+        try:
+            while self._wanted:
+                names = list(self._wanted)[:TOGETHER]
+                # One that is in the middle of a `sync` is left out: the sync wakes it again when it ends.
+                some = [pair for name in names if (pair := self._wanted.pop(name))[0].may_hear(pair[1])]
+                some = [pair for pair in some if not pair[1].lock.locked()]
+                if some:
+                    await self._bring(some)
+        finally:
+            self._task = None
+
+    async def _bring(self, some: list[tuple[Live, Opened]]) -> None:
+        for _, opened in some:
+            await opened.lock.acquire()  # free, as was just seen: this does not wait
+        try:
+            pages = await self._app.db.read(_pages, self._app, some)
+            alike: dict[tuple[str, int], tuple[dict[str, Any], list[str]]] = {}
+            for (live, opened), page in zip(some, pages, strict=True):
+                if page is None:
+                    self._cut(live)
+                    continue
+                before, opened.cursor = opened.cursor, page.cursor
+                if page.more:
+                    self.want(live, opened)
+                if not page.entries or live.closed:
+                    continue
+                told = {
+                    "mailbox": opened.box.mailbox_id,
+                    "entries": live.shape(opened, page.entries),
+                    "cursor": page.cursor,
+                }
+                if opened.desk is None:
+                    alike.setdefault((opened.box.mailbox_id, before), (told, []))[1].append(live.sid)
+                else:
+                    await self._emit([live.sid], "entries", told)
+            for told, sids in alike.values():
+                await self._emit(sids, "entries", told)
+        except (DatabaseDown, CannotOpen, OSError) as error:
+            log.warning("live.unavailable", error=type(error).__name__)  # the next round wakes them again
+        finally:
+            for _, opened in some:
+                opened.lock.release()
+
+
+def _pages(tx: Tx, app: App, some: list[tuple[Live, Opened]]) -> list[Page | None]:
+    """For each socket what lies after its cursor, or None when it may read no longer."""
+    found: list[Page | None] = []
+    known: dict[tuple[str, int], Page] = {}
+    for live, opened in some:
+        try:
+            live.confirm(tx)
+            access.still_open(app, tx, opened.box)
+            key = (opened.box.mailbox_id, opened.cursor)
+            if key not in known:
+                known[key] = reading.since_in(tx, app, opened.box, opened.cursor, PUSH)
+            found.append(known[key])
+        except PliError:
+            found.append(None)
+    return found

@@ -39,7 +39,7 @@ from storage import conversations
 from storage.database import DatabaseDown, Tx
 from storage.vault import CannotOpen
 from webchat import security
-from webchat.live import Live, Opened
+from webchat.live import QUIET_S, Live, Opened, Pull
 from webchat.visit import desk_of
 from webchat.words import words
 
@@ -175,6 +175,7 @@ class Chat:
         self.app = app
         self.sockets: dict[str, Live] = {}
         self.by_account: dict[str, list[Live]] = defaultdict(list)
+        self.pull = Pull(app, self._emit, lambda live: self._cut(live.sid))
         self._cutting: set[asyncio.Task[None]] = set()
         self.sio: Any = socketio.AsyncServer(
             async_mode="aiohttp",
@@ -207,7 +208,7 @@ class Chat:
             if connection is None:
                 raise Unauthorised
             self.sio.environ[eio_sid] = {}  # the request's headers are not kept for the life of the socket
-            live = Live(self.app, sid, actor, secret, kind, self._emit, connection.queue.qsize, lambda: self._cut(sid))
+            live = Live(self.app, sid, actor, secret, kind, connection.queue.qsize, self.pull.want)
             await live.open("")
         except PliError as error:
             self.app.metrics.refused("live", error.code)
@@ -239,8 +240,8 @@ class Chat:
             del self.by_account[live.actor.account_id]
         self.app.metrics.sessions.labels("live").set(len(self.sockets))
 
-    async def _emit(self, sid: str, event: str, payload: dict[str, Any]) -> None:
-        await self.sio.emit(event, payload, to=sid)
+    async def _emit(self, sids: list[str], event: str, payload: dict[str, Any]) -> None:
+        await self.sio.emit(event, payload, to=sids)
 
     def _cut(self, sid: str) -> None:
         """End a socket, from wherever one is."""
@@ -288,9 +289,10 @@ class Chat:
             if opened.shown:
                 opened.subject = (await live.talk(opened.shown, opened.box.mailbox_id)).subject
         async with opened.lock:
-            # Pushing starts again from here once the client has caught up: nothing twice, nothing between.
+            # Pushing goes on from here, once the client has caught up or asks no more: nothing twice, nothing between.
             page = await reading.since(self.app, opened.box, max(asked.cursor, 0), asked.limit)
-            opened.cursor, opened.pushing = page.cursor, not page.more
+            opened.cursor, opened.quiet_until = page.cursor, time.monotonic() + QUIET_S if page.more else 0.0
+        self.pull.want(live, opened)  # what came meanwhile found it busy
         return {"entries": live.shape(opened, page.entries), "cursor": page.cursor, "more": page.more}
 
     async def _post(self, live: Live, asked: Post) -> Answer:
@@ -337,7 +339,7 @@ class Chat:
                     and boxes & other.boxes.keys()
                     and not other.waiting()
                 ):
-                    await self._emit(other.sid, event, {"conversation": handle.conversation_id, "who": who})
+                    await self._emit([other.sid], event, {"conversation": handle.conversation_id, "who": who})
 
     async def rounds(self, _: web.Application) -> AsyncIterator[None]:
         """While the site is open: every few seconds, end what lost its right and push what no wake-up told of."""
@@ -356,7 +358,7 @@ class Chat:
                             self._cut(live.sid)
                             continue
                         for opened in behind:
-                            live.wake(opened)
+                            self.pull.want(live, opened)
             except (DatabaseDown, CannotOpen, OSError) as error:
                 log.warning("live.round", error=type(error).__name__)
 
