@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from mail_gateway import describe
+from mail_gateway import calendar, describe
 from mail_gateway.compose import OutLetter, OutPart, compose
 from mail_gateway.headers import Mailbox
 from server import actions, reading
@@ -125,10 +125,24 @@ async def _letter(app: App, keys: SpaceKeys, opened: OpenMessage) -> OutLetter:
         in_reply_to=references[-1] if references else "",
         references=references,
         attachments=tuple(files),
-        calendar=mail.calendar,
-        calendar_method=mail.calendar_method or "REPLY",
+        calendar=_calendar(app, opened, mail),
+        calendar_method="REPLY",
         auto_submitted="auto-generated" if automatic else "",  # RFC 3834: no robot answers a robot
     )
+
+
+def _calendar(app: App, opened: OpenMessage, mail: MailFacts) -> str:
+    """The answer to an invitation, in the name of the patient it was sent to (RFC 6047)."""
+    patient = next((person for person in opened.participants if person.kind == "holder"), None)
+    if not mail.invitation or patient is None or mail.partstat not in {"ACCEPTED", "DECLINED", "TENTATIVE"}:
+        return ""
+    at = datetime.fromtimestamp(opened.message.at // 1000, UTC)
+    try:
+        return calendar.reply(
+            mail.invitation, Mailbox(patient.name, patient.address), cast(calendar.Answer, mail.partstat), at
+        )
+    except calendar.Malformed:
+        return ""  # the card was not made from a mail: the text of the answer says it all
 
 
 def written(body: Body) -> str:

@@ -68,8 +68,8 @@ class MailFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
     receipt_to: str = ""
-    calendar: str = ""  # an iCalendar object that goes with the message, with its METHOD
-    calendar_method: str = ""
+    invitation: str = ""  # the iCalendar object that this message answers
+    partstat: str = ""  # how: ACCEPTED, DECLINED or TENTATIVE (RFC 5545 § 3.2.12)
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -17,7 +17,7 @@ from server.access import ConversationHandle, MailboxHandle
 from server.actions import ACTIONS, agenda, catalogue, dossier, open_choices, reminders
 from server.actions.ask import Ask, Done
 from server.audit import Act
-from server.drafts import Draft, MailFacts, Receipt
+from server.drafts import Draft, Receipt
 from server.errors import Conflict, Invalid, NotAllowed
 from storage import conversations, entries, messages
 from storage.ids import new_id
@@ -107,7 +107,7 @@ async def act(
             "label": ACTIONS[action].done_fr,
             "label_en": ACTIONS[action].done_en,
         },
-        mail=MailFacts(calendar=done.calendar, calendar_method="REPLY") if done.calendar else None,
+        mail=done.answers,
         only=frozenset({conversation.holder}) if done.private else frozenset(),
         effect=_Answering(ask, done),
         later=done.later,

@@ -2,21 +2,18 @@
 without a person.
 
 An appointment card holds `{"type": "appointment", "title", "text", "uid", "sequence", "start", "end", "all_day", "location",
-"organizer", "ics"}`: times in ISO 8601 with their offset, `ics` the invitation as it came (RFC 5545), from which the answer is
-made (RFC 6047, METHOD:REPLY).
+"organizer", "ics"}`: times in ISO 8601 with their offset, `ics` the invitation as it came (RFC 5545), from which the mail
+side makes the answer (RFC 6047, METHOD:REPLY).
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import icalendar
 import msgspec
 
-from server import people
 from server.actions.ask import Ask, Done
-from server.errors import Invalid
+from server.drafts import MailFacts
 from storage import documents
 from storage.documents import Appointment
 from storage.ids import new_id, now_ms
@@ -69,45 +66,14 @@ def appointment_card(
     }
 
 
-def _reply(ics: str, name: str, address: str, partstat: str) -> str:
-    """The answer to an invitation: same UID, SEQUENCE, RECURRENCE-ID and ORGANIZER, one ATTENDEE (RFC 5546 § 3.2.3)."""
-    try:
-        asked = icalendar.Calendar.from_ical(ics)
-    except (ValueError, IndexError) as error:
-        raise Invalid("bad_invitation", "Cette invitation ne peut pas être lue.") from error
-    events = asked.walk("VEVENT")
-    if not events:
-        raise Invalid("bad_invitation", "Cette invitation ne contient pas de rendez-vous.")
-    event = events[0]
-    answer = icalendar.Event()
-    for name_ in ("UID", "SEQUENCE", "RECURRENCE-ID", "ORGANIZER", "DTSTART", "DTEND", "SUMMARY"):
-        if name_ in event:
-            answer[name_] = event[name_]
-    attendee = icalendar.vCalAddress(f"mailto:{address}")
-    attendee.params["PARTSTAT"] = icalendar.vText(partstat)
-    attendee.params["CN"] = icalendar.vText(name)
-    answer.add("ATTENDEE", attendee, encode=False)
-    answer.add("DTSTAMP", datetime.now(UTC))
-    reply = icalendar.Calendar()
-    reply.add("PRODID", "-//Pli//Agenda//FR")
-    reply.add("VERSION", "2.0")
-    reply.add("METHOD", "REPLY")
-    reply.add_component(answer)
-    return str(reply.to_ical().decode())
-
-
 async def _answer(ask: Ask, state: str, partstat: str, line: str) -> Done:
     card = ask.card or {}
-    traits = await ask.app.db.read(lambda tx: people.traits(ask.app, tx, ask.conversation.space_id))
-    if traits is None:
-        raise Invalid("no_traits", "L’identité de cet espace est incomplète.")
-    address = f"{traits.ins}@{ask.app.settings.patient_domain}"
-    reply = _reply(str(card["ics"]), traits.name, address, partstat) if card.get("ics") else ""
+    answers = MailFacts(invitation=str(card["ics"]), partstat=partstat) if card.get("ics") else None
 
     def effect(doing: Doing) -> None:
         remember(doing, card, state, ask.opened.message.id)
 
-    return Done(f"{line} : {card.get('title', '')}.", effect, calendar=reply)
+    return Done(f"{line} : {card.get('title', '')}.", effect, answers=answers)
 
 
 def remember(doing: Doing, card: dict[str, Any], state: str, message_id: str) -> None:

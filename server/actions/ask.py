@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from server.drafts import Later
+from server.drafts import Later, MailFacts
 
 if TYPE_CHECKING:
     from server.access import ConversationHandle, MailboxHandle
@@ -30,10 +30,11 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The line the thread will show, and what changes with it. `private`: the line is the holder's alone."""
+    """The line the thread will show, and what changes with it. `answers`: the invitation it answers,
+    for the mail side. `private`: the line is the holder's alone."""
 
     text: str
     effect: Callable[[Doing], None] | None = None
-    calendar: str = ""
+    answers: MailFacts | None = None
     later: tuple[Later, ...] = ()
     private: bool = False

@@ -45,7 +45,7 @@ async def _until_idle(core: House, peer: Peer) -> None:
     core.app.delivery.add(peer)
     core.app.delivery.on_idle = idle.set
     core.app.delivery.start()
-    await asyncio.wait_for(idle.wait(), 20)
+    await asyncio.wait_for(idle.wait(), 60)
 
 
 async def _states(core: House, message: str) -> list[tuple[str, str, int]]:

@@ -32,7 +32,7 @@ def _trusting(house: House) -> ssl.SSLContext:
 
 def _submit(house: House, who: str, raw: bytes, recipients: list[str]) -> None:
     """An ordinary mail client: STARTTLS, AUTH, DATA."""
-    with smtplib.SMTP("127.0.0.1", house.app.ports["submission"], timeout=20) as client:
+    with smtplib.SMTP("127.0.0.1", house.app.ports["submission"], timeout=60) as client:
         client.starttls(context=_trusting(house))
         client.login(house.address(who), PASSWORD)
         client.sendmail(house.address(who), recipients, raw)
@@ -40,7 +40,7 @@ def _submit(house: House, who: str, raw: bytes, recipients: list[str]) -> None:
 
 def _inbox(house: House, who: str, folder: str = "INBOX") -> list[EmailMessage]:
     """Everything in a folder, as a mail client reads it."""
-    with imaplib.IMAP4("127.0.0.1", house.app.ports["imap"], timeout=20) as client:
+    with imaplib.IMAP4("127.0.0.1", house.app.ports["imap"], timeout=60) as client:
         client.starttls(_trusting(house))
         client.login(house.address(who), PASSWORD)
         client.select(folder)
@@ -68,14 +68,14 @@ class Screen:
 
     async def sync(self) -> None:
         while True:
-            page = await self.client.call("sync", {"cursor": self.cursor}, timeout=20)
+            page = await self.client.call("sync", {"cursor": self.cursor}, timeout=60)
             self.take(page["entries"], page["cursor"])
             if not page["more"]:
                 return
 
     async def until(self, what: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """The newest entry that is so, once it is there."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 for entry in reversed(self.entries):
                     if what(entry):
