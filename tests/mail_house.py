@@ -45,7 +45,11 @@ class MailHouse(House):
 
     async def entries(self, name: str) -> list[Entry]:
         """Everything in somebody's mailbox, in order."""
-        return (await reading.since(self.app, await self.mailbox(name), 0, 200)).entries
+        box, cursor, found, more = await self.mailbox(name), 0, list[Entry](), True
+        while more:
+            page = await reading.since(self.app, box, cursor, 200)
+            found, cursor, more = found + page.entries, page.cursor, page.more
+        return found
 
     async def texts(self, name: str) -> list[str]:
         return [entry.message.text.strip() for entry in await self.entries(name)]
