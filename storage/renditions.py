@@ -100,7 +100,8 @@ def sent_as(tx: Tx, mailbox_id: str, reference_hash: str) -> int | None:
 
 def ancestors(tx: Tx, space_id: str, message: Message, most: int) -> list[Message]:
     """What was written before it in its conversation, oldest first: the first message, and the `most` - 1 nearest."""
-    where = "space_id = :s AND conversation_id = :c AND (at < :at OR (at = :at AND id < :id))"
+    # Said so that the index is walked from this instant backwards: an OR here would read the conversation whole.
+    where = "space_id = :s AND conversation_id = :c AND at <= :at AND NOT (at = :at AND id >= :id)"
     place = {"s": space_id, "c": message.conversation_id, "at": message.at, "id": message.id}
     first = tx.run(f"SELECT {messages.COLUMNS} FROM messages WHERE {where} ORDER BY at, id LIMIT 1", **place)
     nearest = tx.run(

@@ -143,7 +143,14 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("entries_by_conversation", "entries", ["mailbox_id", "conversation_id", "seq"], unique=False)
-    op.create_index("entries_by_message", "entries", ["mailbox_id", "message_id"], unique=False)
+    op.create_index(
+        "entries_by_message",
+        "entries",
+        ["mailbox_id", "message_id"],
+        unique=True,
+        sqlite_where=sa.text("kind = 'message'"),
+        postgresql_where=sa.text("kind = 'message'"),
+    )
     op.create_table(
         "mailboxes",
         sa.Column("id", sa.Text(), nullable=False),
