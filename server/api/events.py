@@ -7,7 +7,7 @@ what is written here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -25,9 +25,9 @@ class Connect(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Sync(msgspec.Struct, frozen=True):
-    """Entries after a cursor; 0 is the beginning. `mailbox`: one's own when absent."""
+    """Entries after a cursor; 0 is the beginning. `mailbox`: one's own when absent, as in every event."""
 
-    cursor: Number
+    cursor: Number = 0
     mailbox: str = ""
     limit: Annotated[int, Meta(ge=1, le=200)] = 100
 
@@ -36,19 +36,21 @@ class Post(msgspec.Struct, frozen=True):
     """A message for a conversation. The same `client_key` gives the same receipt."""
 
     conversation: Id
-    text: Text
-    client_key: Key
+    text: Text = ""
+    client_key: Key = ""
     attachments: Uploads = []
     in_reply_to: str = ""
+    mailbox: str = ""
 
 
 class Act(msgspec.Struct, frozen=True):
-    """An answer to a card."""
+    """An answer to a card. The same `client_key` gives the same receipt."""
 
     message: Id
     action: str
-    client_key: Key
     values: dict[str, Value] = {}
+    client_key: Key = ""
+    mailbox: str = ""
 
 
 class Read(msgspec.Struct, frozen=True):
@@ -56,12 +58,14 @@ class Read(msgspec.Struct, frozen=True):
 
     conversation: Id
     up_to: Number
+    mailbox: str = ""
 
 
 class Typing(msgspec.Struct, frozen=True):
     """Somebody is writing in a conversation."""
 
     conversation: Id
+    mailbox: str = ""
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -79,7 +83,7 @@ class Acted(msgspec.Struct, frozen=True):
     seq: int
 
 
-class Told(msgspec.Struct, frozen=True):
+class Reason(msgspec.Struct, frozen=True):
     """A stable `code`, and a `detail` for a person."""
 
     code: str
@@ -89,7 +93,7 @@ class Told(msgspec.Struct, frozen=True):
 class Failure(msgspec.Struct, frozen=True):
     """Why nothing was done. The same codes as the HTTP API's."""
 
-    error: Told
+    error: Reason
 
 
 class Unread(msgspec.Struct, frozen=True):
@@ -99,18 +103,31 @@ class Unread(msgspec.Struct, frozen=True):
 
 
 class Entries(msgspec.Struct, frozen=True):
-    """New or changed entries of a mailbox, in order. `cursor`: where to go on from."""
+    """New or changed entries of a mailbox, in order. `cursor`: where to go on from. A page of ours finds an entry's
+    `fragment` of HTML beside it, which nobody else needs.
+    """
 
     mailbox: str
     entries: list[Entry]
     cursor: int
 
 
+class Told(msgspec.Struct, frozen=True):
+    """Nothing to say: it was told."""
+
+
+class Who(msgspec.Struct, frozen=True):
+    """`kind`: holder, professional, team, bot."""
+
+    kind: str
+    name: str
+
+
 class Someone(msgspec.Struct, frozen=True):
-    """`who`: the name of whom it is about."""
+    """Who it is about, in which conversation. Told, not kept."""
 
     conversation: str
-    who: Any
+    who: Who
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +146,7 @@ EVENTS = (
     Event("post", "client", "Write in a conversation", Post, (Posted, Failure)),
     Event("act", "client", "Answer a card", Act, (Acted, Failure)),
     Event("read", "client", "Say what was read", Read, (Unread, Failure)),
-    Event("typing", "client", "Say that one is writing", Typing),
+    Event("typing", "client", "Say that one is writing", Typing, (Told, Failure)),
     Event("entries", "server", "New or changed entries", Entries),
     Event("typing", "server", "Somebody is writing", Someone),
     Event("presence", "server", "Somebody came or left", Someone),

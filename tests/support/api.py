@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import msgspec
 from aiohttp import ClientSession, FormData, web
 
@@ -41,6 +43,32 @@ class Reply:
         return str(problem["code"])
 
 
+class Description:
+    """The published OpenAPI, to hold every answer of every test to it."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self._components = document["components"]
+        self._paths = [
+            (re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), methods) for path, methods in document["paths"].items()
+        ]
+
+    def holds(self, method: str, path: str, reply: Reply) -> None:
+        """Fails when a described route answers otherwise than it is described."""
+        for pattern, methods in self._paths:
+            if pattern.fullmatch(path) and method.lower() in methods:
+                break
+        else:
+            return
+        answers = methods[method.lower()]["responses"]
+        assert str(reply.status) in answers, f"{method} {path} answered {reply.status}, which is not described"
+        content = answers[str(reply.status)]["content"]
+        if "*/*" in content:
+            return
+        kind = reply.headers["Content-Type"].partition(";")[0]
+        assert kind in content, f"{method} {path} answered {kind}, which is not described"
+        jsonschema_rs.validate({"components": self._components, **content[kind]["schema"]}, reply.json)
+
+
 @dataclass
 class Api:
     """A house and its API. `reach(name, …)`: a request of somebody ('' for nobody)."""
@@ -49,6 +77,7 @@ class Api:
     site: web.Application
     port: int
     client: ClientSession
+    description: Description
     tokens: dict[str, str] = field(default_factory=dict)
 
     async def token(self, name: str) -> str:
@@ -62,7 +91,9 @@ class Api:
             headers["Authorization"] = f"Bearer {await self.token(name)}"
         where = path if path.startswith("/api") or path in PROBES else f"/api/v1{path}"
         async with self.client.request(method, where, headers=headers, **request) as answer:
-            return Reply(answer.status, dict(answer.headers), await answer.read())
+            reply = Reply(answer.status, dict(answer.headers), await answer.read())
+        self.description.holds(method, where.partition("?")[0], reply)
+        return reply
 
     async def get(self, name: str, path: str, **request: Any) -> Reply:
         return await self.reach(name, "GET", path, **request)
@@ -109,6 +140,8 @@ async def open_api(folder: Path, header_s: float = 10.0, **changes: object) -> A
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             port = int(runner.addresses[0][1])
             async with ClientSession(f"http://127.0.0.1:{port}") as client:
-                yield Api(house, site, port, client)
+                async with client.get("/api/openapi.json") as published:
+                    description = Description(await published.json())
+                yield Api(house, site, port, client, description)
         finally:
             await runner.cleanup()
