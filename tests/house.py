@@ -16,6 +16,7 @@ from server.app import App, open_app, open_core
 from server.drafts import Actor, Draft, Opening, Receipt
 from server.posting import post
 from server.settings import Settings
+from storage import accounts
 from storage.database import Tx
 
 PASSWORD = "un mot de passe assez long"
@@ -74,15 +75,19 @@ def settings_for(folder: Path, **changes: object) -> Settings:
     return replace(demo.demo_settings(settings), **changes)  # type: ignore[arg-type]
 
 
+_hashed: list[str] = []  # of PASSWORD: one costly hash a test run, not one a person
+
+
 async def settle(app: App) -> dict[str, Actor]:
     """The cast, with one known password, and nothing in the mailboxes."""
     cast = {name: await people.open_space(app, traits) for name, traits in demo.HOLDERS.items()}
+    if not _hashed:
+        _hashed.append(await app.passwords.hash(PASSWORD))
     for name, who in demo.WRITERS.items():
         facts = {key: value for key, value in who.items() if key not in {"kind", "name", "local"}}
-        password = PASSWORD if who["kind"] in {"professional", "team"} else ""
-        cast[name] = await people.add_writer(
-            app, who["kind"], who["name"], f"{who['local']}@{app.settings.mail_domain}", password, **facts
-        )
+        address = f"{who['local']}@{app.settings.mail_domain}"
+        cast[name] = await people.add_writer(app, who["kind"], who["name"], address, **facts)
+        await app.db.write(accounts.set_password, cast[name].account_id, _hashed[0])
     await people.delegate(
         app, cast["camille"].space_id, cast["dominique"].account_id, "representative", None, "operator"
     )
