@@ -148,6 +148,27 @@ def space_of_attachment(tx: Tx, attachment_id: str) -> str | None:
     return rows[0][0] if rows else None
 
 
+def forget_uploads(tx: Tx, space_id: str, before: int) -> None:
+    """Drop the uploads of a space that no message took since then; the sweep removes their files."""
+    rows = tx.run(
+        "DELETE FROM attachments WHERE space_id = :s AND message_id = '' AND created_at < :before RETURNING blob_id",
+        s=space_id,
+        before=before,
+    )
+    for row in rows:
+        tx.run("DELETE FROM blobs WHERE space_id = :s AND id = :id", s=space_id, id=row[0])
+
+
+def waiting_uploads(tx: Tx, space_id: str) -> int:
+    """Octets of the uploads of a space that no message took yet."""
+    rows = tx.run(
+        "SELECT COALESCE(SUM(b.size), 0) FROM attachments a JOIN blobs b ON b.space_id = a.space_id AND b.id = a.blob_id"
+        " WHERE a.space_id = :s AND a.message_id = ''",
+        s=space_id,
+    )
+    return int(rows[0][0])
+
+
 def remove_upload(tx: Tx, space_id: str, attachment_id: str) -> None:
     """An upload that became part of a message elsewhere."""
     tx.run("DELETE FROM attachments WHERE space_id = :s AND id = :id AND message_id = ''", s=space_id, id=attachment_id)

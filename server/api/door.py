@@ -39,6 +39,7 @@ MAX_MULTIPART = 30 * 1024 * 1024  # octets of an upload with its envelope
 BODY_S = 60  # a JSON body has that long to arrive
 MULTIPART_S = 300
 UNKNOWN_RECIPIENTS, UNKNOWN_WINDOW_S = 20, 3600  # security: the addresses of patients are no register to be read
+MAX_HELD = 256 * 1024 * 1024  # octets of uploads that are arriving, of everybody together
 POLLS = 10  # long polls of one account at once; a newer one ends the oldest
 
 
@@ -81,6 +82,7 @@ class Door:
 
     app: App
     closing: bool = False
+    _held: int = 0
     _polls: dict[str, deque[asyncio.Event]] = field(default_factory=lambda: defaultdict(deque))
     _unknown: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
@@ -108,6 +110,23 @@ class Door:
         for mine in self._polls.values():
             for ended in mine:
                 ended.set()
+
+    @contextmanager
+    def holding(self) -> Iterator[Callable[[int], None]]:
+        """A function to say how many more octets of a body are in memory; it raises `Unavailable` over the budget."""
+        mine = 0
+
+        def hold(octets: int) -> None:
+            nonlocal mine
+            mine += octets
+            self._held += octets
+            if self._held > MAX_HELD:
+                raise Unavailable
+
+        try:
+            yield hold
+        finally:
+            self._held -= mine
 
     def may_look_up(self, account_id: str) -> None:
         """Raises `Throttled` when this account asked for too many recipients that are not there."""
@@ -247,10 +266,10 @@ async def read(request: web.Request) -> bytes:
 
 def _retry_key(request: web.Request, body: Any) -> str:
     """The header, else the body's `client_key`."""
-    named = request.headers.get("Idempotency-Key", "")
-    if len(named) > 200 or shapes.NOT_IN_A_LINE.search(named):
-        raise Invalid("bad_key", "La clé Idempotency-Key doit avoir 200 caractères au plus.")
-    return named or str(getattr(body, "client_key", ""))
+    key = request.headers.get("Idempotency-Key", "") or str(getattr(body, "client_key", ""))
+    if len(key) > 200 or shapes.NOT_IN_A_LINE.search(key):
+        raise Invalid("bad_key", "La clé doit avoir 200 caractères au plus, sans caractère de commande.")
+    return key
 
 
 def nowhere(door: Door, routes: tuple[Route, ...]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from urllib.parse import quote, unquote
 
 from aiohttp import BodyPartReader, hdrs, web
@@ -17,11 +18,15 @@ from server.api.door import MAX_MULTIPART, MULTIPART_S, Call
 from server.api.problems import TooSlow, WrongType
 from server.api.shapes import Nothing, Upload
 from server.drafts import FileFacts
-from server.errors import Invalid, TooLarge
+from server.errors import Invalid, Throttled, TooLarge
 from storage import messages
+from storage.database import Tx
+from storage.ids import now_ms
 
 _TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,63}/[a-z0-9][a-z0-9!#$&^_.+-]{0,63}")
 _ANY = "application/octet-stream"
+UPLOADS_KEPT_MS = 24 * 3_600_000
+MAX_WAITING = 200 * 1024 * 1024  # octets that one account may have uploaded and not sent
 
 
 async def upload(call: Call[Nothing, None]) -> Upload:
@@ -31,13 +36,27 @@ async def upload(call: Call[Nothing, None]) -> Upload:
         raise WrongType("not_multipart", "Le fichier doit être envoyé en multipart/form-data.")
     if (request.content_length or 0) > MAX_MULTIPART:
         raise _too_large()
+    await _make_room(call)
     try:
         async with asyncio.timeout(MULTIPART_S):
-            name, media_type, data = await _one_file(request)
+            with call.door.holding() as hold:
+                name, media_type, data = await _one_file(request, hold)
     except TimeoutError:
         raise TooSlow from None
     upload_id = await reading.upload(call.app, call.actor, name, media_type, data)
     return Upload(upload_id, reading.clean_name(name), media_type, len(data))
+
+
+async def _make_room(call: Call[Nothing, None]) -> None:
+    """Forget what this account uploaded and never sent; refuse more when too much of it still waits."""
+    own = await access.own_space(call.app, call.actor)
+
+    def look(tx: Tx) -> int:
+        messages.forget_uploads(tx, own.space_id, now_ms() - UPLOADS_KEPT_MS)
+        return messages.waiting_uploads(tx, own.space_id)
+
+    if await call.app.db.write(look) > MAX_WAITING:
+        raise Throttled("too_many_uploads", "Trop de fichiers attendent un message. Envoyez-les, ou réessayez demain.")
 
 
 def _too_large() -> TooLarge:
@@ -45,7 +64,7 @@ def _too_large() -> TooLarge:
     return TooLarge("file_too_large", f"Le fichier est trop lourd ({limit} Mio au plus).")
 
 
-async def _one_file(request: web.Request) -> tuple[str, str, bytes]:
+async def _one_file(request: web.Request, hold: Callable[[int], None]) -> tuple[str, str, bytes]:
     """(name, type, octets) of the one file. Fields without a file name are passed over."""
     bad = Invalid("bad_multipart", "Le corps de la demande n’est pas un multipart/form-data valable.")
     found: tuple[str, str, bytes] | None = None
@@ -59,6 +78,7 @@ async def _one_file(request: web.Request) -> tuple[str, str, bytes]:
             while chunk := await part.read_chunk(65_536):
                 data += part.decode(chunk) if "Content-Transfer-Encoding" in part.headers else chunk
                 taken += len(chunk)
+                hold(len(chunk))
                 if taken > MAX_MULTIPART or len(data) > reading.MAX_UPLOAD:
                     raise _too_large()
             if part.filename is None:

@@ -31,7 +31,7 @@ Line = Annotated[
     str, Meta(extra_json_schema={"pattern": r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]*$"})
 ]
 Key = Annotated[
-    str,
+    Line,
     Meta(
         max_length=200,
         description="Makes a retry safe: the same key gives the same receipt. As the header Idempotency-Key.",

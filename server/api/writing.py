@@ -116,6 +116,8 @@ def _card(card: Card | None) -> dict[str, Any] | None:
     built: dict[str, Any] = msgspec.to_builtins(card)
     for name in ("title", "title_en"):
         _check_line(built.get(name, ""))
+    if any(isinstance(value, str) and shapes.NOT_IN_A_TEXT.search(value) for value in built.values()):
+        raise Invalid("control_characters", "card : des caractères de commande n’y ont pas leur place.")
     return actions.check_card(built)
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import time_machine
 from aiohttp import FormData
 
 from server import logs
-from server.api import problems
+from server.api import door, files, problems
 from server.api.door import MAX_JSON, UNKNOWN_RECIPIENTS
 from server.reading import MAX_UPLOAD
 from storage import accounts
@@ -107,7 +109,9 @@ BAD_BODIES: list[tuple[bytes, str]] = [
     (b'{"text": "T", "card": {"type": "appointment", "title": "R", "sequence": "x"}}', "invalid"),
     (b'{"text": "T", "card": {"type": "service", "service": "none"}}', "unknown_service"),
     (b'{"text": "T", "card": {"type": "reminder", "title": "a\\nb"}}', "control_characters"),
+    (b'{"text": "T", "card": {"type": "reminder", "title": "a", "text": "\\u0000"}}', "control_characters"),
     (b'{"text": "a\\u0000b"}', "control_characters"),
+    (b'{"text": "T", "client_key": "a\\u0000b"}', "bad_key"),
     (b'{"text": "   "}', "empty"),
     (b'{"text": "T", "client_key": "' + b"k" * 201 + b'"}', "invalid"),
     (b'{"text": "T", "attachments": ["AAAAAAAAAAAAAAAAAAAAAA"]}', "no_such_upload"),
@@ -227,6 +231,34 @@ async def test_files_are_bounded_together_as_one_by_one(api: Api) -> None:
     assert (await api.post("lab", "/conversations", {**letter, "attachments": ids[:1]})).status == 201
     answer = await api.post("lab", "/conversations", {**letter, "attachments": [new_id() for _ in range(51)]})
     assert (answer.status, answer.code) == (413, "too_many_files")
+
+
+async def test_what_is_uploaded_and_never_sent_does_not_pile_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_WAITING", 3 * len(PDF) - 1)
+    first = (await api.upload("lab", PDF)).json["id"]
+    for _ in range(2):
+        assert (await api.upload("lab", PDF)).status == 201
+    full = await api.upload("lab", PDF)
+    assert (full.status, full.code) == (429, "too_many_uploads")
+    assert (await api.upload("carnet", PDF)).status == 201, "one account's files are not another's"
+    await api.letter("lab", "dominique", attachments=[first])
+    assert (await api.upload("lab", PDF)).status == 201, "what was sent waits no longer"
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=2), tick=True):
+        assert (await api.upload("lab", PDF)).status == 201, "what was forgotten is gone"
+    left = await api.house.app.db.read(
+        lambda tx: tx.run(
+            "SELECT COUNT(*) FROM attachments WHERE message_id = '' AND space_id = :s", s=api.house.lab.space_id
+        )
+    )
+    assert left[0][0] == 1
+
+
+async def test_uploads_of_everybody_together_have_a_budget(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "MAX_HELD", 2 * len(PDF))
+    answer = await api.upload("lab", PDF * 3)
+    assert (answer.status, answer.code) == (503, "unavailable")
+    for _ in range(5):
+        assert (await api.upload("lab", PDF)).status == 201
 
 
 BAD_MULTIPARTS = {
