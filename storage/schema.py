@@ -192,8 +192,8 @@ entries = Table(
     sqlite_with_rowid=False,
 )
 Index("entries_by_conversation", entries.c.mailbox_id, entries.c.conversation_id, entries.c.seq)
-# Unique, which is true, and which SQLite must be told: otherwise it takes the primary key of a table without rowid for the
-# cheaper road, and walks the whole mailbox for each look-up.
+# Unique, which is true, and which SQLite must be told: otherwise it takes the primary key of a table without rowid for
+# the cheaper road, and walks the whole mailbox for each look-up.
 Index(
     "entries_by_message", entries.c.mailbox_id, entries.c.message_id, unique=True,
     sqlite_where=entries.c.kind == "message", postgresql_where=entries.c.kind == "message",

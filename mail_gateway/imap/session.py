@@ -2,7 +2,8 @@
 
 Promises: no password before TLS, and nothing sent before the handshake is run after it; a wrong command, a fault of
 ours and a refusal each get their one tagged answer and the session goes on; what cannot be gone on with ends in BYE.
-Every text is ours: none repeats what was sent, none says who exists. A session ends within a minute of its account.
+Every text is ours: none repeats what was sent, none says who exists. A session ends with its account: at its next
+command, or within a minute of IDLE.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mail_gateway.imap.answers import Bye, No
-from mail_gateway.imap.desk import CHECK_S, IDLE_S, Desk, Handler
+from mail_gateway.imap.desk import IDLE_S, Desk, Handler
 from mail_gateway.imap.parser import Authenticate, Command, Login, parse
 from mail_gateway.imap.syntax import BadCommand
 from mail_gateway.imap.wire import Closed, TooMuch, Wire
@@ -39,6 +40,7 @@ FIRST_S = 30  # between two commands in clear: a client has nothing to wait for 
 PASSWORD_S = 120  # between two commands after the handshake: a person may be typing a password
 SIGN_IN_S = 300  # from the greeting to being signed in
 MAX_SIGN_INS = 5
+STILL_S = 5  # how old the last look at the account may be when a command comes
 MAX_BAD = 20  # wrong commands in a row
 BEFORE_SIGN_IN = 64 * 1024  # octets of literals
 
@@ -81,6 +83,8 @@ class Session:
                 await self._one()
         except Bye as bye:
             self._wire.say(f"* BYE {bye}")
+        except TooMuch:  # where one line was awaited, as in IDLE
+            self._wire.say("* BYE Commande trop longue / Command too long")
         except TimeoutError:
             self._wire.say("* BYE Delai depasse / Too long")
         except Closed:
@@ -150,7 +154,7 @@ class Session:
 
     async def _still_in_force(self) -> None:
         """An account that ended, ends its sessions."""
-        if self._box is None or time.monotonic() < self._checked + CHECK_S:
+        if self._box is None or time.monotonic() < self._checked + STILL_S:
             return
         self._checked = time.monotonic()
         if await self._app.db.read(accounts.by_id, self._box.actor.account_id) is None:

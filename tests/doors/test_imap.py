@@ -124,8 +124,18 @@ async def test_guessing_passwords_ends_the_connection(house: House) -> None:
     assert await asyncio.to_thread(guess) < 6
 
 
+async def test_after_ten_wrong_passwords_the_right_one_has_to_wait(house: House) -> None:
+    for number in range(10):
+        with pytest.raises(imaplib.IMAP4.error, match="AUTHENTICATIONFAILED"):
+            async with client(house, password=f"mot de passe {number}"):
+                pass
+    with pytest.raises(imaplib.IMAP4.error, match="LIMIT"):
+        async with client(house):
+            pass
+
+
 async def test_a_session_ends_soon_after_its_account(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mail_gateway.imap.session.CHECK_S", 0)
+    monkeypatch.setattr("mail_gateway.imap.session.STILL_S", 0)
     imap = await asyncio.to_thread(imaplib.IMAP4, "127.0.0.1", house.app.ports["imap"])
     await asyncio.to_thread(imap.starttls, trusting(house.app))
     await asyncio.to_thread(imap.login, MOREL, PASSWORD)
@@ -244,6 +254,19 @@ async def test_a_non_synchronising_literal_is_taken_and_one_too_large_ends_the_s
 
 
 async def test_an_endless_line_ends_the_session(house: House) -> None:
+
+    def idle() -> bytes:
+        imap = imaplib.IMAP4("127.0.0.1", house.app.ports["imap"], timeout=20)
+        imap.starttls(trusting(house.app))
+        imap.login(MOREL, PASSWORD)
+        imap.send(b"i1 IDLE\r\n")
+        imap.readline()
+        imap.send(b"x" * 100_000)
+        said = imap.readline()
+        imap.shutdown()
+        return said
+
+    assert (await asyncio.to_thread(idle)).startswith(b"* BYE")
     reader, writer = await asyncio.open_connection("127.0.0.1", house.app.ports["imap"])
     await reader.readline()
     writer.write(b"a " + b"x" * 100_000)

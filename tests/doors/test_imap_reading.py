@@ -9,13 +9,13 @@ import re
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from server import access, people, reading
 from server.drafts import Author, Draft, Member
 from server.posting import post
+from storage.database import Tx
 from storage.vault import SpaceKeys
 from tests.house import House
 from tests.imap_client import MOREL, client, exchange, imap_house
@@ -150,7 +150,7 @@ async def test_ten_thousand_messages_are_opened_and_listed_without_opening_one(
 ) -> None:
     await exchange(house)
 
-    def many(tx: Any) -> None:
+    def many(tx: Tx) -> None:
         tx.run(
             "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder,"
             " modseq) WITH RECURSIVE n(i) AS (SELECT 3 UNION ALL SELECT i + 1 FROM n WHERE i < 10002)"
@@ -161,7 +161,7 @@ async def test_ten_thousand_messages_are_opened_and_listed_without_opening_one(
         )
         tx.run("UPDATE mailboxes SET last_seq = 10002 WHERE id = :m", m=house.morel.mailbox_id)
 
-    def none(tx: Any) -> None:
+    def none(tx: Tx) -> None:
         tx.run("DELETE FROM entries WHERE seq > 2 AND mailbox_id = :m", m=house.morel.mailbox_id)
 
     await house.app.db.write(many)
@@ -228,3 +228,26 @@ async def test_searches_find_what_they_say(house: House) -> None:
         assert numbers == b"2"
         answer, _ = await morel.raw("SEARCH CHARSET KOI8-R ALL")
         assert answer.startswith("NO [BADCHARSET")
+
+
+async def test_a_mail_that_no_longer_opens_is_left_out_and_the_others_are_served(house: House) -> None:
+    conversation = await exchange(house)
+    await house.answer("dominique", conversation, "Encore une question.")
+    async with client(house) as morel:
+        await morel.fetch(2)
+
+        def spoil(tx: Tx) -> None:
+            tx.run(
+                "UPDATE renditions SET structure = :junk WHERE message_id ="
+                " (SELECT message_id FROM entries WHERE mailbox_id = :m AND seq = 2)",
+                junk=b"\x01" + bytes(60),
+                m=house.morel.mailbox_id,
+            )
+
+        await house.app.db.write(spoil)
+        answer, said = await morel.raw("UID FETCH 1:* (RFC822.SIZE)")
+        assert answer.startswith("NO [UNAVAILABLE]")
+        assert [line.split()[1] for line in said] == [b"2"]
+        answer, _ = await morel.raw("UID SEARCH SUBJECT consignes")
+        assert answer.startswith("NO [UNAVAILABLE]")
+        assert await morel.uids("ALL") == [2, 3]
