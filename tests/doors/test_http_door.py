@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientSession, CookieJar
 
 from server.api import health
 from server.reading import MAX_UPLOAD
+from tests.house import House
 from tests.support.api import Api, open_api
 
 HEADER_S = 0.3
@@ -207,3 +209,20 @@ async def test_counters_are_for_programs_beside_us_and_name_nobody(api: Api) -> 
         assert word not in counters
     for header in ("X-Forwarded-For", "Forwarded", "Via"):
         assert (await api.get("", "/metrics", headers={header: "127.0.0.1"})).status == 404
+
+
+async def test_the_whole_house_is_ready_and_its_pages_do_not_stand_before_the_api(house: House) -> None:
+    async with ClientSession(house.http, cookie_jar=CookieJar(unsafe=True)) as http:
+        async with http.get("/readyz") as ready:
+            assert await ready.json() == {"status": "ready", "doors": ["http", "imap", "smtp", "submission"]}
+        letter = {"to": house.ins("dominique"), "subject": "Vos résultats", "text": "Bonjour"}
+        signed_in = {"Authorization": f"Bearer {await house.token('lab')}"}
+        async with http.post("/api/v1/conversations", json=letter, headers=signed_in) as sent:
+            assert sent.status == 201
+            assert not sent.cookies
+        async with http.get("/api/v1/nothing", headers={"Accept": "text/html"}) as nothing:
+            assert (nothing.status, nothing.content_type) == (404, "application/problem+json")
+        async with http.get("/demo/sign-in/dominique"), http.get("/api/v1/entries") as refused:
+            assert len(http.cookie_jar) >= 1
+            assert refused.request_info.headers["Cookie"]
+            assert refused.status == 401, "a browser's session is not a token"
