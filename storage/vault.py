@@ -26,6 +26,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from storage.ids import random_octets
+
 _VERSION = b"\x01"
 _NONCE = 12
 CACHED_SPACES = 20_000
@@ -72,7 +74,7 @@ class SpaceKeys:
         return known
 
     def seal(self, purpose: str, record: str, plain: bytes) -> Sealed:
-        nonce = os.urandom(_NONCE)
+        nonce = random_octets(_NONCE)
         bound = f"{self.space_id}|{purpose}|{record}".encode()
         return Sealed(_VERSION + nonce + self.cipher(purpose).encrypt(nonce, plain, bound))
 
