@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from server import access, people
 from server.access import ConversationHandle
-from server.drafts import Actor, Draft, Member, Opening
+from server.drafts import Actor, Draft, Opening
 from server.people import Traits
 from server.posting import post
 from server.settings import Settings
@@ -49,22 +49,26 @@ def traits(number: int) -> Traits:
     return Traits(ins(number), TEST_OID, "VITESSE", f"Patient {number}", "1950-01-01", "F", "99000")
 
 
-async def open_crowd(app: App, count: int, password: str = "") -> list[tuple[Actor, ConversationHandle]]:
-    """`count` patients, each with one conversation that the crowd's desk opened; and the desk's handle on each
-    conversation.
+async def open_crowd(
+    app: App, count: int, password: str = "", *, desks: int = 1
+) -> list[tuple[Actor, ConversationHandle]]:
+    """`count` patients, each with one conversation that a desk opened; and the desk's handle on each conversation.
+
+    The first desk has the address `DESK`; with more than one, they take the patients in turn.
     """
-    desk = await people.add_writer(
-        app, "team", "Accueil", DESK, password, organisation="CHU de Pli", organisation_id="vitesse"
-    )
-    box = await access.mailbox(app, desk)
+    boxes = []
+    for number in range(desks):
+        address = DESK if not number else DESK.replace("@", f".{number}@")
+        desk = await people.add_writer(
+            app, "team", "Accueil", address, password, organisation="CHU de Pli", organisation_id="vitesse"
+        )
+        boxes.append(await access.mailbox(app, desk))
 
     async def one(number: int) -> tuple[Actor, ConversationHandle]:
+        box = boxes[number % desks]
         patient = await people.open_space(app, traits(number))
-        space = await access.patient(app, desk, ins(number))
-        member = Member(desk.account_id, desk.mailbox_id, access.organisation(desk), desk.name, desk.address)
-        receipt = await post(
-            app, desk, Draft(Opening(space, "Votre admission", (member,)), "Bonjour, écrivez-nous ici.")
-        )
+        space = await access.patient(app, box.actor, ins(number))
+        receipt = await post(app, box.actor, Draft(Opening(space, "Votre admission"), "Bonjour, écrivez-nous ici."))
         return patient, await access.conversation(app, box, receipt.conversation)
 
     return list(await asyncio.gather(*(one(number) for number in range(count))))

@@ -3,9 +3,8 @@ committed.
 
 A process of its own (`python -m tests.speed.posts URL DATA_DIR SECONDS CALLERS`): no door, no socket, the real path
 from a `Draft` to a `Receipt` on the real database, with `synchronous=FULL` on SQLite and `fsync` on in PostgreSQL.
-The callers are 100 patients and, at the other end of their 100 conversations, the admissions desk of a hospital:
-every post seals its text, checks its right again in the transaction, writes its audit row and an entry in two
-mailboxes.
+The callers are 100 patients and, at the other end of their 100 conversations, 100 professionals: every post seals its
+text, checks its right again in the transaction, writes its audit row and an entry in two mailboxes.
 """
 
 from __future__ import annotations
@@ -78,9 +77,9 @@ async def measure(database_url: str, data_dir: Path, seconds: float, callers: in
 
 
 async def _both_ends(app: App) -> list[ConversationHandle]:
-    """The handle of the desk and that of the patient, for each conversation."""
+    """The handle of the professional and that of the patient, for each conversation."""
     ends = []
-    for patient, handle in await open_crowd(app, CONVERSATIONS):
+    for patient, handle in await open_crowd(app, CONVERSATIONS, desks=CONVERSATIONS):
         box = await access.mailbox(app, patient)
         ends += [handle, await access.conversation(app, box, handle.conversation_id)]
     return ends
