@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from asyncio import sslproto
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MAX_SESSIONS = 10_000
 MAX_PER_SOURCE = 200  # a hospital stands behind one address
+TLS_BUFFER = 32 * 1024  # two TLS records; a read never returns more than one (RFC 8446 § 5.1)
 MAX_PER_MAILBOX = 30  # clients open one connection a folder, and a team shares a mailbox
 
 
@@ -92,6 +94,8 @@ def tls_context(app: App) -> ssl.SSLContext | None:
 @asynccontextmanager
 async def imap_door(app: App) -> AsyncIterator[None]:
     """Open while the block lasts, on `settings.imap_port`; `app.ports["imap"]` is the port it got."""
+    # asyncio gives every TLS connection a buffer of 256 KiB, filled with zeros, that a session in IDLE never uses.
+    sslproto.SSLProtocol.max_size = TLS_BUFFER
     keeper = Doorkeeper(app, tls_context(app))
     listener = await asyncio.get_running_loop().create_server(
         keeper.connect, app.settings.host, app.settings.imap_port, backlog=512

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from server import reading
 from tests.house import House
-from tests.imap_client import client, exchange, imap_house, in_the_chat
+from tests.imap_client import Client, client, exchange, imap_house, in_the_chat
 
 
 @pytest.fixture
@@ -142,3 +143,80 @@ async def test_a_copy_of_what_was_not_sent_here_is_refused_in_words(house: House
         status, _ = await asyncio.to_thread(morel.imap.append, "Sent", "", "", b"\r\nsans identifiant")
         assert status == "NO"
         await morel.do("noop")
+
+
+# ---- several at once -----------------------------------------------------------------------------------------------
+
+
+class Picture:
+    """What a client believes of a folder, from untagged responses alone: each message's flags, None when unknown."""
+
+    def __init__(self, morel: Client) -> None:
+        self.client = morel
+        self.flags: list[set[bytes] | None] = []
+
+    async def say(self, line: str) -> None:
+        answer, said = await self.client.raw(line)
+        assert answer.startswith("OK"), (line, answer)
+        for heard in said:
+            self.hear(heard, line)
+
+    def hear(self, heard: bytes, line: str) -> None:
+        if found := re.fullmatch(rb"\* (\d+) EXISTS", heard):
+            assert int(found[1]) >= len(self.flags), (line, heard)
+            self.flags.extend([None] * (int(found[1]) - len(self.flags)))
+        elif found := re.fullmatch(rb"\* (\d+) EXPUNGE", heard):
+            assert not line.startswith(("FETCH", "STORE", "SEARCH")), line  # RFC 3501 § 7.4.1
+            del self.flags[int(found[1]) - 1]
+        elif found := re.fullmatch(rb"\* (\d+) FETCH \((?:UID \d+ )?FLAGS \((.*)\)\)", heard):
+            self.flags[int(found[1]) - 1] = set(found[2].split())
+
+
+async def test_clients_that_do_whatever_they_like_agree_in_the_end(house: House) -> None:
+    """As Dovecot's imaptest does: random commands, each answer held against a model of the mailbox."""
+    conversation = await exchange(house)
+    for number in range(20):
+        await house.answer("dominique", conversation, f"Question {number}")
+    chance = random.Random(20261123)
+    written = 0
+
+    async def play(picture: Picture, rounds: int) -> None:
+        nonlocal written
+        await picture.say("SELECT INBOX")
+        await picture.say("FETCH 1:* (FLAGS)")
+        for _ in range(rounds):
+            number = chance.randint(1, max(1, len(picture.flags)))
+            flag = chance.choice(["\\Seen", "\\Flagged", "\\Answered", "\\Deleted"])
+            match chance.randrange(8):
+                case 0 | 1 | 2:
+                    await picture.say(f"STORE {number} {chance.choice('+-')}FLAGS ({flag})")
+                case 3:
+                    await picture.say(f"UID STORE {number + 1}:* FLAGS ({flag})")
+                case 4:
+                    await picture.say("EXPUNGE" if chance.random() < 0.3 else "NOOP")
+                case 5:
+                    await picture.say(f"FETCH {number}:* (FLAGS BODY.PEEK[HEADER.FIELDS (Subject)])")
+                case 6:
+                    await picture.say(f"SEARCH NOT {flag.removeprefix(chr(92)).upper()}")
+                case _:
+                    written += 1
+                    await house.answer("dominique", conversation, "Encore")
+
+    async with client(house) as one, client(house) as two, client(house) as three:
+        pictures = [Picture(one), Picture(two), Picture(three)]
+        await asyncio.gather(*(play(picture, 60) for picture in pictures))
+        for picture in pictures:
+            await picture.say("NOOP")
+        ends = []
+        for picture in pictures:
+            believed = list(picture.flags)
+            _, said = await picture.client.raw("UID FETCH 1:* (FLAGS)")
+            told = [re.fullmatch(rb"\* (\d+) FETCH \(UID (\d+) FLAGS \((.*)\)\)", line) for line in said]
+            ends.append([(match[2], frozenset(match[3].split())) for match in told if match])
+            assert len(ends[-1]) == len(believed)
+            for (_, flags), belief in zip(ends[-1], believed, strict=True):
+                assert belief is None or belief == flags
+        assert ends[0] == ends[1] == ends[2]
+    assert written
+    page = await reading.thread(house.app, await in_the_chat(house, "morel", conversation), limit=200)
+    assert len(page.entries) == 22 + written
