@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from server import access, reading
+from server import access, attachments, reading
 from server.actions import dossier
 from server.drafts import FileFacts
 from server.errors import Refused
@@ -57,7 +57,7 @@ def add_routes(app: App, site: web.Application) -> None:
 async def give_file(visit: Visit) -> web.Response:
     """A file of a message of this mailbox."""
     match = visit.request.match_info
-    facts, data = await reading.file(visit.app, visit.box, match["space"], match["attachment"])
+    facts, data = await attachments.opened(visit.app, visit.box, match["space"], match["attachment"])
     return serve(facts, data, shown=visit.request.query.get("view") == "1")
 
 

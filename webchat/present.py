@@ -228,6 +228,12 @@ def scope(words: Words, name: str) -> str:
     return str(known.get(words.language) or known.get("fr") or name)
 
 
+def offered(card: dict[str, Any]) -> tuple[list[str], int]:
+    """What a service asks to read, and for how many months: as the catalogue has it, whatever the card says."""
+    known = catalogue.services()["services"].get(card.get("service"), {})
+    return list(known.get("scopes", ())), int(known.get("months", 1))
+
+
 def first_unread(entries: list[Entry], unread: int) -> int:
     """The number of the oldest of the `unread` newest entries that others wrote; 0 when there is none."""
     seq = 0
@@ -269,6 +275,7 @@ def environment() -> jinja2.Environment:
         card_facts,
         span,
         scope,
+        offered,
         day_of,
         instant,
     ]

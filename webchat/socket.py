@@ -19,6 +19,7 @@ Does not: keep or replay anything. `sync` from the cursor is how a client has ev
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from server.app import App
 
 log = structlog.get_logger()
+_unheard = logging.getLogger("pli.live.library")  # it would write what people say, and a stack for each bad frame
+_unheard.setLevel(logging.CRITICAL + 1)
 
 MAX_FRAME = 100_000  # octets
 EVENTS_PER_SECOND = 20
@@ -56,6 +59,14 @@ SOCKETS_PER_ACCOUNT = 5
 ROUND_S = 4  # rights asked again, wake-ups that were lost made good
 CHUNK = 100  # sockets looked at in one read
 TYPING_S, PRESENCE_S = 2, 60
+SPOKEN = (
+    "1",
+    "3",
+    "40",
+    "41",
+    "42",
+    "43",
+)  # Engine.IO close, pong; Socket.IO connect, disconnect, event, ack: no binary
 
 S = TypeVar("S", bound=msgspec.Struct)
 Answer = dict[str, Any]
@@ -141,13 +152,13 @@ class LeanSocket:
         else:
             await self._socket.send_str(message)
 
-    async def wait(self) -> str | bytes:
+    async def wait(self) -> str:
         await self._pace()
         message = await self._socket.receive(timeout=None if self._spoke else FIRST_FRAME_S)
         self._spoke = True
-        if message.type not in {WSMsgType.TEXT, WSMsgType.BINARY}:
-            raise OSError("the connection ended")
-        data: str | bytes = message.data
+        data: str = message.data if message.type is WSMsgType.TEXT else ""
+        if not data.startswith(SPOKEN):
+            raise OSError("the connection ended, or speaks what is not spoken here")
         return data
 
     async def _pace(self) -> None:
@@ -186,6 +197,8 @@ class Chat:
             async_handlers=False,
             json=Json,
             namespaces=["/"],
+            logger=_unheard,
+            engineio_logger=_unheard,
         )
         # The library offers no way to choose the WebSocket's options; a test holds it to our limits.
         self.sio.eio._async = {**self.sio.eio._async, "websocket": LeanSocket}

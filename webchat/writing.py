@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
-from server import access, people, posting, reading
+from server import access, attachments, people, posting, reading
 from server.access import ConversationHandle, SpaceHandle
 from server.actions import acting
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_SUBJECT, MAX_TEXT, Draft, Member, Opening, Receipt
@@ -71,8 +72,8 @@ async def read_form(request: web.Request) -> Form:
             if not isinstance(part, BodyPartReader) or len(form.fields) + len(form.files) > MAX_FIELDS + MAX_FILES:
                 raise Invalid
             spent = await _read_part(part, form, spent)
-    except ValueError as error:
-        raise Invalid from error
+    except (ValueError, LookupError, TypeError, AssertionError, HttpProcessingError) as error:
+        raise Invalid from error  # the library has many ways to say that a body is malformed
     return form
 
 
@@ -102,7 +103,7 @@ async def _read_part(part: BodyPartReader, form: Form, spent: int) -> int:
 async def _upload(visit: Visit, form: Form) -> tuple[str, ...]:
     if form.problem is not None:
         raise form.problem
-    return tuple([await reading.upload(visit.app, visit.actor, name, kind, data) for name, kind, data in form.files])
+    return tuple([await attachments.upload(visit.app, visit.actor, name, kind, data) for name, kind, data in form.files])
 
 
 def chat_key(account_id: str, client_key: str) -> str:
@@ -142,6 +143,7 @@ async def _send(visit: Visit, handle: ConversationHandle, form: Form) -> Receipt
 
 async def act(visit: Visit) -> web.StreamResponse:
     """An answer to a card, or a document to file."""
+    await access.conversation(visit.app, visit.box, visit.request.match_info["conversation"])
     form = await read_form(visit.request)
     values = {
         name.removeprefix("value."): value for name, value in form.fields.items() if name.startswith("value.") and value

@@ -1,0 +1,78 @@
+"""Debian's Chromium for a test: signed in as somebody, at a width, in a light; everything it complains of is kept."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Browser, Page, async_playwright
+
+from tests.house import House
+from tests.support.programs import missing, program
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+
+@dataclass
+class Window:
+    """A browser window. `complaints`: what its console and its scripts said; `asked`: every address it asked for."""
+
+    page: Page
+    house: House
+    complaints: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    async def go(self, path: str) -> Page:
+        await self.page.goto(self.house.http + path)
+        return self.page
+
+    async def live(self) -> None:
+        """Until the socket is in step."""
+        await self.page.wait_for_selector("[data-connected]")
+
+    async def faults(self) -> list[Any]:
+        """What axe-core finds, each as (rule, element)."""
+        if not AXE.is_file():
+            missing("node_modules/axe-core")
+        await self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = await self.page.evaluate("axe.run().then(r => r.violations.map(v => [v.id, v.nodes.map(n => n.html)]))")
+        return list(found)
+
+    async def wider_than_screen(self) -> bool:
+        return bool(await self.page.evaluate("document.documentElement.scrollWidth > innerWidth"))
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    """The browser itself."""
+    path = program("chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@asynccontextmanager
+async def window(browser: Browser, house: House, who: str = "", **options: Any) -> AsyncIterator[Window]:
+    """A window of its own, signed in as `who`. Options are Playwright's of a context."""
+    settings: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "locale": "fr-FR", **options}
+    context = await browser.new_context(**settings)
+    if who:
+        await context.add_cookies([{"name": "pli", "value": await house.session(who), "url": house.http}])
+    page = await context.new_page()
+    page.set_default_timeout(15_000)
+    opened = Window(page, house)
+    page.on("console", lambda said: opened.complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    context.on("request", lambda request: opened.asked.append(request.url))
+    try:
+        yield opened
+    finally:
+        await context.close()

@@ -1,0 +1,80 @@
+"""What happens to the cast before a page is looked at: letters with documents, an appointment, a reminder, an offer."""
+
+from __future__ import annotations
+
+from server import access, posting, reading
+from server.actions import agenda, catalogue
+from server.bots import reminders
+from server.drafts import Draft, File, FileFacts, Opening, Receipt
+from tests import letters
+from tests.house import House
+
+SUBJECT = "Votre opération du 8 décembre"
+TEXT = """Bonjour Madame,
+
+Voici les consignes à suivre avant votre opération du genou. Lisez-les tranquillement.
+
+– Ne mangez plus après minuit.
+– Apportez vos radiographies.
+
+Plus d’informations : https://exemple.test/genou.
+
+Dr Agathe Morel"""
+REPORT = "Consultation préanesthésique"
+LABEL = "Compte rendu d’anesthésie"
+
+
+async def letter_with_documents(house: House, patient: str = "dominique") -> Receipt:
+    """Dr Morel writes, with a PDF and a health document of another author."""
+    space = await access.patient(house.app, house.morel, house.ins(patient))
+    sheet = letters.pdf("Consignes avant votre opération")
+    report = b"<ClinicalDocument/>"
+    files = (
+        File(FileFacts("consignes.pdf", "application/pdf", len(sheet)), await house.app.blobs.put(space.keys, sheet)),
+        File(
+            FileFacts(
+                "DOC0001.XML",
+                "text/xml",
+                len(report),
+                title=REPORT,
+                document_label=LABEL,
+                category="reports",
+                author="Dr Jean DURAND",
+                created="2026-11-20",
+                unique_id="1.2.3^1",
+            ),
+            await house.app.blobs.put(space.keys, report),
+        ),
+    )
+    draft = Draft(to=Opening(space, SUBJECT), text=TEXT, files=files, html="<p>Bonjour <b>Madame</b></p>")
+    return await posting.post(house.app, house.morel, draft)
+
+
+async def appointment(house: House, patient: str = "dominique") -> Receipt:
+    """Dr Morel proposes an appointment, far enough for any test to be before it."""
+    card = agenda.appointment_card(
+        title="Consultation préopératoire",
+        text="Venez avec vos radiographies.",
+        uid="rendez-vous-1@pli.example",
+        sequence=0,
+        start="2099-12-01T08:30:00+01:00",
+        end="2099-12-01T09:00:00+01:00",
+        all_day=False,
+        location="CHU de Pli, bâtiment B",
+        organizer="Dr Agathe MOREL",
+        ics="",
+    )
+    return await house.letter("morel", patient, "", "Rendez-vous", kind="card", card=card)
+
+
+async def offer(house: House, patient: str = "dominique") -> Receipt:
+    """The notebook of the catalogue asks for something."""
+    card = catalogue.service_card("carnet-sante")
+    return await house.letter("carnet", patient, card["text"], card["title"], kind="card", card=card)
+
+
+async def reminded(house: House) -> str:
+    """The reminder bot writes to Marcel; the conversation."""
+    await reminders.remind(house.app, house.marcel.space_id)
+    (row, *_) = await reading.conversations(house.app, await house.mailbox("marcel"))
+    return row.id
