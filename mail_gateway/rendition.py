@@ -17,7 +17,7 @@ import msgspec
 from mail_gateway import calendar, describe
 from mail_gateway.compose import OutLetter, OutPart, compose
 from mail_gateway.headers import Mailbox
-from server import actions, reading
+from server import actions, attachments, reading
 from server.drafts import Body, MailFacts
 from storage import blobs, renditions
 from storage.blobs import Blob
@@ -45,7 +45,7 @@ class Rendered:
 
 async def as_mail(app: App, keys: SpaceKeys, opened: OpenMessage) -> bytes:
     """The octets of a message as a mail. Raises `CannotOpen`; `Unavailable` when a file of it does not open."""
-    raw = await reading.raw_unchecked(app, keys, opened.message)
+    raw = await attachments.raw_unchecked(app, keys, opened.message)
     if raw is not None:
         return raw
     rendered = await _rendered(app, keys, opened)
@@ -87,7 +87,7 @@ async def _rendered(app: App, keys: SpaceKeys, opened: OpenMessage) -> Rendered:
             sealed = keys.seal("rendition", message.id, msgspec.msgpack.encode(facts))
             await app.db.write(renditions.describe_again, keys.space_id, message.id, sealed)
         return Rendered(found.blob_id, found.size, facts)
-    raw = await reading.raw_unchecked(app, keys, message)
+    raw = await attachments.raw_unchecked(app, keys, message)
     mail = raw if raw is not None else compose(await _letter(app, keys, opened))
     facts = describe.facts(mail)
     sealed = keys.seal("rendition", message.id, msgspec.msgpack.encode(facts))
@@ -112,7 +112,7 @@ async def _letter(app: App, keys: SpaceKeys, opened: OpenMessage) -> OutLetter:
     references = mail.references or await _references(app, keys, opened)
     files = []
     for attachment, facts in opened.files:
-        _, data = await reading.file_unchecked(app, keys, attachment)
+        _, data = await attachments.opened_unchecked(app, keys, attachment)
         files.append(OutPart(facts.name, facts.type, data))
     automatic = message.author_kind == "bot" or message.kind in {"line", "bounce"}
     return OutLetter(

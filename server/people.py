@@ -271,7 +271,6 @@ def still_signed_in(app: App, tx: Tx, secret: str, kind: str) -> bool:
     return accounts.credential(tx, _secret_hash(secret), kind, idle_ms) is not None
 
 
-
 async def _of_credential(app: App, secret: str, kind: str, idle_ms: int) -> Actor:
     hashed = _secret_hash(secret)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from storage.database import Tx
@@ -46,13 +47,18 @@ class Answer:
 COLUMNS = "id, conversation_id, at, kind, author_kind, author_id, body, raw_blob, in_reply_to, size, files"
 
 
+def _kept(key: str) -> str:
+    """A retry key as it is stored: hashed, so that what a client chose can be neither long, nor strange, nor telling."""
+    return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
 def claim_retry_key(tx: Tx, space_id: str, key: str, conversation_id: str, message_id: str) -> tuple[str, str] | None:
     """Take the key for this message; when somebody had it, the (conversation, message) it stands for."""
     rows = tx.run(
         "INSERT INTO retry_keys (space_id, key, conversation_id, message_id, at) VALUES (:s, :k, :c, :m, :at)"
         " ON CONFLICT DO NOTHING RETURNING key",
         s=space_id,
-        k=key,
+        k=_kept(key),
         c=conversation_id,
         m=message_id,
         at=now_ms(),
@@ -62,7 +68,7 @@ def claim_retry_key(tx: Tx, space_id: str, key: str, conversation_id: str, messa
 
 def retry_key(tx: Tx, space_id: str, key: str) -> tuple[str, str] | None:
     known = tx.run(
-        "SELECT conversation_id, message_id FROM retry_keys WHERE space_id = :s AND key = :k", s=space_id, k=key
+        "SELECT conversation_id, message_id FROM retry_keys WHERE space_id = :s AND key = :k", s=space_id, k=_kept(key)
     )
     return (known[0][0], known[0][1]) if known else None
 

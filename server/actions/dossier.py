@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import reading
+from server import attachments, reading
 from server.actions.ask import Ask, Done
 from server.drafts import FileFacts
 from server.errors import Conflict, Invalid, NotAllowed, Refused
@@ -72,7 +72,7 @@ async def prepare_file(ask: Ask) -> Done:
     if not facts.size:
         raise Invalid("empty_document", "Ce fichier est vide.")
     keys = ask.conversation.keys
-    _, data = await reading.file_unchecked(ask.app, keys, attachment)
+    _, data = await attachments.opened_unchecked(ask.app, keys, attachment)
     identity = facts.unique_id or hashlib.sha256(data).hexdigest()
     own = await ask.app.blobs.put(keys, data) if attachment.part else None
     author = ask.opened.body.author

@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from server import access, reading
+from server import access, attachments
 from server.actions import dossier
 from server.api.door import MAX_MULTIPART, MULTIPART_S, Call
 from server.api.problems import TooSlow, WrongType
@@ -43,8 +43,8 @@ async def upload(call: Call[Nothing, None]) -> Upload:
                 name, media_type, data = await _one_file(request, hold)
     except TimeoutError:
         raise TooSlow from None
-    upload_id = await reading.upload(call.app, call.actor, name, media_type, data)
-    return Upload(upload_id, reading.clean_name(name), media_type, len(data))
+    upload_id = await attachments.upload(call.app, call.actor, name, media_type, data)
+    return Upload(upload_id, attachments.clean_name(name), media_type, len(data))
 
 
 async def _make_room(call: Call[Nothing, None]) -> None:
@@ -60,7 +60,7 @@ async def _make_room(call: Call[Nothing, None]) -> None:
 
 
 def _too_large() -> TooLarge:
-    limit = reading.MAX_UPLOAD // 1_048_576
+    limit = attachments.MAX_UPLOAD // 1_048_576
     return TooLarge("file_too_large", f"Le fichier est trop lourd ({limit} Mio au plus).")
 
 
@@ -79,7 +79,7 @@ async def _one_file(request: web.Request, hold: Callable[[int], None]) -> tuple[
                 data += part.decode(chunk) if "Content-Transfer-Encoding" in part.headers else chunk
                 taken += len(chunk)
                 hold(len(chunk))
-                if taken > MAX_MULTIPART or len(data) > reading.MAX_UPLOAD:
+                if taken > MAX_MULTIPART or len(data) > attachments.MAX_UPLOAD:
                     raise _too_large()
             if part.filename is None:
                 continue
@@ -108,10 +108,10 @@ async def download(call: Call[Nothing, None]) -> web.Response:
     own = await access.own_space(app, call.actor)
     waiting = await app.db.read(messages.attachment, own.space_id, attachment_id)
     if waiting is not None and not waiting.message_id:
-        return as_download(*await reading.file_unchecked(app, own.keys, waiting))
+        return as_download(*await attachments.opened_unchecked(app, own.keys, waiting))
     box = await access.mailbox(app, call.actor)
     space_id = await app.db.read(messages.space_of_attachment, attachment_id)
-    return as_download(*await reading.file(app, box, space_id or "", attachment_id))
+    return as_download(*await attachments.opened(app, box, space_id or "", attachment_id))
 
 
 async def document(call: Call[Nothing, None]) -> web.Response:
@@ -123,7 +123,7 @@ async def document(call: Call[Nothing, None]) -> web.Response:
 
 def as_download(facts: FileFacts, data: bytes) -> web.Response:
     """RFC 6266: an attachment, whatever it is; the name in ASCII, and as it is (RFC 8187)."""
-    name = reading.clean_name(facts.name)
+    name = attachments.clean_name(facts.name)
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
     media_type = facts.type.partition(";")[0].strip().lower()
     return web.Response(

@@ -14,7 +14,7 @@ from aiohttp import FormData
 from server import logs
 from server.api import door, files, problems
 from server.api.door import MAX_JSON, UNKNOWN_RECIPIENTS
-from server.reading import MAX_UPLOAD
+from server.attachments import MAX_UPLOAD
 from storage import accounts
 from storage.ids import new_id
 from tests.support.api import Api, open_api

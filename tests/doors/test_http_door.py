@@ -10,7 +10,7 @@ import pytest
 from aiohttp import ClientSession
 
 from server.api import health
-from server.reading import MAX_UPLOAD
+from server.attachments import MAX_UPLOAD
 from tests.house import House
 from tests.support.api import Api, open_api
 from webchat.security import cookie_name

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from mail_gateway.inbound import submission_door
-from server import reading
+from server import attachments, reading
 from storage import entries
 from tests.house import PASSWORD, House
 from tests.imap_client import MOREL, client, exchange, imap_house, in_the_chat
@@ -83,7 +83,7 @@ async def test_mbsync_copies_the_mailbox_and_the_second_time_there_is_nothing_to
 ) -> None:
     copy = Maildir(house, tmp_path)
     conversation = await exchange(house)
-    upload = await reading.upload(house.app, house.dominique, "bilan.pdf", "application/pdf", os.urandom(200_000))
+    upload = await attachments.upload(house.app, house.dominique, "bilan.pdf", "application/pdf", os.urandom(200_000))
     await house.answer("dominique", conversation, "Voici mon bilan.", uploads=(upload,))
     await copy.sync()
     assert len(copy.mails("INBOX")) == 2

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from server import access, people, reading
+from server import access, attachments, people, reading
 from server.drafts import Author, Draft, Member
 from server.posting import post
 from storage.database import Tx
@@ -58,7 +58,7 @@ async def test_a_mail_keeps_its_octets_for_ever(house: House) -> None:
 
 
 async def test_every_piece_of_a_mail_is_what_the_whole_says(house: House) -> None:
-    upload = await reading.upload(house.app, house.dominique, "ordonnance é.pdf", "application/pdf", b"%PDF-1.7 " * 500)
+    upload = await attachments.upload(house.app, house.dominique, "ordonnance é.pdf", "application/pdf", b"%PDF-1.7 " * 500)
     letter = await house.letter("morel", "dominique")
     await house.answer("dominique", letter.conversation, "Voici mon ordonnance.", uploads=(upload,))
     async with client(house) as morel:

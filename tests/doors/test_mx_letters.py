@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server import access, actions, reading
+from server import access, actions, attachments, reading
 from storage import accounts
 from tests import letters
 from tests.letters import CAMILLE, DOMINIQUE, MARCEL
@@ -97,7 +97,7 @@ async def test_a_text_too_long_to_read_is_cut_and_enclosed_whole(house: MailHous
     (entry,) = await house.entries("dominique")
     assert "fichier joint" in entry.message.text[-80:]
     (file,) = entry.message.attachments
-    _, data = await reading.file(house.app, await house.mailbox("dominique"), file.space, file.id)
+    _, data = await attachments.opened(house.app, await house.mailbox("dominique"), file.space, file.id)
     assert data.decode().replace("\r\n", "\n").strip() == long
 
 
@@ -111,9 +111,9 @@ async def test_a_letter_with_files_keeps_them_readable(house: MailHouse) -> None
     box = await house.mailbox("dominique")
     files = {file.name: file for file in entry.message.attachments}
     assert (files["consignes.pdf"].type, files["consignes.pdf"].size) == ("application/pdf", len(pdf))
-    _, opened = await reading.file(house.app, box, files["consignes.pdf"].space, files["consignes.pdf"].id)
+    _, opened = await attachments.opened(house.app, box, files["consignes.pdf"].space, files["consignes.pdf"].id)
     assert opened == pdf
-    _, opened = await reading.file(house.app, box, files["note.txt"].space, files["note.txt"].id)
+    _, opened = await attachments.opened(house.app, box, files["note.txt"].space, files["note.txt"].id)
     assert opened == b"bonjour"
 
 
@@ -135,7 +135,7 @@ async def test_two_patients_of_one_letter_never_learn_of_each_other(house: MailH
         (entry,) = await house.entries(name)
         handle = await access.conversation(house.app, await house.mailbox(name), entry.conversation)
         opened = await reading.open_unchecked(house.app, handle.keys, entry.message.id)
-        raw = await reading.raw_unchecked(house.app, handle.keys, opened.message)
+        raw = await attachments.raw_unchecked(house.app, handle.keys, opened.message)
         assert raw is not None
         assert own.encode() in raw
         assert not re.search(rf"{other}|PAT-(?:DEUX|TROIS)|{CAMILLE}".encode(), raw)
@@ -159,7 +159,7 @@ async def test_a_document_of_an_archive_is_offered_with_what_its_header_says(hou
         "Compte rendu d’examens biologiques", "biology", "Dr Marcel CAMPARINI",
     )  # fmt: skip
     assert document.created.startswith("2026-11-20")
-    facts, data = await reading.file(house.app, await house.mailbox("dominique"), document.space, document.id)
+    facts, data = await attachments.opened(house.app, await house.mailbox("dominique"), document.space, document.id)
     assert data.startswith(b"%PDF-")
     assert facts.type == "application/pdf"
     assert facts.unique_id

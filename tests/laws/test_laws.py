@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from server import access, actions, posting, reading
+from server import access, actions, attachments, posting, reading
 from server.access import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
 from server.actions import acting
 from server.bots import reminders
@@ -99,7 +99,7 @@ async def test_law_4_the_disk_and_the_log_hold_no_personal_word(
         await post(
             house.app, house.morel, Draft(to=opening, text="Texte zephyrin", files=(file,), raw=b"raw zephyrin " * size)
         )
-    upload = await reading.upload(house.app, house.dominique, "hirondelle.txt", "text/plain", b"mesange")
+    upload = await attachments.upload(house.app, house.dominique, "hirondelle.txt", "text/plain", b"mesange")
     found = await reading.search(house.app, await house.mailbox("dominique"), "zephyrin")
     await house.answer("dominique", found[0].conversation, "zephyrin", uploads=(upload,))
     await reminders.remind_everybody(house.app)

@@ -12,6 +12,7 @@ from server.errors import NotAllowed, Refused
 from server.posting import post
 from server.views import Entry
 from storage import accounts, conversations
+from storage.database import Tx
 from tests.house import House
 
 
@@ -93,7 +94,7 @@ async def test_a_representative_acts_in_her_own_name_until_her_right_ends(core: 
     author = entries[-1].message.author
     assert (author.name, author.acting_for) == ("Dominique PAT-TROIS", "Camille PAT-TROIS")
 
-    def revoke(tx: access.Tx) -> None:
+    def revoke(tx: Tx) -> None:
         tx.run("UPDATE delegations SET revoked_at = 1 WHERE account_id = :a", a=core.dominique.account_id)
 
     await core.app.db.write(revoke)
@@ -146,7 +147,7 @@ async def test_a_message_that_no_longer_opens_is_shown_as_damaged_alone(core: Ho
     sent = await core.letter("morel", "dominique", "intact")
     broken = await core.answer("morel", sent.conversation, "abîmé")
 
-    def damage(tx: access.Tx) -> None:
+    def damage(tx: Tx) -> None:
         tx.run("UPDATE messages SET body = :b WHERE id = :id", b=b"\x01" + bytes(60), id=broken.message)
 
     await core.app.db.write(damage)

@@ -11,7 +11,7 @@ import pytest
 
 from mail_gateway import describe, rendition
 from mail_gateway.imap import imap_door
-from server import access, reading
+from server import access, attachments, reading
 from server.drafts import Member
 from storage import entries, renditions
 from storage.vault import CannotOpen, SpaceKeys
@@ -36,7 +36,7 @@ def parsed(raw: bytes) -> EmailMessage:
 
 async def test_ten_who_read_a_message_first_all_see_the_same_mail(core: House) -> None:
     letter = await core.letter("morel", "dominique")
-    upload = await reading.upload(core.app, core.dominique, "bilan.pdf", "application/pdf", b"%PDF-1.7" * 10_000)
+    upload = await attachments.upload(core.app, core.dominique, "bilan.pdf", "application/pdf", b"%PDF-1.7" * 10_000)
     answer = await core.answer("dominique", letter.conversation, "Voici.", uploads=(upload,))
     seen = await asyncio.gather(*(octets(core, "dominique", answer.message) for _ in range(10)))
     assert len(set(seen)) == 1

@@ -21,7 +21,7 @@ def test_a_sealed_text_opens_for_its_space_purpose_and_record_only() -> None:
     keys = _keys()
     sealed = keys.seal("body", "letter", b"a jeun")
     assert keys.open("body", "letter", sealed) == b"a jeun"
-    assert b"jeun" not in sealed
+    assert bytes(sealed).find(b"jeun") == -1
 
     for other, purpose, record in (
         (keys, "body", "another"),

@@ -1,4 +1,6 @@
-"""After 250 the letter is ours for ever: the server is killed at random moments under mail load, and nothing is lost or doubled."""
+"""After 250 the letter is ours for ever: the server is killed at random moments under mail load; nothing is lost or
+doubled.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-import socketio
+import socketio  # type: ignore[import-untyped]  # ships no types
 
 from server.app import open_core
 from tests import letters
