@@ -86,6 +86,11 @@ class Desk:
         if self._open is not None:
             self._wire.write(await self._open.news(expunge=expunge))
 
+    async def _fresh(self) -> None:
+        """Before flags are read: what is known to have moved is told first, so that the answer is not an old one."""
+        if self._news.is_set():
+            await self._tell(expunge=False)
+
     def leave(self) -> None:
         """Close what is open."""
         if self._subscription is not None:
@@ -188,6 +193,7 @@ class Desk:
 
     async def _fetch(self, command: Command) -> str:
         assert isinstance(command.what, Fetch)  # noqa: S101 - the parser's word
+        await self._fresh()
         await self._selected.fetch(command.what, uid=command.uid)
         return self._done()
 
@@ -201,6 +207,7 @@ class Desk:
         assert isinstance(asked, Search)  # noqa: S101 - the parser's word
         if asked.charset not in ("US-ASCII", "UTF-8"):
             raise No("Jeu de caracteres inconnu / Unknown charset", "BADCHARSET (US-ASCII UTF-8)")
+        await self._fresh()
         places = await self._selected.search(asked)
         uids = self._selected.view.uids
         self._wire.say("* SEARCH" + "".join(f" {uids[place] if command.uid else place + 1}" for place in places))

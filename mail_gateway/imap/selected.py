@@ -8,7 +8,7 @@ this mailbox only: the conversation keeps it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -175,10 +175,10 @@ class Selected:
     async def store(self, asked: Store, *, uid: bool) -> None:
         """Sets flags; writes the FETCH responses unless they are not wanted."""
         places = self._places(asked.ids, uid=uid)
-        change = bits(asked.flags)
+        change = _change(asked.change, bits(asked.flags))
         for start in range(0, len(places), CHUNK):
             uids = [self.view.uids[place] for place in places[start : start + CHUNK]]
-            await self._set_flags(await self._entries(uids), asked.change, change)
+            await self._set_flags(await self._entries(uids), change)
             if not asked.silent:
                 for one in uids:
                     place = self.view.place(one)
@@ -193,23 +193,21 @@ class Selected:
         unseen = [
             uid for uid in uids if (place := self.view.place(uid)) is not None and not self.view.flags[place] & SEEN
         ]
-        await self._set_flags(await self._entries(unseen), "+", SEEN)
+        await self._set_flags(await self._entries(unseen), _change("+", SEEN))
         return frozenset(unseen)
 
-    async def _set_flags(self, found: list[Entry], change: str, by: int) -> None:
-        """All at once: they share one commit. What another session did is kept, since `found` was just read."""
-        wishes = []
-        for entry in found:
-            flags = entry.flags | by if change == "+" else entry.flags & ~by if change == "-" else by
-            wishes.append(self._set_one(entry, flags))
+    async def _set_flags(self, found: list[Entry], change: Callable[[int], int]) -> None:
+        """All at once: they share one commit."""
+        wishes = [self._set_one(entry, change) for entry in found]
         for outcome in await asyncio.gather(*wishes, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _set_one(self, entry: Entry, flags: int) -> None:
-        if flags != entry.flags:
+    async def _set_one(self, entry: Entry, change: Callable[[int], int]) -> None:
+        flags = entry.flags
+        if change(flags) != flags:
             try:
-                await reading.set_flags(self._app, self._box, entry, flags)
+                flags = await reading.set_flags(self._app, self._box, entry.message_id, change)
             except Refused:  # gone meanwhile
                 return
         place = self.view.place(entry.seq)
@@ -308,6 +306,15 @@ class Selected:
         except (CannotOpen, Refused, Unavailable):
             self._app.metrics.unopened()
             return None
+
+
+def _change(how: str, by: int) -> Callable[[int], int]:
+    """What STORE FLAGS, +FLAGS or -FLAGS does to flags."""
+    if how == "+":
+        return lambda flags: flags | by
+    if how == "-":
+        return lambda flags: flags & ~by
+    return lambda flags: by
 
 
 def _runs(uids: Sequence[int]) -> Iterator[list[int]]:

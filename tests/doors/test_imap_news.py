@@ -220,3 +220,16 @@ async def test_clients_that_do_whatever_they_like_agree_in_the_end(house: House)
     assert written
     page = await reading.thread(house.app, await in_the_chat(house, "morel", conversation), limit=200)
     assert len(page.entries) == 22 + written
+
+
+async def test_two_clients_that_set_flags_at_once_each_keep_theirs(house: House) -> None:
+    await exchange(house)
+    async with client(house) as one, client(house) as two:
+        for _ in range(20):
+            await asyncio.gather(
+                one.raw("STORE 1 +FLAGS.SILENT (\\Seen)"), two.raw("STORE 1 +FLAGS.SILENT (\\Flagged)")
+            )
+            _, said = await one.raw("FETCH 1 (FLAGS)")
+            assert said[-1] == b"* 1 FETCH (FLAGS (\\Seen \\Flagged))"
+            await one.raw("STORE 1 FLAGS.SILENT ()")
+            await two.do("noop")
