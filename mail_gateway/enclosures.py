@@ -54,11 +54,10 @@ class Enclosed:
     documents: tuple[Document, ...] = ()
 
 
-async def enclosed(raw: bytes, letter: Letter, ins: str, traits: Traits | None) -> Enclosed:
+async def enclosed(raw: bytes, root: Node, letter: Letter, ins: str, traits: Traits | None) -> Enclosed:
     """Everything attached. `ins`, `traits`: of the patient the mail is for. Raises `Refusal`, `Malformed`."""
     if not letter.attachments:
         return Enclosed()
-    root = structure.index(raw)
     files: list[File] = []
     documents: list[Document] = []
     for number, part in enumerate(letter.attachments[:MAX_FILES], 1):

@@ -140,8 +140,9 @@ class MxDoor(_Common):
 
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None:
         domains = await self._domains(session)
-        letter = await _read(raw)
-        spaces = self.spaces(envelope)
+        raw = self.traced(session, raw)
+        found = await _read(raw)
+        letter, spaces = found[0], self.spaces(envelope)
         if letter.is_report:
             for _, space in spaces:
                 await reports.take(self.app, raw, domains, space)
@@ -152,10 +153,8 @@ class MxDoor(_Common):
         if author.address.rpartition("@")[2] not in domains:
             raise Refusal(550, "5.7.1", "Le champ From n’est pas d’un domaine que votre certificat couvre")
         actor = people.correspondent(normalise(author.address), author.name)
-        sent = Sent(
-            actor, envelope.sender.address, self.traced(session, raw), reply_to=_reply_to(letter, actor, domains)
-        )
-        await letterbox.deliver(self.app, sent, letter, spaces)
+        sent = Sent(actor, envelope.sender.address, raw, reply_to=_reply_to(letter, actor, domains))
+        await letterbox.deliver(self.app, sent, found, spaces)
 
 
 class SubmissionDoor(_Common):
@@ -197,7 +196,9 @@ class SubmissionDoor(_Common):
 
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None:
         actor = _signed_in(session)
-        letter = await _read(raw)
+        raw = self.traced(session, raw)
+        found = await _read(raw)
+        letter = found[0]
         if _author(letter).address.lower() != actor.address.lower():
             raise Refusal(550, "5.7.1", "Le champ From doit être l’adresse avec laquelle vous êtes connecté")
         spaces = self.spaces(envelope)
@@ -209,11 +210,11 @@ class SubmissionDoor(_Common):
         others = tuple(
             _named(one, letter) for one in members if one.account_id != actor.account_id or not one.account_id
         )
-        sent = Sent(actor, envelope.sender.address, self.traced(session, raw), members=others)
-        await letterbox.deliver(self.app, sent, letter, spaces)
+        sent = Sent(actor, envelope.sender.address, raw, members=others)
+        await letterbox.deliver(self.app, sent, found, spaces)
 
 
-async def _read(raw: bytes) -> Letter:
+async def _read(raw: bytes) -> letterbox.Read:
     try:
         return await letterbox.read(raw)
     except Malformed as error:

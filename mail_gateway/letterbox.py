@@ -28,6 +28,7 @@ from mail_gateway.malformed import Malformed
 from mail_gateway.mime import Letter
 from mail_gateway.prose import split_quoted
 from mail_gateway.smtp_syntax import Refusal
+from mail_gateway.structure import Node
 from server import access, actions, people, posting, reading
 from server.access import ConversationHandle, SpaceHandle
 from server.actions import acting, agenda
@@ -57,16 +58,22 @@ class Sent:
     reply_to: Actor | None = None
 
 
-async def read(raw: bytes) -> Letter:
+Read = tuple[Letter, Node]  # a letter, and where everything is in its raw mail
+
+
+async def read(raw: bytes) -> Read:
     """The letter in a raw mail. Raises `Malformed`."""
-    return mime.read(raw) if len(raw) < LARGE else await asyncio.to_thread(mime.read, raw)
+    return mime.read_with_root(raw) if len(raw) < LARGE else await asyncio.to_thread(mime.read_with_root, raw)
 
 
-async def deliver(app: App, sent: Sent, letter: Letter, spaces: Sequence[tuple[str, SpaceHandle]]) -> None:
-    """One message for each (INS, space). Raises `Refusal` or our own errors; a repeated call changes nothing."""
+async def deliver(app: App, sent: Sent, found: Read, spaces: Sequence[tuple[str, SpaceHandle]]) -> None:
+    """One message for each (INS, space). Raises `Refusal` or our own errors; a repeated call changes nothing.
+
+    `found`: what `read` says of `sent.raw`.
+    """
     try:
-        key = retry_key(sent, letter)
-        ready = [(ins, await _prepare(app, sent, letter, ins, space, key)) for ins, space in spaces]
+        key = retry_key(sent, found[0])
+        ready = [(ins, await _prepare(app, sent, found, ins, space, key)) for ins, space in spaces]
     except Malformed as error:
         raise Refusal(550, "5.6.0", error.detail) from None
     except TooLarge as error:
@@ -86,24 +93,25 @@ async def _post(app: App, actor: Actor, draft: Draft) -> None:
 
 
 def retry_key(sent: Sent, letter: Letter) -> str:
-    """The same Message-ID, sender and content is the same letter (item 24); without Message-ID, the same octets."""
-    seed = f"{letter.message_id}\0{sent.sender.lower()}\0".encode()
-    seed += mime.body_hash(sent.raw) if letter.message_id else hashlib.sha256(sent.raw).digest()
+    """The same Message-ID, sender and content is the same letter (item 24); without Message-ID, the same date and
+    subject.
+    """
+    name = letter.message_id or f"{letter.date}\0{letter.subject}"
+    seed = f"{name}\0{sent.sender.lower()}\0".encode() + mime.body_hash(sent.raw)
     return f"mail:{hashlib.blake2b(seed, digest_size=16).hexdigest()}"
 
 
-async def _prepare(app: App, sent: Sent, letter: Letter, ins: str, space: SpaceHandle, key: str) -> tuple[Actor, Draft]:
+async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHandle, key: str) -> tuple[Actor, Draft]:
     raw = for_one(sent.raw, ins, app.settings.patient_domain)
-    if raw is not sent.raw:
-        letter = await read(raw)
+    letter, root = found if raw is sent.raw else await read(raw)
     actor, to, answers = await _place(app, sent, letter, ins, space)
     traits = await app.db.read(lambda tx: people.traits(app, tx, space.space_id)) if has_archive(letter) else None
-    found = await enclosed(raw, letter, ins, traits)
+    within = await enclosed(raw, root, letter, ins, traits)
     keys = space.keys
-    files = [*found.files]
-    for document in found.documents:
+    files = [*within.files]
+    for document in within.documents:
         files.append(File(document.facts, await app.blobs.put(keys, document.content)))
-    text, more = _text(raw, letter)
+    text, more = _text(letter, root)
     kind, card, effect = _card(sent, letter, text, keys.space_id)
     draft = Draft(
         to=to,
@@ -158,11 +166,11 @@ def _facts(letter: Letter) -> MailFacts:
     )
 
 
-def _text(raw: bytes, letter: Letter) -> tuple[str, tuple[File, ...]]:
+def _text(letter: Letter, root: Node) -> tuple[str, tuple[File, ...]]:
     """The whole text, quotation included; what is too long for a message is also a file."""
     if len(letter.text) <= MAX_TEXT:
         return letter.text, ()
-    node = next((node for node in structure.walk(structure.index(raw)) if node.type == "text"), None)
+    node = next((node for node in structure.walk(root) if node.type == "text"), None)
     cut = letter.text[: MAX_TEXT - len(_CUT)] + _CUT
     if node is None:
         return cut, ()

@@ -19,7 +19,7 @@ from mail_gateway.malformed import Malformed
 from mail_gateway.prose import from_html, reflow, split_quoted
 from mail_gateway.structure import Node
 
-__all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read", "split_quoted"]
+__all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read", "read_with_root", "split_quoted"]
 
 # A text longer than this is no letter: it is cut here and listed among the attachments too, so that nothing is lost.
 MAX_TEXT = 1_000_000
@@ -71,6 +71,11 @@ class Letter:
 
 def read(raw: bytes) -> Letter:
     """The letter in a raw message. Raises Malformed over the caps of `structure`, and nothing else."""
+    return read_with_root(raw)[0]
+
+
+def read_with_root(raw: bytes) -> tuple[Letter, Node]:
+    """The letter, and where everything is in it: for who goes on to the attachments. Raises as `read`."""
     root, headers = structure.index_with_headers(raw)
     body = _Body(raw)
     text, rich = body.read(root)
@@ -78,7 +83,7 @@ def read(raw: bytes) -> Letter:
     subject = decode_words(get("subject") or "").strip()[:MAX_SUBJECT]
     ids = message_ids(get("message-id"))
     receipt = addresses(get("disposition-notification-to"))
-    return Letter(
+    letter = Letter(
         message_id=ids[0] if ids else "",
         in_reply_to=message_ids(get("in-reply-to")),
         references=message_ids(get("references")),
@@ -97,6 +102,7 @@ def read(raw: bytes) -> Letter:
         ends_exchange=subject == "[FIN]" or "FIN" in headers.all("x-mss-mes"),  # MSSanté, note CNAM §7
         asks_receipt=receipt[0].address if receipt else "",
     )
+    return letter, root
 
 
 def part(raw: bytes, number: str) -> tuple[Part, bytes]:

@@ -344,7 +344,7 @@ class Session(asyncio.Protocol):
         try:
             while not incoming.complete:
                 await self._wait()
-            raw = syntax.letter(incoming.body())
+            raw = incoming.letter()
             if syntax.hops(raw) > syntax.MAX_HOPS:
                 raise Refusal(554, "5.4.6", "Le message tourne en rond : trop de relais")
             await self._ask(self.handler.letter(self, envelope, raw))
