@@ -103,7 +103,8 @@ async def _read_part(part: BodyPartReader, form: Form, spent: int) -> int:
 async def _upload(visit: Visit, form: Form) -> tuple[str, ...]:
     if form.problem is not None:
         raise form.problem
-    return tuple([await attachments.upload(visit.app, visit.actor, name, kind, data) for name, kind, data in form.files])
+    app, actor = visit.app, visit.actor
+    return tuple([await attachments.upload(app, actor, name, kind, data) for name, kind, data in form.files])
 
 
 def chat_key(account_id: str, client_key: str) -> str:

@@ -15,7 +15,6 @@ import pytest
 
 from server import people, reading
 from server.drafts import FileFacts
-from server.drafts import FileFacts
 from server.settings import Settings
 from storage.database import Tx
 from tests.browser.scenes import LABEL, REPORT, SUBJECT, appointment, letter_with_documents, offer, reminded

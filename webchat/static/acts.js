@@ -11,12 +11,13 @@ const ARRIVES_MS = 4_000;
 export function watchActs(desk, live) {
   desk.addEventListener("submit", async (event) => {
     const form = /** @type {HTMLFormElement} */ (event.target);
-    if (!form.action.endsWith("/act") || !live.connected) return;
+    const address = form.getAttribute("action") ?? ""; // not form.action: a field of that name stands before it
+    if (!address.endsWith("/act") || !live.connected) return;
     event.preventDefault();
     const entry = /** @type {HTMLElement} */ (form.closest(".entry"));
     const buttons = entry.querySelectorAll("button");
     buttons.forEach((button) => (button.disabled = true));
-    const why = await send(form).catch(() => say(desk, "unavailable"));
+    const why = await send(address, new FormData(form)).catch(() => say(desk, "unavailable"));
     if (why === null) {
       setTimeout(() => entry.isConnected && location.reload(), ARRIVES_MS); // its new state should have replaced it by now
       return;
@@ -32,10 +33,11 @@ export function watchActs(desk, live) {
 }
 
 /**
- * @param {HTMLFormElement} form
+ * @param {string} address
+ * @param {FormData} body
  * @returns {Promise<string | null>} why it was not done, or null
  */
-async function send(form) {
-  const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
+async function send(address, body) {
+  const answer = await fetch(address, { method: "POST", body, headers: { Accept: "application/json" } });
   return answer.ok ? null : (await answer.json()).error.detail;
 }

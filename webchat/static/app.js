@@ -28,10 +28,14 @@ function start(desk) {
     thread.onRead = (upTo) => live.read(conversation, upTo);
     live.on("typing", (who) => thread.typing(who.name));
     live.on("presence", (who) => thread.presence(who.name));
-    live.on("state", (connected) => thread.connected(connected));
     const form = /** @type {HTMLFormElement | null} */ (desk.querySelector("form[data-composer]"));
     if (form) new Composer(form, thread, live, conversation);
     watchActs(desk, live);
   }
+  live.on("state", (connected) => {
+    if (connected) desk.dataset.connected = "";
+    else delete desk.dataset.connected;
+    thread?.connected(connected);
+  });
   live.connect();
 }

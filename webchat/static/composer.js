@@ -123,7 +123,7 @@ export class Composer {
       this.clear();
       if (!this.live.connected) location.reload();
     });
-    request.open("POST", this.form.action);
+    request.open("POST", this.form.getAttribute("action") ?? "");
     request.setRequestHeader("Accept", "application/json");
     progress.value = 0;
     this.sending.hidden = false;

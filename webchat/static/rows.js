@@ -42,7 +42,8 @@ export class Rows {
    * @param {HTMLElement} fresh
    */
   merge(present, fresh) {
-    [...fresh.children].forEach((row, place) => {
+    const rows = [...fresh.children];
+    rows.forEach((row, place) => {
       const known = document.getElementById(row.id);
       const focused = known?.contains(document.activeElement);
       const kept = known && known.outerHTML === row.outerHTML ? known : row;
@@ -50,7 +51,7 @@ export class Rows {
       if (present.children[place] !== kept) present.insertBefore(kept, present.children[place] ?? null);
       if (focused) kept.querySelector("a")?.focus({ preventScroll: true });
     });
-    while (present.children.length > fresh.children.length) present.lastElementChild?.remove();
+    while (present.children.length > rows.length) present.lastElementChild?.remove();
   }
 
   /**

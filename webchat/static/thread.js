@@ -196,10 +196,8 @@ export class Thread {
   connected(now) {
     clearTimeout(this.offlineTimer);
     if (now) {
-      this.desk.dataset.connected = "";
       if (this.here.textContent === say(this.desk, "offline")) this.here.textContent = "";
     } else {
-      delete this.desk.dataset.connected;
       this.offlineTimer = setTimeout(() => (this.here.textContent = say(this.desk, "offline")), 3_000);
     }
   }
