@@ -18,7 +18,7 @@ from storage.database import Tx
 from storage.ids import new_id, now_ms
 from storage.vault import CannotOpen, Sealed, SpaceKeys
 
-INLINE = 32 * 1024  # octets; up to here a row is cheaper than a file and its two fsyncs
+INLINE = 128 * 1024  # octets; up to here a row is cheaper than a file: at 60 kB 1.9 times as many letters a second
 CHUNK = 1024 * 1024
 SWEEP_AFTER_S = 3600
 

@@ -53,7 +53,7 @@ async def test_a_peer_that_hangs_up_after_the_dot_leaves_nothing_half_stored(hou
 
     async def one(number: int) -> None:
         wire = await secured(house)
-        files = [] if number % 5 else [("a.pdf", "application/pdf", letters.pdf() * 60)]
+        files = [] if number % 5 else [("a.pdf", "application/pdf", letters.pdf() * 300)]
         letter = plain("Bonjour", subject=f"n° {number}", message_id=f"<{number}@operator.example>", files=files)
         await wire.envelope(FROM, TO_DOMINIQUE, *([TO_MARCEL] if number % 3 == 0 else []))
         await wire.say("DATA")
@@ -127,7 +127,7 @@ async def test_two_letters_without_identifier_are_two(house: MailHouse) -> None:
 
 async def test_a_fault_of_ours_is_a_451_without_a_word_of_what_it_was(house: MailHouse) -> None:
     """The blobs' folder vanishes under a letter with a file."""
-    big = letters.with_attachments(("a.pdf", "application/pdf", letters.pdf() * 100), from_=ELSEWHERE)
+    big = letters.with_attachments(("a.pdf", "application/pdf", letters.pdf() * 400), from_=ELSEWHERE)
     folder = house.app.settings.blob_dir
     aside = folder.with_name("aside")
     folder.rename(aside)
