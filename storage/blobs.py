@@ -1,8 +1,9 @@
-"""Blobs: what is large, sealed. Small blobs are a column, large ones a file written, fsynced and renamed before the transaction that names them.
+"""Blobs: what is large, sealed. Small blobs are a column, large ones a file written, fsynced and renamed before the
+transaction that names them.
 
-A crash between the two leaves a file that no row names; `sweep` removes those that are older than an hour. A blob has its own
-key (HKDF of its space's) and is sealed in chunks of 1 MiB, each bound to its place and to whether it is the last, so a cut or
-reordered file does not open.
+A crash between the two leaves a file that no row names; `sweep` removes those that are older than an hour. A blob has
+its own key (HKDF of its space's) and is sealed in chunks of 1 MiB, each bound to its place and to whether it is the
+last, so a cut or reordered file does not open.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ class BlobStore:
             os.close(folder)
 
     async def put(self, keys: SpaceKeys, data: bytes) -> Blob:
-        """Seal and keep `data`; durable on return unless it is small enough to travel in the transaction. Raises `OSError`."""
+        """Seal and keep `data`; durable on return unless it is small enough to travel in the transaction. Raises
+        `OSError`.
+        """
         blob_id = new_id()
         if len(data) <= INLINE:
             return Blob(keys.space_id, blob_id, len(data), _seal(keys, blob_id, data))

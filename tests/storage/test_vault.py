@@ -114,7 +114,7 @@ async def test_a_damaged_blob_is_an_error_never_wrong_bytes(tmp_path: Path, dama
 
 async def test_a_blob_is_bound_to_its_name(tmp_path: Path) -> None:
     store, keys = BlobStore(tmp_path), _keys()
-    one, two = await store.put(keys, os.urandom(50_000)), await store.put(keys, os.urandom(50_000))
+    one, two = await store.put(keys, os.urandom(INLINE + 1)), await store.put(keys, os.urandom(INLINE + 1))
     paths = {path.name: path for path in tmp_path.rglob("*") if path.is_file()}
     paths[one.id].write_bytes(paths[two.id].read_bytes())
     with pytest.raises(CannotOpen):
@@ -124,7 +124,7 @@ async def test_a_blob_is_bound_to_its_name(tmp_path: Path) -> None:
 
 async def test_files_that_no_row_names_are_swept_and_the_others_stay(tmp_path: Path) -> None:
     store, keys = BlobStore(tmp_path), _keys()
-    kept, orphan = await store.put(keys, os.urandom(50_000)), await store.put(keys, os.urandom(50_000))
+    kept, orphan = await store.put(keys, os.urandom(INLINE + 1)), await store.put(keys, os.urandom(INLINE + 1))
     assert await store.sweep({kept.id}) == 0  # too young: its transaction may still be under way
     assert await store.sweep({kept.id}, older_than_s=-1) == 1
     assert store.files() == [kept.id]
