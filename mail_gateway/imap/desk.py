@@ -74,6 +74,8 @@ class Desk:
 
     async def tell(self, command: Command) -> None:
         """The untagged news that may be told with the answer to this command."""
+        if self._open is not None and command.name != "FETCH":
+            self._open.forget()
         if self._open is None or not (self._news.is_set() or command.name in ("NOOP", "CHECK")):
             return
         # RFC 3501 § 7.4.1: no EXPUNGE while message numbers are being spoken of; UID commands are others (§ 6.4.8).
@@ -249,6 +251,8 @@ class Desk:
     async def _idle(self, command: Command) -> str:
         """RFC 2177. News are written as they come; DONE ends it, and so does half an hour."""
         self._wire.write(b"+ Idling\r\n")
+        if self._open is not None:
+            self._open.forget()
         await self._tell(expunge=True)
         done = asyncio.create_task(self._wire.line())
         try:

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mail_gateway import describe, rendition
-from mail_gateway.imap.fetch import Section, Wanted, cut, internal_date
+from mail_gateway.imap.fetch import Wanted, cut, internal_date
 from mail_gateway.imap.parser import Fetch, Search, Store
 from mail_gateway.imap.search import HEADER, NUMBERS, TEXT, Key, Subject
 from mail_gateway.imap.syntax import Ids
 from mail_gateway.imap.view import FLAG_LISTS, View, bits
 from mail_gateway.rendition import Rendered
-from mail_gateway.structure import Node
 from server import reading
 from server.access import MailboxHandle
 from server.errors import Refused, Unavailable
@@ -66,6 +65,7 @@ class Selected:
         self._wire = wire
         self.view = view
         self.missed = 0  # messages of the last command that did not open
+        self._kept: tuple[str, bytes] | None = None
 
     # ---- what changed ----
 
@@ -155,20 +155,29 @@ class Selected:
 
     async def _cut(self, opened: Opened, mail: Rendered, wanted: Wanted) -> list[bytes | None] | None:
         """The octets of each section; None when the mail does not open."""
-        raw, root = b"", None
-        if wanted.needs_octets:
-            try:
-                raw = await rendition.octets(self._app, opened.keys, mail.blob_id)
-            except CannotOpen:
-                self._app.metrics.unopened()
-                return None
-            if any(section.part or section.kind for section in wanted.sections):
-                root = describe.tree(raw)
-        return [self._section(section, mail, raw, root) for section in wanted.sections]
+        header = mail.facts.header
+        if not wanted.needs_octets:
+            return [cut(section, header, b"", None) for section in wanted.sections]
+        try:
+            raw = await self._octets(opened, mail.blob_id, keep=any(section.partial for section in wanted.sections))
+        except CannotOpen:
+            self._app.metrics.unopened()
+            return None
+        parts = any(section.part or section.kind for section in wanted.sections)
+        root = describe.tree(raw) if parts else None
+        return [cut(section, header, raw, root) for section in wanted.sections]
 
-    @staticmethod
-    def _section(section: Section, mail: Rendered, raw: bytes, root: Node | None) -> bytes | None:
-        return cut(section, mail.facts.header, raw, root)
+    async def _octets(self, opened: Opened, blob_id: str, *, keep: bool) -> bytes:
+        """The mail; kept for the next FETCH when it is being taken in pieces, as Thunderbird takes large ones."""
+        if self._kept is not None and self._kept[0] == blob_id:
+            return self._kept[1]
+        raw = await rendition.octets(self._app, opened.keys, blob_id)
+        self._kept = (blob_id, raw) if keep else None
+        return raw
+
+    def forget(self) -> None:
+        """Something else than FETCH is done: no mail is being taken in pieces any more."""
+        self._kept = None
 
     # ---- STORE, EXPUNGE ----
 

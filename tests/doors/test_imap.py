@@ -290,3 +290,36 @@ async def test_no_message_of_one_patient_is_reached_by_another_professional(hous
         assert await admissions.uids("ALL") == []
         answer, said = await admissions.raw("UID FETCH 1:* (FLAGS BODY.PEEK[])")
         assert (answer, said) == ("OK Done", [])
+
+
+async def test_who_says_nothing_is_shown_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mail_gateway.imap.session.FIRST_S", 0.05)
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.app.ports["imap"])
+    said = await asyncio.wait_for(reader.read(), 10)
+    assert said.splitlines()[-1].startswith(b"* BYE")
+    writer.close()
+
+
+async def test_noise_in_place_of_a_handshake_ends_the_connection(house: House) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.app.ports["imap"])
+    await reader.readline()
+    writer.write(b"a STARTTLS\r\n")
+    assert (await reader.readline()).startswith(b"a OK")
+    writer.write(b"b LOGIN x y\r\nc AUTHENTICATE PLAIN\r\n" * 50)
+    said = await asyncio.wait_for(reader.read(), 15)
+    assert b" OK" not in said
+    assert b" NO" not in said
+    writer.close()
+
+
+async def test_commands_sent_together_are_answered_in_order(house: House) -> None:
+    async with client(house) as morel:
+
+        def talk() -> list[bytes]:
+            morel.imap.send(b"p1 NOOP\r\np2 STATUS INBOX (MESSAGES)\r\np3 EXAMINE Sent\r\np4 CLOSE\r\np5 NOOP\r\n")
+            said: list[bytes] = []
+            while not said or not said[-1].startswith(b"p5"):
+                said.append(morel.imap.readline())
+            return [line.split()[0] for line in said if line.startswith(b"p")]
+
+        assert await asyncio.to_thread(talk) == [b"p1", b"p2", b"p3", b"p4", b"p5"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email
 import email.policy
+import os
 import re
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from mail_gateway import rendition
 from server import access, attachments, people, reading
+from server.app import App
 from server.drafts import Author, Draft, Member
 from server.posting import post
 from storage.database import Tx
@@ -58,7 +61,9 @@ async def test_a_mail_keeps_its_octets_for_ever(house: House) -> None:
 
 
 async def test_every_piece_of_a_mail_is_what_the_whole_says(house: House) -> None:
-    upload = await attachments.upload(house.app, house.dominique, "ordonnance é.pdf", "application/pdf", b"%PDF-1.7 " * 500)
+    upload = await attachments.upload(
+        house.app, house.dominique, "ordonnance é.pdf", "application/pdf", b"%PDF-1.7 " * 500
+    )
     letter = await house.letter("morel", "dominique")
     await house.answer("dominique", letter.conversation, "Voici mon ordonnance.", uploads=(upload,))
     async with client(house) as morel:
@@ -251,3 +256,25 @@ async def test_a_mail_that_no_longer_opens_is_left_out_and_the_others_are_served
         answer, _ = await morel.raw("UID SEARCH SUBJECT consignes")
         assert answer.startswith("NO [UNAVAILABLE]")
         assert await morel.uids("ALL") == [2, 3]
+
+
+async def test_a_large_mail_taken_in_pieces_is_opened_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    letter = await house.letter("morel", "dominique")
+    upload = await attachments.upload(house.app, house.dominique, "radio.jpg", "image/jpeg", os.urandom(3_000_000))
+    await house.answer("dominique", letter.conversation, "Ma radio.", uploads=(upload,))
+    opened: list[str] = []
+    octets = rendition.octets
+
+    async def counted(app: App, keys: SpaceKeys, blob_id: str) -> bytes:
+        opened.append(blob_id)
+        return await octets(app, keys, blob_id)
+
+    async with client(house) as morel:
+        _, whole = await morel.fetch(2)
+        monkeypatch.setattr(rendition, "octets", counted)
+        pieces = [(await morel.fetch(2, f"(BODY.PEEK[]<{start}.65536>)"))[1] for start in range(0, len(whole), 65536)]
+        assert b"".join(pieces) == whole
+        assert len(opened) == 1
+        await morel.do("noop")
+        await morel.fetch(2, "(BODY.PEEK[2]<0.10>)")
+        assert len(opened) == 2
