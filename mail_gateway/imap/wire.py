@@ -51,6 +51,7 @@ class Wire(asyncio.Protocol):
         self._writer: asyncio.Future[None] | None = None
         self._full = False
         self._paused = False
+        self._ended = False
         self._gone = False
         self.secure = False
 
@@ -70,9 +71,10 @@ class Wire(asyncio.Protocol):
         self._wake_reader()
 
     def eof_received(self) -> bool:
-        self._gone = True
+        """Nothing more comes; what came before is still answered, where TCP allows it (TLS has no half)."""
+        self._ended = True
         self._wake_reader()
-        return False
+        return not self.secure
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone = True
@@ -96,7 +98,7 @@ class Wire(asyncio.Protocol):
 
     async def _more(self) -> None:
         """Wait for more. Raises Closed."""
-        if self._gone:
+        if self._ended or self._gone:
             raise Closed
         if self._paused and self._transport is not None:
             self._paused = False

@@ -323,3 +323,13 @@ async def test_commands_sent_together_are_answered_in_order(house: House) -> Non
             return [line.split()[0] for line in said if line.startswith(b"p")]
 
         assert await asyncio.to_thread(talk) == [b"p1", b"p2", b"p3", b"p4", b"p5"]
+
+
+async def test_what_was_asked_before_leaving_is_answered(house: House) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.app.ports["imap"])
+    writer.write(b"a NOOP\r\nb CAPABILITY\r\n")
+    writer.write_eof()
+    said = await asyncio.wait_for(reader.read(), 10)
+    assert b"a OK Done\r\n" in said
+    assert said.endswith(b"b OK Done\r\n")
+    writer.close()
