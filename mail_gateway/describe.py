@@ -81,10 +81,13 @@ def body(raw: bytes, node: Node, *, extended: bool = False) -> bytes:
     kind, subtype = node.type, node.subtype
     if not node.children and (kind == "multipart" or (kind == "message" and subtype == "rfc822")):
         kind, subtype = "application", "octet-stream"  # a client would look for what is inside
+    params = node.params
+    if kind == "text" and "charset" not in params:
+        params = {"charset": "us-ascii", **params}  # RFC 2045 § 5.2, said aloud as Dovecot does
     fields = [
         nstring(kind.upper()),
         nstring(subtype.upper()),
-        _parameters(node.params),
+        _parameters(params),
         nstring(f"<{node.content_id}>" if node.content_id else None),
         nstring(node.description or None),
         nstring((node.encoding or "7bit").upper()),
