@@ -11,17 +11,21 @@ import asyncio
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.speed import machine, mailin, peers, readers
 from tests.speed.house import House
+from tests.speed.load import Refused
 from tests.speed.posts import rows as posts_rows
 from tests.speed.table import Row, render
 
 PARTS = ("mail", "live", "sockets", "posts")
+Measure = Callable[[], Awaitable[list[Row]]]
+SECONDS = 2.0  # of each measurement of mail and posts
 CROWD = 200  # patients; with five sockets each they are the thousand
 
 
@@ -48,34 +52,51 @@ def options(arguments: Sequence[str]) -> Options:
     given = parser.parse_args(arguments)
     # /var/tmp before /tmp: it is a disk where /tmp is memory, and in memory fsync costs nothing.
     folder = given.dir or Path(os.environ.get("TMPDIR", "/var/tmp"))  # noqa: S108 - tempfile makes a private folder in it
-    return Options(1 if given.quick else given.rounds, 1.0 if given.quick else 3.0, tuple(given.only or PARTS), folder)
+    return Options(
+        1 if given.quick else given.rounds, 1.0 if given.quick else SECONDS, tuple(given.only or PARTS), folder
+    )
 
 
-async def run(chosen: Options, folder: Path) -> None:
-    """Everything that was asked for, printed as it is known."""
+async def run(chosen: Options, folder: Path) -> bool:
+    """Everything that was asked for, printed as it is known; False when a part could not be measured."""
     print("\n".join(machine.describe(folder)), flush=True)
     absent = peers.missing()
     if absent:
         print(f"Pli's own figures only, without ratios: {absent}.", flush=True)
+    quick, good = chosen.seconds < SECONDS, True
     if set(chosen.only) & {"mail", "live", "sockets"}:
         with ExitStack() as stack:
             house = stack.enter_context(House(folder / "pli", CROWD))
             beside = None if absent else stack.enter_context(peers.Peers(folder / "peers"))
-            if "mail" in chosen.only:
-                _show(
-                    "Mail in (medians of the rounds)",
-                    mailin.measure(house, beside, folder, chosen.rounds, chosen.seconds),
-                )
-            if "live" in chosen.only:
-                _show("Until the other side sees it", await readers.latencies(house, beside, quick=chosen.seconds < 3))
-            if "sockets" in chosen.only:
-                _show("A thousand live sockets", await readers.thousand(house, quick=chosen.seconds < 3))
+
+            async def mail() -> list[Row]:
+                return mailin.measure(house, beside, folder, chosen.rounds, chosen.seconds)
+
+            parts: dict[str, tuple[str, Measure]] = {
+                "mail": ("Mail in (medians of the rounds)", mail),
+                "live": ("Until the other side sees it", partial(readers.latencies, house, beside, quick=quick)),
+                "sockets": ("A thousand live sockets", partial(readers.thousand, house, quick=quick)),
+            }
+            for name, (title, measure) in parts.items():
+                if name in chosen.only:
+                    good &= await _show(title, measure)
     if "posts" in chosen.only:
-        _show("post() in process", posts_rows(folder, chosen.seconds))
+
+        async def posts() -> list[Row]:
+            return posts_rows(folder, chosen.seconds)
+
+        good &= await _show("post() in process", posts)
+    return good
 
 
-def _show(title: str, rows: Sequence[Row]) -> None:
-    print(render(title, rows), flush=True)
+async def _show(title: str, measure: Measure) -> bool:
+    """Measure and print; one part that breaks says so and leaves the others to be measured."""
+    try:
+        print(render(title, await measure()), flush=True)
+    except (Refused, ConnectionError, RuntimeError, TimeoutError) as error:
+        print(f"\n{title}: could not be measured: {str(error) or type(error).__name__}", flush=True)
+        return False
+    return True
 
 
 def main() -> None:
@@ -85,7 +106,8 @@ def main() -> None:
         Path(folder).chmod(0o711)  # Postfix's and Dovecot's unprivileged processes pass through to folders of their own
         for name in ("pli", "peers"):
             (Path(folder) / name).mkdir()
-        asyncio.run(run(chosen, Path(folder)))
+        good = asyncio.run(run(chosen, Path(folder)))
+    sys.exit(0 if good else 1)
 
 
 if __name__ == "__main__":

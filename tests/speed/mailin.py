@@ -106,7 +106,8 @@ def _rows(size: Size, connections: int, known: _Figures) -> list[Row]:
     spread = f" ({min(known.pli):,.0f} to {max(known.pli):,.0f})" if len(known.pli) > 1 else ""
     factor = GOALS[connections]
     if not known.postfix:
-        return [Row(what, f"{factor} × Postfix", rate(ours) + spread)]
+        signed = f"; signed in {rate(median(known.submission))}" if known.submission else ""
+        return [Row(what, f"{factor} × Postfix", rate(ours) + spread + signed)]
     postfix, delivered = median(known.postfix), median(known.delivered)
     beside = f"Postfix accepts {rate(postfix)}, delivers {rate(delivered)}"
     if known.lmtp:
