@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, FilePayload, expect
 
 from storage.database import Tx
 from tests.browser.chromium import window
@@ -27,7 +27,7 @@ async def test_a_letter_appears_without_reloading_and_is_announced_once(browser:
               .observe(log, { childList: true, subtree: true }); }"""
         )
         await house.answer("morel", receipt.conversation, "Buvez de l’eau jusqu’à six heures.")
-        await page.wait_for_selector("text=Buvez de l’eau jusqu’à six heures.")
+        await page.wait_for_selector(".letter >> text=Buvez de l’eau jusqu’à six heures.")
         assert await page.evaluate("window.loaded") == 1
         heard = await page.evaluate("window.heard")
         assert len(heard) == 1
@@ -134,7 +134,7 @@ async def test_nothing_jumps_while_one_reads_further_up(browser: Browser, house:
         await expect(page.locator(".pill")).to_be_visible()
         assert await page.evaluate(place) == before
         await page.locator(".pill").click()
-        await expect(page.get_by_text("Le dernier point")).to_be_in_viewport()
+        await expect(page.locator(".letter", has_text="Le dernier point")).to_be_in_viewport()
         assert await page.evaluate(at_end)
         await expect(page.locator(".pill")).to_be_hidden()
 
@@ -172,7 +172,7 @@ async def test_a_document_is_filed_and_a_file_sent_without_leaving_the_page(brow
         await expect(page.locator(".bubble.mine")).to_contain_text("photo.png")
         assert await page.evaluate("window.loaded") == 1
         assert await page.input_value("#text") == ""
-        too_much = {"name": "film.mp4", "mimeType": "video/mp4", "buffer": bytes(21 * 1024 * 1024)}
+        too_much: FilePayload = {"name": "film.mp4", "mimeType": "video/mp4", "buffer": bytes(21 * 1024 * 1024)}
         await page.locator(".add summary").click()
         await page.set_input_files("#files", too_much)
         await expect(page.locator("[data-problem]")).to_contain_text("Vos fichiers sont trop lourds")
@@ -204,7 +204,7 @@ async def test_a_lost_connection_is_said_and_made_good(browser: Browser, house: 
         await sockets[0][1].close()
         await expect(page.locator("[data-connected]")).to_have_count(0)
         await house.answer("morel", receipt.conversation, "Écrit pendant la coupure")
-        await expect(page.get_by_text("Écrit pendant la coupure")).to_have_count(1)
+        await expect(page.locator(".letter", has_text="Écrit pendant la coupure")).to_have_count(1)
         await seen.live()
         assert len(sockets) >= 2
 
