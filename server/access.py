@@ -1,15 +1,16 @@
 """The only way to obtain a mailbox, a space, a conversation or a dossier.
 
-Each function decides, writes the audit row, and gives a handle or raises `Refused`: what is absent and what is forbidden get
-the same answer. Reading and posting take handles, never ids. A write decides again inside its own transaction (`confirm`),
-so a right withdrawn in between is a right withdrawn.
+Each function decides, writes the audit row, and gives a handle or raises `Refused`: what is absent and what is
+forbidden get the same answer. Reading and posting take handles, never ids. A write decides again inside its own
+transaction (`confirm`), so a right withdrawn in between is a right withdrawn.
 
 Grounds (what gives the right):
     self            one's own mailbox or space
     representative  a parent or guardian (delegation in force)
     helper          an adult's chosen helper (delegation in force)
     participant     takes part in the conversation
-    correspondent   a professional, team or bot that writes to a patient (first contact is theirs to make: CNAM note § 2)
+    correspondent   a professional, team or bot that writes to a patient (first contact is theirs to make: CNAM note
+                    § 2)
     operator        no content, ever
 """
 
@@ -36,7 +37,9 @@ WRITERS = frozenset({"professional", "team", "bot"})
 
 @dataclass(frozen=True, slots=True)
 class MailboxHandle:
-    """A mailbox that the actor may read. `ground`: self, representative or helper. `owner`: the account it belongs to."""
+    """A mailbox that the actor may read. `ground`: self, representative or helper. `owner`: the account it
+    belongs to.
+    """
 
     actor: Actor
     mailbox_id: str
@@ -60,7 +63,8 @@ class SpaceHandle:
 
 @dataclass(frozen=True, slots=True)
 class ConversationHandle(SpaceHandle):
-    """A conversation the actor may read and write in. `member`: the member the actor acts as (an account's or a contact's id).
+    """A conversation the actor may read and write in. `member`: the member the actor acts as (an account's or a
+    contact's id).
 
     `through`: the mailbox the actor reads it in ('' for a correspondent elsewhere).
     """
@@ -136,7 +140,9 @@ def _conversation_in_mailbox(app: App, tx: Tx, box: MailboxHandle, conversation_
 
 
 async def mailbox(app: App, actor: Actor, mailbox_id: str = "") -> MailboxHandle:
-    """One's own mailbox (default), or that of a space one has a delegation in. One audit row a call: keep the handle."""
+    """One's own mailbox (default), or that of a space one has a delegation in. One audit row a call: keep
+    the handle.
+    """
 
     def decide(tx: Tx) -> MailboxHandle:
         handle = _mailbox(app, tx, actor, mailbox_id or actor.mailbox_id)
@@ -236,7 +242,8 @@ def _patient(app: App, tx: Tx, actor: Actor, ins: str) -> SpaceHandle:
 
 
 async def patient(app: App, actor: Actor, ins: str) -> SpaceHandle:
-    """The space of the patient with this INS, for somebody who may write to patients. It lets one write, and read nothing.
+    """The space of the patient with this INS, for somebody who may write to patients. It lets one write, and read
+    nothing.
 
     Raises `Refused` with code `no_space` or `closed`: a door tells these apart only to a peer it trusts.
     """
@@ -246,8 +253,9 @@ async def patient(app: App, actor: Actor, ins: str) -> SpaceHandle:
 async def correspondence(
     app: App, actor: Actor, ins: str, references: Sequence[str]
 ) -> SpaceHandle | tuple[ConversationHandle, str]:
-    """Where a letter belongs: (conversation, message it answers) when one of its references is known **in this patient's
-    space** and the sender, or the sender's organisation, takes part there; else the space, for a new conversation.
+    """Where a letter belongs: (conversation, message it answers) when one of its references is known **in this
+    patient's space** and the sender, or the sender's organisation, takes part there; else the space, for a new
+    conversation.
 
     Never matched on the subject. Raises as `patient`.
     """
@@ -275,7 +283,9 @@ async def correspondence(
 
 
 async def correspondent(app: App, space: SpaceHandle, address: str) -> None:
-    """May the holder of this space write first to this address? Yes when they wrote before (CNAM note § 2). Raises `NotAllowed`."""
+    """May the holder of this space write first to this address? Yes when they wrote before (CNAM note § 2). Raises
+    `NotAllowed`.
+    """
 
     def decide(tx: Tx) -> bool:
         account = accounts.by_address(tx, address)
@@ -294,8 +304,8 @@ async def correspondent(app: App, space: SpaceHandle, address: str) -> None:
 
 
 def organisation(actor: Actor) -> str:
-    """What a letter's sender is matched on besides the person: a hosted organisation, or the exact address elsewhere (a domain
-    is shared by strangers).
+    """What a letter's sender is matched on besides the person: a hosted organisation, or the exact address elsewhere (a
+    domain is shared by strangers).
     """
     return f"address:{actor.address}" if actor.external else actor.organisation_id
 
@@ -316,7 +326,8 @@ def confirm(tx: Tx, to: SpaceHandle) -> None:
         raise Refused
     if isinstance(to, ConversationHandle):
         rows = tx.run(
-            "SELECT c.replies FROM conversations c JOIN participants p ON p.space_id = c.space_id AND p.conversation_id = c.id"
+            "SELECT c.replies FROM conversations c JOIN participants p ON p.space_id = c.space_id AND "
+            "p.conversation_id = c.id"
             " WHERE c.space_id = :s AND c.id = :c AND p.member_id = :m AND p.left_at IS NULL",
             s=to.space_id,
             c=to.conversation_id,

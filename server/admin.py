@@ -1,7 +1,8 @@
 """What operators do by command, run where the database is.
 
-On SQLite one process writes. So a command first looks for a running server in the same data folder and asks it over a Unix
-socket that only the same user can open; when there is none, it opens the storage itself, under the lock, and does the work.
+On SQLite one process writes. So a command first looks for a running server in the same data folder and asks it over a
+Unix socket that only the same user can open; when there is none, it opens the storage itself, under the lock, and does
+the work.
 """
 
 from __future__ import annotations

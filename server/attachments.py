@@ -1,7 +1,7 @@
 """Files of messages: kept when they are uploaded, opened when somebody asks for them.
 
-A file is bytes of its own, or a part of a raw mail: `encoding:start:end`, the place of its encoded body. A part is decoded when it
-is opened, never before.
+A file is bytes of its own, or a part of a raw mail: `encoding:start:end`, the place of its encoded body. A part is
+decoded when it is opened, never before.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ async def upload(app: App, actor: Actor, name: str, media_type: str, data: bytes
     if len(data) > MAX_UPLOAD:
         raise TooLarge(
             "file_too_large",
-            f"Le fichier est trop lourd ({len(data) // 1_000_000} Mo, {MAX_UPLOAD // 1_048_576} au plus). Votre texte est gardé.",
+            f"Le fichier est trop lourd ({len(data) // 1_000_000} Mo, {MAX_UPLOAD // 1_048_576} au plus). Votre texte "
+            "est gardé.",
         )
     if not name.strip():
         raise Invalid("no_name", "Le fichier n’a pas de nom.")

@@ -43,7 +43,9 @@ VALUES (:space, :id, :at, :actor, :kind, :act, :ground, :object, :outcome)
 def record(
     tx: Tx, act: Act, actor: Actor, space_id: str, ground: str, subject: str = "", outcome: str = "done"
 ) -> None:
-    """One row. `space_id`: whose record is touched ('' for none). `ground`: what gave the right. `subject`: the object's id."""
+    """One row. `space_id`: whose record is touched ('' for none). `ground`: what gave the right. `subject`: the
+    object's id.
+    """
     tx.run(
         _INSERT,
         space=space_id,

@@ -1,4 +1,6 @@
-"""Certificates for demonstrations and tests: an authority in a folder, and what it issues. Never for production, where IGC-Santé is."""
+"""Certificates for demonstrations and tests: an authority in a folder, and what it issues. Never for production, where
+IGC-Santé is.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +62,9 @@ class Authority:
         lasts: timedelta = timedelta(days=825),
         common: str = "",
     ) -> tuple[Path, Path]:
-        """(certificate, key) files for these host names, for clients and, with `server`, servers too. Made once a name."""
+        """(certificate, key) files for these host names, for clients and, with `server`, servers too. Made
+        once a name.
+        """
         certificate_path, key_path = (
             self.certificate.with_name(f"{name}.pem"),
             self.certificate.with_name(f"{name}.key"),
@@ -90,7 +94,8 @@ class Authority:
 def _usage(*, sign_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True, content_commitment=False, key_encipherment=False, data_encipherment=False,
-        key_agreement=False, key_cert_sign=sign_certificates, crl_sign=sign_certificates, encipher_only=False, decipher_only=False,
+        key_agreement=False, key_cert_sign=sign_certificates, crl_sign=sign_certificates, encipher_only=False,
+        decipher_only=False,
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
     claim (one transaction, a lease)  →  Channel.send  →  done | due again later | failed, and a bounce through post()
 
-A worker that dies loses its lease and the delivery is due again. Deliveries of one batch run side by side, so that a dead peer
-delays nobody else's; a channel limits what it opens to one peer.
+A worker that dies loses its lease and the delivery is due again. Deliveries of one batch run side by side, so that a
+dead peer delays nobody else's; a channel limits what it opens to one peer.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ class Permanent(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """What a channel is handed: the delivery, the keys to open its message, its target and which attempt this is (from 1)."""
+    """What a channel is handed: the delivery, the keys to open its message, its target and which attempt this is (from
+    1).
+    """
 
     delivery: Delivery
     keys: SpaceKeys

@@ -1,7 +1,7 @@
 """The demonstration: a cast of invented people, seeded once, and the file that tells how to play them.
 
-Everything here goes through the same functions as real life. Only `pli demo` has the sign-in paths of this module; `pli serve`
-never does. The INS numbers are those of public test data, under the test OID.
+Everything here goes through the same functions as real life. Only `pli demo` has the sign-in paths of this module;
+`pli serve` never does. The INS numbers are those of public test data, under the test OID.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ HOLDERS = {
 WRITERS: dict[str, dict[str, str]] = {
     "morel": {
         "kind": "professional", "name": "Dr Agathe MOREL", "local": "agathe.morel", "role": "Chirurgienne orthopédiste",
-        "organisation": "CHU de Pli", "organisation_id": "1120459876", "profession": "G15_10/SM04", "national_id": "810100000017",
+        "organisation": "CHU de Pli", "organisation_id": "1120459876", "profession": "G15_10/SM04",
+        "national_id": "810100000017",
     },
     "admissions": {
         "kind": "team", "name": "Admissions, CHU de Pli", "local": "admissions", "role": "Bureau des admissions",
@@ -120,8 +121,10 @@ async def _first_letters(app: App, actors: dict[str, Actor]) -> None:
         app, actors["admissions"],
         Draft(
             to=Opening(desk, "Préparer votre venue au CHU"),
-            text="Bonjour,\n\nVotre dossier d’admission est ouvert. Le Dr Morel vous écrira ici les consignes avant l’opération.\n\n"
-            "Vous pouvez nous répondre dans cette conversation, du lundi au vendredi de 9 h à 17 h.\n\nLe bureau des admissions",
+            text="Bonjour,\n\nVotre dossier d’admission est ouvert. Le Dr Morel vous écrira ici les consignes avant "
+                 "l’opération.\n\n"
+            "Vous pouvez nous répondre dans cette conversation, du lundi au vendredi de 9 h à 17 h.\n\nLe bureau des "
+            "admissions",
         ),
     )  # fmt: skip
     service = await access.patient(app, actors["carnet"], dominique)

@@ -37,7 +37,8 @@ def _probe_header_injection() -> Finding:
         return Finding(True, "this Python refuses encoded newlines in headers")
     safe = b"\nInjected:" not in text
     return Finding(safe, "this Python writes encoded newlines safely" if safe else
-                   "this Python writes an encoded newline as a new header (upgrade to 3.11.10 or later); Pli guards against it itself")  # fmt: skip
+                   "this Python writes an encoded newline as a new header (upgrade to 3.11.10 or later); Pli guards "
+                   "against it itself")  # fmt: skip
 
 
 def _probe_zip_overlap() -> Finding:

@@ -1,6 +1,7 @@
 """What the doors hand to `post()` and get back.
 
-A `Draft` is not yet accepted; a message is. The texts here are in clear: they live in memory between a door and the vault.
+A `Draft` is not yet accepted; a message is. The texts here are in clear: they live in memory between a door and the
+vault.
 """
 
 from __future__ import annotations
@@ -87,8 +88,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
 class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a file. The document fields come from its CDA or XDM header and are empty for other files.
 
-    `created`: ISO 8601. `category`: a slug of `server.actions.dossier.CATEGORIES`. `inner`: the path of the document inside
-    an IHE_XDM archive (for instance `IHE_XDM/SUBSET01/DOC0001.XML`), empty when the file is the document itself.
+    `created`: ISO 8601. `category`: a slug of `server.actions.dossier.CATEGORIES`. `inner`: the path of the document
+    inside an IHE_XDM archive (for instance `IHE_XDM/SUBSET01/DOC0001.XML`), empty when the file is the document itself.
     """
 
     name: str
@@ -117,7 +118,9 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody to take part in a new conversation besides the holder. For a correspondent elsewhere `account_id` is empty."""
+    """Somebody to take part in a new conversation besides the holder. For a correspondent elsewhere `account_id` is
+    empty.
+    """
 
     account_id: str = ""
     mailbox_id: str = ""
@@ -148,7 +151,9 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """Not yet accepted. `effect` runs inside the transaction of the message: a card's action (law 6: it sends nothing itself)."""
+    """Not yet accepted. `effect` runs inside the transaction of the message: a card's action (law 6: it sends nothing
+    itself).
+    """
 
     to: ConversationHandle | Opening
     text: str

@@ -1,7 +1,8 @@
-"""The hub wakes readers. It is a hint, never the truth: a reader that is not woken still finds everything from its cursor.
+"""The hub wakes readers. It is a hint, never the truth: a reader that is not woken still finds everything from its
+cursor.
 
-Within one process it is a set of events a mailbox. Between processes (roles split over PostgreSQL) the ids of mailboxes, and
-nothing else, go over a Redis channel.
+Within one process it is a set of events a mailbox. Between processes (roles split over PostgreSQL) the ids of
+mailboxes, and nothing else, go over a Redis channel.
 """
 
 from __future__ import annotations

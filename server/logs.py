@@ -1,6 +1,7 @@
 """Logs for operators: one JSON object a line on stderr. No name, no address, no INS, no subject, ever.
 
-Libraries that write what people send (aiosmtpd logs every recipient at INFO) are held to warnings, and those without text.
+Libraries that write what people send (aiosmtpd logs every recipient at INFO) are held to warnings, and those without
+text.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Holders, delegates, professionals, teams, bots: who they are, and how they are recognised.
 
-A secret (session, token, one-use link, password) is kept only as a hash. Verifying a password costs the same for somebody who
-exists and somebody who does not, away from the event loop, and is braked per account and per source.
+A secret (session, token, one-use link, password) is kept only as a hash. Verifying a password costs the same for
+somebody who exists and somebody who does not, away from the event loop, and is braked per account and per source.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ MIN_PASSWORD = 12
 
 
 class Traits(msgspec.Struct, frozen=True):
-    """INS traits (référentiel INS): matricule, OID and the strict traits. Dates ISO 8601, sex F or M, place a COG code."""
+    """INS traits (référentiel INS): matricule, OID and the strict traits. Dates ISO 8601, sex F or M, place
+    a COG code.
+    """
 
     ins: str
     oid: str
@@ -98,8 +100,8 @@ class Passwords:
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._hash, password)
 
     async def verify(self, password: str, stored: str) -> bool:
-        """True when it is the one; the same time when `stored` is empty. A mail client signs in again for each connection: what
-        was verified once in this process is remembered as a keyed hash, until the stored hash changes.
+        """True when it is the one; the same time when `stored` is empty. A mail client signs in again for each
+        connection: what was verified once in this process is remembered as a keyed hash, until the stored hash changes.
         """
         seen = hashlib.blake2b(f"{stored}|{password}".encode(), key=self._known_key).hexdigest()
         if stored and self._known.get(stored) == seen:
@@ -171,7 +173,9 @@ def traits(app: App, tx: Tx, space_id: str) -> Traits | None:
 
 
 async def sign_in(app: App, address: str, password: str, source: str) -> Actor:
-    """A professional, by address and password (mail clients). `source`: where from. Raises `Unauthorised`, `Throttled`."""
+    """A professional, by address and password (mail clients). `source`: where from. Raises `Unauthorised`,
+    `Throttled`.
+    """
     address = address.strip().lower()
     if app.passwords.braked(f"account:{address}", f"source:{source}"):
         raise Throttled
@@ -266,7 +270,9 @@ SEEN_EVERY_MS = 60_000
 
 
 def still_signed_in(app: App, tx: Tx, secret: str, kind: str) -> bool:
-    """Whether a session or bearer secret is in force, without counting as a use of it: an open socket is no activity."""
+    """Whether a session or bearer secret is in force, without counting as a use of it: an open socket is
+    no activity.
+    """
     idle_ms = app.settings.session_idle_minutes * 60_000 if kind == "session" else 0
     return accounts.credential(tx, _secret_hash(secret), kind, idle_ms) is not None
 

@@ -3,14 +3,14 @@
 The story of a message
     a door      decides nothing: it obtains a handle from `access` and builds a `Draft`
     seal        the body, the files and the raw mail are sealed for their space and message id, outside the write lock
-    write       one transaction: the retry key (same key → same receipt) · the access decision again, with its audit row ·
-                the conversation, if it is new · the effect of a card's action · the message, its files, its references ·
-                for each member with a mailbox: the next number and an entry · for each correspondent elsewhere and each
-                later reminder: one delivery row
+    write       one transaction: the retry key (same key → same receipt) · the access decision again, with its audit row
+                · the conversation, if it is new · the effect of a card's action · the message, its files, its
+                references · for each member with a mailbox: the next number and an entry · for each correspondent
+                elsewhere and each later reminder: one delivery row
     commit      durable; then the mailboxes concerned are woken, and only then does the door say 250, ack or 201
 
-A crash before the commit leaves nothing (but a sealed file that the sweep removes); after it, everything. Who must hear of a
-message is rows of the same transaction, never a call somebody must remember to make.
+A crash before the commit leaves nothing (but a sealed file that the sweep removes); after it, everything. Who must hear
+of a message is rows of the same transaction, never a call somebody must remember to make.
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ class _Sealed:
 async def post(app: App, actor: Actor, draft: Draft) -> Receipt:
     """Accept a draft: returns when it is durable and everybody concerned is owed it.
 
-    Raises `Refused`, `NotAllowed`, `Invalid`, `TooLarge`; `Unavailable` when storage cannot take it now (nothing is kept).
+    Raises `Refused`, `NotAllowed`, `Invalid`, `TooLarge`; `Unavailable` when storage cannot take it now (nothing is
+    kept).
     """
     _check(draft)
     keys = draft.to.space.keys if isinstance(draft.to, Opening) else draft.to.keys
@@ -179,7 +180,8 @@ async def _take_uploads(app: App, actor: Actor, uploads: Sequence[str], keys: Sp
         if size > MAX_FILES_SIZE:  # before it is read: fifty files of the largest size would be a gigabyte
             raise TooLarge(
                 "files_too_large",
-                f"Les pièces jointes sont trop lourdes ({MAX_FILES_SIZE // 1_048_576} Mo en tout au plus). Votre texte est gardé.",
+                f"Les pièces jointes sont trop lourdes ({MAX_FILES_SIZE // 1_048_576} Mo en tout au plus). Votre "
+                "texte est gardé.",
             )
         facts = msgspec.json.decode(own.keys.open("file", found.id, found.facts), type=FileFacts)
         taken.append(File(facts, await app.blobs.put(keys, await app.blobs.get(own.keys, blob))))

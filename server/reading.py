@@ -1,7 +1,7 @@
 """Reading a mailbox: since(), thread(), conversations(), search(), mark_read(), file(). One reader for every door.
 
-Readers pull from a cursor; the same `since` serves a live socket, an IMAP session, a bot's long poll and a page. Each takes a
-handle that `access` gave.
+Readers pull from a cursor; the same `since` serves a live socket, an IMAP session, a bot's long poll and a page. Each
+takes a handle that `access` gave.
 """
 
 from __future__ import annotations
@@ -72,7 +72,9 @@ def _keys(app: App, tx: Tx, space_id: str, known: dict[str, SpaceKeys]) -> Space
 
 
 def _status(tx: Tx, keys: SpaceKeys, message: Message) -> tuple[str, str, str]:
-    """The furthest state known: read, failed, delivered, sent; with its time and who. What is in a mailbox here is delivered."""
+    """The furthest state known: read, failed, delivered, sent; with its time and who. What is in a mailbox here is
+    delivered.
+    """
     order = ("sent", "delivered", "failed", "read")
     elsewhere = any(
         member.kind == "contact" for member in talks.participants(tx, keys.space_id, message.conversation_id)
@@ -183,7 +185,9 @@ async def cursor(app: App, box: MailboxHandle) -> int:
 
 
 async def thread(app: App, conversation: ConversationHandle, before: int | None = None, limit: int = 50) -> Page:
-    """The newest `limit` entries of a conversation below `before`, oldest first. `cursor`: the oldest's number; `more`: older exist."""
+    """The newest `limit` entries of a conversation below `before`, oldest first. `cursor`: the oldest's number; `more`:
+    older exist.
+    """
     limit = max(1, min(limit, MAX_PAGE))
 
     def pull(tx: Tx) -> Page:
@@ -370,8 +374,8 @@ async def search(app: App, box: MailboxHandle, words: str, limit: int = 50) -> l
 
 
 async def open_unchecked(app: App, keys: SpaceKeys, message_id: str) -> OpenMessage:
-    """A message with its files and people, **without asking who reads**: for the mail side, which holds a handle or owes a
-    delivery. Raises `Refused`, `CannotOpen`.
+    """A message with its files and people, **without asking who reads**: for the mail side, which holds a handle or
+    owes a delivery. Raises `Refused`, `CannotOpen`.
     """
 
     def pull(tx: Tx) -> OpenMessage:

@@ -1,7 +1,7 @@
 """What readers are given: the entry of the contract, and its parts. Shapes only.
 
-Times are ISO 8601 in UTC, sizes in octets. These structs are what live chat, the HTTP API and the pages all show, so that one
-message looks the same through every door.
+Times are ISO 8601 in UTC, sizes in octets. These structs are what live chat, the HTTP API and the pages all show, so
+that one message looks the same through every door.
 """
 
 from __future__ import annotations

@@ -9,7 +9,10 @@ from storage.database import Tx
 from storage.ids import now_ms
 from storage.vault import Sealed
 
-_ACCOUNT = "id, kind, name, role, organisation, organisation_id, address, mailbox_id, space_id, language, password, profession, national_id"
+_ACCOUNT = (
+    "id, kind, name, role, organisation, organisation_id, address, mailbox_id, space_id, language, password,"
+    " profession, national_id"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,8 @@ def insert_space(
 def insert_account(tx: Tx, account: Account, validity: int) -> None:
     """The account and its empty mailbox."""
     tx.run(
-        f"INSERT INTO accounts ({_ACCOUNT}, created_at) VALUES (:id, :kind, :name, :role, :organisation, :organisation_id,"
+        f"INSERT INTO accounts ({_ACCOUNT}, created_at) VALUES (:id, :kind, :name, :role, :organisation, "
+        ":organisation_id,"
         " :address, :mailbox, :space, :language, :password, :profession, :national_id, :at)",
         id=account.id,
         kind=account.kind,
@@ -155,7 +159,8 @@ def delegate(tx: Tx, space_id: str, account_id: str, kind: str, until: int | Non
 def delegation(tx: Tx, space_id: str, account_id: str) -> str | None:
     """The kind of a delegation in force, or None."""
     rows = tx.run(
-        "SELECT kind FROM delegations WHERE space_id = :s AND account_id = :a AND revoked_at IS NULL AND from_at <= :now"
+        "SELECT kind FROM delegations WHERE space_id = :s AND account_id = :a AND revoked_at IS NULL AND from_at <= "
+        ":now"
         " AND (until_at IS NULL OR until_at > :now)",
         s=space_id,
         a=account_id,
@@ -177,7 +182,8 @@ def delegated_spaces(tx: Tx, account_id: str) -> list[tuple[str, str]]:
 
 def insert_credential(tx: Tx, hashed: str, kind: str, account_id: str, until: int) -> None:
     tx.run(
-        "INSERT INTO credentials (hash, kind, account_id, created_at, seen_at, until_at) VALUES (:h, :kind, :a, :at, :at, :until)",
+        "INSERT INTO credentials (hash, kind, account_id, created_at, seen_at, until_at) VALUES (:h, :kind, :a, :at, "
+        ":at, :until)",
         h=hashed,
         kind=kind,
         a=account_id,
@@ -190,7 +196,8 @@ def credential(tx: Tx, hashed: str, kind: str, idle_ms: int) -> Account | None:
     """The account a secret signs in, when it is in force and was seen within `idle_ms` (0: no limit)."""
     now = now_ms()
     rows = tx.run(
-        "SELECT account_id, seen_at FROM credentials WHERE hash = :h AND kind = :kind AND revoked_at IS NULL AND until_at > :now",
+        "SELECT account_id, seen_at FROM credentials WHERE hash = :h AND kind = :kind AND revoked_at IS NULL AND "
+        "until_at > :now",
         h=hashed,
         kind=kind,
         now=now,

@@ -20,7 +20,8 @@ class Participant:
 
 def insert(tx: Tx, space_id: str, conversation_id: str, subject: Sealed, about: str) -> None:
     tx.run(
-        "INSERT INTO conversations (space_id, id, subject, replies, created_at, about) VALUES (:s, :id, :subject, 'open', :at, :about)",
+        "INSERT INTO conversations (space_id, id, subject, replies, created_at, about) VALUES (:s, :id, :subject, "
+        "'open', :at, :about)",
         s=space_id,
         id=conversation_id,
         subject=subject,
@@ -76,7 +77,8 @@ def find_in_mailbox(tx: Tx, mailbox_id: str, conversation_id: str) -> str | None
 
 def insert_reference(tx: Tx, space_id: str, reference_hash: str, conversation_id: str, message_id: str) -> None:
     tx.run(
-        "INSERT INTO refs (space_id, reference_hash, conversation_id, message_id) VALUES (:s, :h, :c, :m) ON CONFLICT DO NOTHING",
+        "INSERT INTO refs (space_id, reference_hash, conversation_id, message_id) VALUES (:s, :h, :c, :m) ON CONFLICT "
+        "DO NOTHING",
         s=space_id,
         h=reference_hash,
         c=conversation_id,
@@ -85,7 +87,9 @@ def insert_reference(tx: Tx, space_id: str, reference_hash: str, conversation_id
 
 
 def referenced(tx: Tx, space_id: str, hashes: Iterable[str]) -> tuple[str, str] | None:
-    """(conversation, message) of the first hash known **in this space**; another space's references mean nothing here."""
+    """(conversation, message) of the first hash known **in this space**; another space's references mean
+    nothing here.
+    """
     for reference_hash in hashes:
         rows = tx.run(
             "SELECT conversation_id, message_id FROM refs WHERE space_id = :s AND reference_hash = :h",

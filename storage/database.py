@@ -1,16 +1,18 @@
 """Two engines, one way in: `await db.write(fn, …)` and `await db.read(fn, …)`.
 
-A unit of work is a plain function `fn(tx, …)` that does SQL and nothing else. The same function, with the same SQL text, runs
-on both engines: on SQLite straight on the driver, in aiosqlite's thread; on PostgreSQL by `run_sync` over asyncpg.
+A unit of work is a plain function `fn(tx, …)` that does SQL and nothing else. The same function, with the same SQL
+text, runs on both engines: on SQLite straight on the driver, in aiosqlite's thread; on PostgreSQL by `run_sync` over
+asyncpg.
 
 What it promises
 - `write` returns after the commit is durable. SQLite runs WAL with `synchronous=FULL`: under NORMAL a power cut loses
   acknowledged mail.
-- A unit of work is whole or absent. On SQLite the writer takes all the work that is waiting (256 at most) and commits once:
-  group commit. One failing unit rolls back alone; the others of its batch are then run a second time.
-- The caller's cancellation (a peer that hangs up) never stops a unit half-way: the work belongs to the writer, not to the caller.
-- One writing connection in one process on SQLite (versions before 3.51.3 can corrupt a WAL database otherwise); a lock file
-  beside the database enforces it.
+- A unit of work is whole or absent. On SQLite the writer takes all the work that is waiting (256 at most) and commits
+  once: group commit. One failing unit rolls back alone; the others of its batch are then run a second time.
+- The caller's cancellation (a peer that hangs up) never stops a unit half-way: the work belongs to the writer, not to
+  the caller.
+- One writing connection in one process on SQLite (versions before 3.51.3 can corrupt a WAL database otherwise); a lock
+  file beside the database enforces it.
 
 What it does not do: retry, cache, or know a table.
 """
@@ -35,7 +37,9 @@ BUSY_MS = 5_000
 
 
 class DatabaseDown(Exception):
-    """The database cannot take or give anything now: full disk, lock, connection lost. The same request may work later."""
+    """The database cannot take or give anything now: full disk, lock, connection lost. The same request may
+    work later.
+    """
 
 
 class Tx(Protocol):
@@ -70,7 +74,9 @@ class Database(Protocol):
 
 
 class _Connection(aiosqlite.Connection):
-    """aiosqlite has no public « run this callable on your thread »; this one line is why its version is pinned below 0.23."""
+    """aiosqlite has no public « run this callable on your thread »; this one line is why its version is pinned below
+    0.23.
+    """
 
     async def call(self, fn: Callable[..., T], *args: Any) -> T:
         return cast(T, await self._execute(fn, *args))  # type: ignore[no-untyped-call]
@@ -84,8 +90,8 @@ def _connect(path: Path, *, writer: bool) -> _Connection:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-65536")
         connection.execute("PRAGMA wal_autocheckpoint=4000")
-        # A savepoint copies each page it changes to a sub-journal, which spills to a file on disk at 64 KiB: 80 kB of writes
-        # a message, for a copy that nobody needs after the commit.
+        # A savepoint copies each page it changes to a sub-journal, which spills to a file on disk at 64 KiB: 80 kB of
+        # writes a message, for a copy that nobody needs after the commit.
         connection.execute("PRAGMA temp_store=MEMORY")
         if not writer:
             connection.execute("PRAGMA query_only=ON")
@@ -245,7 +251,9 @@ class SqliteDatabase:
 
 
 async def open_database(url: str, *, strict: bool = True) -> Database:
-    """`sqlite:///path` or `postgresql+asyncpg://…` (plain `postgresql://` is understood). `strict`: see `PostgresDatabase.open`."""
+    """`sqlite:///path` or `postgresql+asyncpg://…` (plain `postgresql://` is understood). `strict`: see
+    `PostgresDatabase.open`.
+    """
     if url.startswith("sqlite:///"):
         return await SqliteDatabase(Path(url.removeprefix("sqlite:///"))).open()
     from storage.postgres import PostgresDatabase  # an extra: the embedded database needs none of its libraries

@@ -1,7 +1,7 @@
 """What is owed to the outside: one row each, claimed with a lease, retried with back-off. Functions of one transaction.
 
-A worker that dies loses its lease; the row is due again. Sending happens between two transactions, so a peer that took a mail
-just before we crashed may get it twice with the same Message-ID, never not at all.
+A worker that dies loses its lease; the row is due again. Sending happens between two transactions, so a peer that took
+a mail just before we crashed may get it twice with the same Message-ID, never not at all.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Delivery:
 def insert(tx: Tx, keys: SpaceKeys, message_id: str, channel: str, due_at: int, target: dict[str, Any]) -> None:
     delivery_id = new_id()
     tx.run(
-        "INSERT INTO deliveries (space_id, id, message_id, channel, state, due_at, lease_at, attempts, created_at, target)"
+        "INSERT INTO deliveries (space_id, id, message_id, channel, state, due_at, lease_at, attempts, created_at, "
+        "target)"
         " VALUES (:s, :id, :m, :channel, 'due', :due, 0, 0, :now, :target)",
         s=keys.space_id,
         id=delivery_id,
@@ -93,7 +94,8 @@ def failed(tx: Tx, delivery: Delivery, error: str) -> None:
 def of_message(tx: Tx, space_id: str, message_id: str) -> list[tuple[str, str, int]]:
     """(channel, state, attempts) of what a message owes."""
     rows = tx.run(
-        "SELECT channel, state, attempts FROM deliveries WHERE space_id = :s AND message_id = :m ORDER BY created_at, id",
+        "SELECT channel, state, attempts FROM deliveries WHERE space_id = :s AND message_id = :m ORDER BY created_at, "
+        "id",
         s=space_id,
         m=message_id,
     )

@@ -97,7 +97,8 @@ def put_appointment(
 
 def appointment_by_uid(tx: Tx, space_id: str, uid_hash: str) -> Appointment | None:
     rows = tx.run(
-        "SELECT id, sequence, state, message_id, facts, changed_at FROM appointments WHERE space_id = :s AND uid_hash = :u",
+        "SELECT id, sequence, state, message_id, facts, changed_at FROM appointments WHERE space_id = :s AND uid_hash "
+        "= :u",
         s=space_id,
         u=uid_hash,
     )
@@ -106,7 +107,8 @@ def appointment_by_uid(tx: Tx, space_id: str, uid_hash: str) -> Appointment | No
 
 def appointments(tx: Tx, space_id: str) -> list[Appointment]:
     rows = tx.run(
-        "SELECT id, sequence, state, message_id, facts, changed_at FROM appointments WHERE space_id = :s ORDER BY changed_at",
+        "SELECT id, sequence, state, message_id, facts, changed_at FROM appointments WHERE space_id = :s ORDER BY "
+        "changed_at",
         s=space_id,
     )
     return [Appointment(*row) for row in rows]
@@ -123,7 +125,8 @@ class Reminder:
 
 def add_reminder(tx: Tx, space_id: str, reminder: Reminder, rule_hash: str, facts: Sealed) -> None:
     tx.run(
-        "INSERT INTO reminders (space_id, id, rule_hash, state, facts, by, at) VALUES (:s, :id, :rule, :state, :facts, :by, :at)",
+        "INSERT INTO reminders (space_id, id, rule_hash, state, facts, by, at) VALUES (:s, :id, :rule, :state, "
+        ":facts, :by, :at)",
         s=space_id,
         id=reminder.id,
         rule=rule_hash,
@@ -176,7 +179,8 @@ def withdraw_grants(tx: Tx, space_id: str, service_account: str, by: str) -> int
     """End every grant in force of a service; returns how many."""
     return len(
         tx.run(
-            "UPDATE grants SET withdrawn_at = :at, withdrawn_by = :by WHERE space_id = :s AND service_account = :service"
+            "UPDATE grants SET withdrawn_at = :at, withdrawn_by = :by WHERE space_id = :s AND service_account = "
+            ":service"
             " AND withdrawn_at IS NULL RETURNING id",
             at=now_ms(),
             by=by,

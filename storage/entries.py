@@ -1,7 +1,8 @@
 """Entries: message n in mailbox m, and the threads they make. Functions of one transaction.
 
-A mailbox is an append-only sequence. `message` entries carry a message for the first time; `change` entries say that a message
-already there has a new state. A reader asks for what lies after its cursor and keeps the last number it was given.
+A mailbox is an append-only sequence. `message` entries carry a message for the first time; `change` entries say that a
+message already there has a new state. A reader asks for what lies after its cursor and keeps the last number it was
+given.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def add(tx: Tx, mailbox_id: str, space_id: str, conversation_id: str, message_id
     """A message arrives in a mailbox, or is sent from it (`own`: already seen, in folder sent). Returns its number."""
     seq = next_seq(tx, mailbox_id)
     tx.run(
-        "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, modseq)"
+        "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, "
+        "modseq)"
         " VALUES (:mailbox, :seq, 'message', :s, :c, :m, :seq, :flags, :folder, :seq)",
         mailbox=mailbox_id,
         seq=seq,
@@ -61,7 +63,8 @@ def add(tx: Tx, mailbox_id: str, space_id: str, conversation_id: str, message_id
         folder="sent" if own else "inbox",
     )
     tx.run(
-        "INSERT INTO threads (mailbox_id, conversation_id, space_id, last_seq, unread) VALUES (:mailbox, :c, :s, :seq, :unread)"
+        "INSERT INTO threads (mailbox_id, conversation_id, space_id, last_seq, unread) VALUES (:mailbox, :c, :s, "
+        ":seq, :unread)"
         " ON CONFLICT (mailbox_id, conversation_id) DO UPDATE SET last_seq = excluded.last_seq,"
         " unread = threads.unread + excluded.unread",
         mailbox=mailbox_id,
@@ -80,7 +83,8 @@ def change(tx: Tx, mailbox_id: str, message_id: str) -> int | None:
         return None
     seq = next_seq(tx, mailbox_id)
     tx.run(
-        "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, modseq)"
+        "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, "
+        "modseq)"
         " VALUES (:mailbox, :seq, 'change', :s, :c, :m, :of_seq, 0, '', :seq)",
         mailbox=mailbox_id,
         seq=seq,
@@ -140,7 +144,8 @@ def validity(tx: Tx, mailbox_id: str) -> int:
 def threads(tx: Tx, mailbox_id: str, before: int, limit: int) -> list[Thread]:
     """Conversations of a mailbox whose last entry is below `before`, newest first."""
     rows = tx.run(
-        "SELECT conversation_id, space_id, last_seq, unread FROM threads WHERE mailbox_id = :mailbox AND last_seq < :before"
+        "SELECT conversation_id, space_id, last_seq, unread FROM threads WHERE mailbox_id = :mailbox AND last_seq < "
+        ":before"
         " ORDER BY last_seq DESC LIMIT :limit",
         mailbox=mailbox_id,
         before=before,
@@ -175,7 +180,9 @@ def unseen_up_to(tx: Tx, mailbox_id: str, conversation_id: str, up_to: int) -> l
 
 
 def set_flags(tx: Tx, entry: Entry, flags: int) -> int:
-    """Flags of one entry; the unread count of its thread follows. Returns the number of this move (MODSEQ, RFC 7162)."""
+    """Flags of one entry; the unread count of its thread follows. Returns the number of this move
+    (MODSEQ, RFC 7162).
+    """
     modseq = next_seq(tx, entry.mailbox_id)
     tx.run(
         "UPDATE entries SET flags = :flags, modseq = :modseq WHERE mailbox_id = :mailbox AND seq = :seq",
@@ -198,7 +205,8 @@ def set_flags(tx: Tx, entry: Entry, flags: int) -> int:
 def folder(tx: Tx, mailbox_id: str, name: str, after: int = 0, limit: int = 1_000_000) -> list[Entry]:
     """Message entries of a folder in order of number, which is their IMAP UID."""
     rows = tx.run(
-        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message' AND seq > :after"
+        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message' AND "
+        "seq > :after"
         " ORDER BY seq LIMIT :limit",
         mailbox=mailbox_id,
         folder=name,
@@ -234,7 +242,8 @@ def move(tx: Tx, entry: Entry, name: str) -> None:
 def numbers(tx: Tx, mailbox_id: str, name: str) -> list[tuple[int, int]]:
     """(number, flags) of every message of a folder, in order: what opening it over IMAP needs, and no more."""
     rows = tx.run(
-        "SELECT seq, flags FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message' ORDER BY seq",
+        "SELECT seq, flags FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message' ORDER "
+        "BY seq",
         mailbox=mailbox_id,
         folder=name,
     )

@@ -48,7 +48,9 @@ COLUMNS = "id, conversation_id, at, kind, author_kind, author_id, body, raw_blob
 
 
 def _kept(key: str) -> str:
-    """A retry key as it is stored: hashed, so that what a client chose can be neither long, nor strange, nor telling."""
+    """A retry key as it is stored: hashed, so that what a client chose can be neither long, nor strange,
+    nor telling.
+    """
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
@@ -79,7 +81,8 @@ def forget_retry_keys(tx: Tx, before: int) -> None:
 
 def insert(tx: Tx, space_id: str, message: Message, body: Sealed) -> None:
     tx.run(
-        "INSERT INTO messages (space_id, id, conversation_id, at, kind, author_kind, author_id, body, raw_blob, in_reply_to, size, files)"
+        "INSERT INTO messages (space_id, id, conversation_id, at, kind, author_kind, author_id, body, raw_blob, "
+        "in_reply_to, size, files)"
         " VALUES (:s, :id, :c, :at, :kind, :author_kind, :author_id, :body, :raw, :reply, :size, :files)",
         s=space_id,
         id=message.id,
@@ -102,8 +105,8 @@ def find(tx: Tx, space_id: str, message_id: str) -> Message | None:
 
 
 def answered_by_default(tx: Tx, space_id: str, conversation_id: str, author: str) -> str:
-    """What an answer answers when it does not say: the newest message somebody else wrote among the last ten, else one's own
-    last; '' in an empty conversation. Bounded, so that a long conversation costs no more than a short one.
+    """What an answer answers when it does not say: the newest message somebody else wrote among the last ten, else
+    one's own last; '' in an empty conversation. Bounded, so that a long conversation costs no more than a short one.
     """
     rows = tx.run(
         "SELECT id, author_id FROM messages WHERE space_id = :s AND conversation_id = :c AND kind IN ('text', 'card')"
@@ -168,7 +171,8 @@ def forget_uploads(tx: Tx, space_id: str, before: int) -> None:
 def waiting_uploads(tx: Tx, space_id: str) -> int:
     """Octets of the uploads of a space that no message took yet."""
     rows = tx.run(
-        "SELECT COALESCE(SUM(b.size), 0) FROM attachments a JOIN blobs b ON b.space_id = a.space_id AND b.id = a.blob_id"
+        "SELECT COALESCE(SUM(b.size), 0) FROM attachments a JOIN blobs b ON b.space_id = a.space_id AND b.id = "
+        "a.blob_id"
         " WHERE a.space_id = :s AND a.message_id = ''",
         s=space_id,
     )
@@ -222,7 +226,8 @@ def insert_answer(tx: Tx, space_id: str, message_id: str, answer: Answer, detail
 def answers(tx: Tx, space_id: str, message_id: str) -> list[Answer]:
     """Oldest first."""
     rows = tx.run(
-        "SELECT answer_id, action, account_id, at, detail FROM answers WHERE space_id = :s AND message_id = :m ORDER BY at, answer_id",
+        "SELECT answer_id, action, account_id, at, detail FROM answers WHERE space_id = :s AND message_id = :m ORDER "
+        "BY at, answer_id",
         s=space_id,
         m=message_id,
     )

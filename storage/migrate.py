@@ -1,4 +1,6 @@
-"""Bring a database up to the schema of this version (Alembic). Each step is one transaction; old code refuses a newer schema."""
+"""Bring a database up to the schema of this version (Alembic). Each step is one transaction; old code refuses a newer
+schema.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,11 @@ HEAD = "0001"  # the newest migration; a test holds it against the folder
 
 
 def migrate(url: str, revision: str = "head") -> None:
-    """Upgrade the database at `url` (`sqlite:///…` or `postgresql://…`) to `revision`. Synchronous: call it in a thread.
-    Raises `DatabaseDown` when its schema is newer than this version's.
+    """Upgrade the database at `url` (`sqlite:///…` or `postgresql://…`) to `revision`. Synchronous: call it in a
+    thread. Raises `DatabaseDown` when its schema is newer than this version's.
 
-    An embedded database that is up to date is left alone, which spares every start the second that Alembic takes to load.
+    An embedded database that is up to date is left alone, which spares every start the second that Alembic takes to
+    load.
     """
     if url.startswith("sqlite:///"):
         path = Path(url.removeprefix("sqlite:///"))

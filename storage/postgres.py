@@ -36,7 +36,9 @@ class PostgresTx:
 
 
 class PostgresDatabase:
-    """PostgreSQL by asyncpg; each unit of work is one transaction at READ COMMITTED, rows locked in id order by the caller."""
+    """PostgreSQL by asyncpg; each unit of work is one transaction at READ COMMITTED, rows locked in id order by the
+    caller.
+    """
 
     engine = "postgresql"
 
@@ -44,7 +46,9 @@ class PostgresDatabase:
         self._engine: AsyncEngine = create_async_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=False)
 
     async def open(self, *, strict: bool = True) -> PostgresDatabase:
-        """Raises `DatabaseDown` when the server is out of reach or, with `strict`, is set to lose what it acknowledges."""
+        """Raises `DatabaseDown` when the server is out of reach or, with `strict`, is set to lose what it
+        acknowledges.
+        """
 
         def unsafe(tx: Tx) -> list[str]:
             names = ("fsync", "full_page_writes", "synchronous_commit")

@@ -2,11 +2,13 @@
 
 - Times are milliseconds since 1970 UTC, in `BigInteger` columns named `…_at`.
 - Ids are random 128 bits in text (see `storage.ids`), never reused.
-- Columns marked `sealed` hold only what `storage.vault` made. What stands in clear is what routing needs and nothing else.
+- Columns marked `sealed` hold only what `storage.vault` made. What stands in clear is what routing needs and nothing
+  else.
 - Small rows with a composite key stand in their key's own tree on SQLite (`WITHOUT ROWID`): one tree less to write.
 - A table about a person leads its primary key with `space_id` (`mailbox_id` for entries and threads): what a sharded
   PostgreSQL distributes by.
-- Professionals, teams and bots are public in the national directory: their names and roles are not sealed. A patient's are.
+- Professionals, teams and bots are public in the national directory: their names and roles are not sealed. A patient's
+  are.
 """
 
 from __future__ import annotations
@@ -174,8 +176,8 @@ messages = Table(
 )
 Index("messages_by_conversation", messages.c.space_id, messages.c.conversation_id, messages.c.at)
 
-# Message n in mailbox m. kind: message, change. A change repeats a message whose state moved; `of_seq` is its first number.
-# flags: bits of `storage.entries`. `folder`: inbox, sent. `modseq`: the last number at which the flags moved.
+# Message n in mailbox m. kind: message, change. A change repeats a message whose state moved; `of_seq` is its first
+# number. flags: bits of `storage.entries`. `folder`: inbox, sent. `modseq`: the last number at which the flags moved.
 entries = Table(
     "entries",
     metadata,
@@ -290,7 +292,8 @@ blobs = Table(
     _at("created_at"),
 )
 
-# A message as the mail it is read as over IMAP, when it did not come as one. `structure`: its sealed ENVELOPE and BODYSTRUCTURE.
+# A message as the mail it is read as over IMAP, when it did not come as one. `structure`: its sealed ENVELOPE and
+# BODYSTRUCTURE.
 renditions = Table(
     "renditions",
     metadata,
@@ -398,7 +401,8 @@ grants = Table(
 )
 Index("grants_by_service", grants.c.service_account)
 
-# The operators whose mail we take (MSSanté's white list). `subject`: the certificate's, RFC 4514; `fingerprint`: SHA-256.
+# The operators whose mail we take (MSSanté's white list). `subject`: the certificate's, RFC 4514; `fingerprint`:
+# SHA-256.
 trusted_operators = Table(
     "trusted_operators",
     metadata,

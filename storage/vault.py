@@ -3,13 +3,13 @@
     master key (a file)  →  wraps one data key per space (AES key wrap, RFC 3394)
     data key             →  HKDF-SHA256 per purpose (text, traits, …), and per blob  →  AES-256-GCM
 
-Each sealed value is bound, as associated data, to its space, its purpose and its record: a row moved to another place does not
-open. The master key stands outside the database and its backups. A space is forgotten by destroying its wrapped key. Values
-people are found by (INS, addresses, message ids) are looked up by a keyed hash whose key is wrapped by the master too, so
-rotation re-wraps and recomputes nothing.
+Each sealed value is bound, as associated data, to its space, its purpose and its record: a row moved to another place
+does not open. The master key stands outside the database and its backups. A space is forgotten by destroying its
+wrapped key. Values people are found by (INS, addresses, message ids) are looked up by a keyed hash whose key is wrapped
+by the master too, so rotation re-wraps and recomputes nothing.
 
-Keys are per purpose, not per record, for what is searched: opening 10 000 texts costs milliseconds that way, and a 96-bit
-random nonce is safe for 2^32 texts of one space. Blobs have a key each.
+Keys are per purpose, not per record, for what is searched: opening 10 000 texts costs milliseconds that way, and a
+96-bit random nonce is safe for 2^32 texts of one space. Blobs have a key each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A whole Pli for a test: real storage, real people, real doors on free ports; and its invariants checked when the test ends.
+"""A whole Pli for a test: real storage, real people, real doors on free ports; and its invariants checked when the test
+ends.
 
 `core` is storage, vault, hub and delivery, on the engine a test asks for. `house` is that with every door open.
 """
@@ -118,7 +119,8 @@ def _invariants(tx: Tx) -> list[str]:
             faults.append(f"{sentence}: {rows[:3]}")
 
     none("an entry without its message",
-         "SELECT e.mailbox_id, e.seq FROM entries e LEFT JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
+         "SELECT e.mailbox_id, e.seq FROM entries e LEFT JOIN messages m ON m.space_id = e.space_id AND m.id = "
+         "e.message_id"
          " WHERE m.id IS NULL")  # fmt: skip
     none("a message that is in no mailbox",
          "SELECT m.id FROM messages m LEFT JOIN entries e ON e.message_id = m.id WHERE e.seq IS NULL")  # fmt: skip
@@ -127,22 +129,28 @@ def _invariants(tx: Tx) -> list[str]:
          " LEFT JOIN entries e ON e.mailbox_id = a.mailbox_id AND e.message_id = m.id"
          " WHERE e.seq IS NULL AND m.kind <> 'bounce'")  # fmt: skip
     none("a message twice in a mailbox",
-         "SELECT mailbox_id, message_id FROM entries WHERE kind = 'message' GROUP BY mailbox_id, message_id HAVING COUNT(*) > 1")  # fmt: skip
+         "SELECT mailbox_id, message_id FROM entries WHERE kind = 'message' GROUP BY mailbox_id, message_id HAVING "
+         "COUNT(*) > 1")  # fmt: skip
     none("a message of one space in another's mailbox",
-         "SELECT e.mailbox_id, e.seq FROM entries e JOIN mailboxes m ON m.id = e.mailbox_id JOIN spaces s ON s.id = m.space_id"
+         "SELECT e.mailbox_id, e.seq FROM entries e JOIN mailboxes m ON m.id = e.mailbox_id JOIN spaces s ON s.id = "
+         "m.space_id"
          " WHERE s.kind = 'holder' AND e.space_id <> m.space_id")  # fmt: skip
     none("an attachment whose bytes are nowhere",
-         "SELECT a.id FROM attachments a LEFT JOIN blobs b ON b.space_id = a.space_id AND b.id = a.blob_id WHERE b.id IS NULL")  # fmt: skip
+         "SELECT a.id FROM attachments a LEFT JOIN blobs b ON b.space_id = a.space_id AND b.id = a.blob_id WHERE b.id "
+         "IS NULL")  # fmt: skip
     none("a raw mail whose bytes are nowhere",
          "SELECT m.id FROM messages m LEFT JOIN blobs b ON b.space_id = m.space_id AND b.id = m.raw_blob"
          " WHERE m.raw_blob <> '' AND b.id IS NULL")  # fmt: skip
     none("an unread count that is not the count of unread",
          "SELECT t.mailbox_id, t.unread FROM threads t WHERE t.unread <> (SELECT COUNT(*) FROM entries e WHERE"
-         " e.mailbox_id = t.mailbox_id AND e.conversation_id = t.conversation_id AND e.kind = 'message' AND e.flags % 2 = 0)")  # fmt: skip
+         " e.mailbox_id = t.mailbox_id AND e.conversation_id = t.conversation_id AND e.kind = 'message' AND e.flags % "
+         "2 = 0)")  # fmt: skip
     none("a number above the mailbox's last",
-         "SELECT m.id FROM mailboxes m WHERE m.last_seq < (SELECT COALESCE(MAX(seq), 0) FROM entries e WHERE e.mailbox_id = m.id)")  # fmt: skip
+         "SELECT m.id FROM mailboxes m WHERE m.last_seq < (SELECT COALESCE(MAX(seq), 0) FROM entries e WHERE "
+         "e.mailbox_id = m.id)")  # fmt: skip
     none("a message without its audit row",
-         "SELECT m.id FROM messages m LEFT JOIN audit a ON a.space_id = m.space_id AND a.object = m.id AND a.act = 'message:posted'"
+         "SELECT m.id FROM messages m LEFT JOIN audit a ON a.space_id = m.space_id AND a.object = m.id AND a.act = "
+         "'message:posted'"
          " WHERE a.id IS NULL")  # fmt: skip
     none("an entry of somebody who does not take part",
          "SELECT e.mailbox_id FROM entries e JOIN mailboxes x ON x.id = e.mailbox_id LEFT JOIN participants p"

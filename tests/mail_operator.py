@@ -1,4 +1,6 @@
-"""Another operator of the trust circle, for walks: it sends to our MX with its certificate, and takes what we send it."""
+"""Another operator of the trust circle, for walks: it sends to our MX with its certificate, and takes what
+we send it.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Actions: what a person can do inside a conversation, and what a card is.
 
-A card is the body of a message: `{"type", "title", "text", …facts}`, with English in `title_en`, `text_en`. It has one question
-and at most three answers. `CARDS` says, for each type, which actions answer it and what may follow each answer; `ACTIONS` says
-what each action is called, and finds its module. An action returns a draft and an effect: `server.posting` runs the effect in
-the transaction of the message that tells of it. Nothing here sends (law 6).
+A card is the body of a message: `{"type", "title", "text", …facts}`, with English in `title_en`, `text_en`. It has one
+question and at most three answers. `CARDS` says, for each type, which actions answer it and what may follow each
+answer; `ACTIONS` says what each action is called, and finds its module. An action returns a draft and an effect:
+`server.posting` runs the effect in the transaction of the message that tells of it. Nothing here sends (law 6).
 
 Every card has a letter form with numbered choices, and the number sent back by mail runs the same action.
 

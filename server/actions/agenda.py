@@ -1,9 +1,9 @@
-"""The agenda: appointments proposed by letter or by a service, accepted or declined by the patient. Nothing is ever booked
-without a person.
+"""The agenda: appointments proposed by letter or by a service, accepted or declined by the patient. Nothing is ever
+booked without a person.
 
-An appointment card holds `{"type": "appointment", "title", "text", "uid", "sequence", "start", "end", "all_day", "location",
-"organizer", "ics"}`: times in ISO 8601 with their offset, `ics` the invitation as it came (RFC 5545), from which the mail
-side makes the answer (RFC 6047, METHOD:REPLY).
+An appointment card holds `{"type": "appointment", "title", "text", "uid", "sequence", "start", "end", "all_day",
+"location", "organizer", "ics"}`: times in ISO 8601 with their offset, `ics` the invitation as it came (RFC 5545), from
+which the mail side makes the answer (RFC 6047, METHOD:REPLY).
 """
 
 from __future__ import annotations

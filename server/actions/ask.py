@@ -30,8 +30,10 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The line the thread will show, and what changes with it. `answers`: the invitation it answers,
-    for the mail side. `private`: the line is the holder's alone."""
+    """The line the thread will show, and what changes with it.
+
+    `answers`: the invitation it answers, for the mail side. `private`: the line is the holder's alone.
+    """
 
     text: str
     effect: Callable[[Doing], None] | None = None

@@ -1,8 +1,8 @@
 """The catalogue: services that a patient may let read something, for a time, and stop at any moment.
 
-A service card holds `{"type": "service", "title", "text", "service"}`, `service` a name of `data/services.json`. It is posted by
-the service's own bot; a grant is to that bot, for named scopes, dated, and ends by itself. Granting and withdrawing are lines of
-the thread.
+A service card holds `{"type": "service", "title", "text", "service"}`, `service` a name of `data/services.json`. It is
+posted by the service's own bot; a grant is to that bot, for named scopes, dated, and ends by itself. Granting and
+withdrawing are lines of the thread.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ async def prepare_grant(ask: Ask) -> Done:
 
     named = ", ".join(services()["scopes"][name]["fr"] for name in scopes)
     return Done(
-        f"Autorisation donnée à « {known['title']} » : {named}, jusqu’au {_day(until)}. Vous pouvez la retirer à tout moment.",
+        f"Autorisation donnée à « {known['title']} » : {named}, jusqu’au {_day(until)}. Vous pouvez la retirer à tout "
+        "moment.",
         effect,
     )
 

@@ -1,7 +1,8 @@
 """The dossier: documents filed by the patient from what they received.
 
-A document is filed once: by its producer's uniqueId, which stays the same whether it came by mail or otherwise (CI-SIS), else
-by its content. What the CDA says of it (type, author, date) was read by the door and stands in the file's facts.
+A document is filed once: by its producer's uniqueId, which stays the same whether it came by mail or otherwise
+(CI-SIS), else by its content. What the CDA says of it (type, author, date) was read by the door and stands in the
+file's facts.
 """
 
 from __future__ import annotations

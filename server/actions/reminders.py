@@ -1,7 +1,8 @@
 """Answers to a prevention reminder: done, later, not concerned. Each is a record with its author, never a flag.
 
-A reminder card holds `{"type": "reminder", "title", "text", "rule", "version", "source", …}`. « Déjà fait » files a statement
-of the patient in the dossier; « dans un mois » owes a reminder; « pas concerné » silences the rule until the patient changes it.
+A reminder card holds `{"type": "reminder", "title", "text", "rule", "version", "source", …}`. « Déjà fait » files a
+statement of the patient in the dossier; « dans un mois » owes a reminder; « pas concerné » silences the rule until the
+patient changes it.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ async def prepare_done(ask: Ask) -> Done:
     on = _when(ask.values)
     when = f"le {on}" if on else "à une date non précisée"
     who = ask.box.actor.name
-    text = f"{card['title']}\n\nDéclaré comme déjà fait par {who}, {when}.\nCe document est une déclaration, pas une preuve de vaccination.\n"
+    text = (
+        f"{card['title']}\n\nDéclaré comme déjà fait par {who}, {when}.\n"
+        "Ce document est une déclaration, pas une preuve de vaccination.\n"
+    )
     data = text.encode()
     own = await ask.app.blobs.put(ask.conversation.keys, data)
     facts = FileFacts(

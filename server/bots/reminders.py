@@ -1,7 +1,7 @@
 """The reminder bot: reads the rules, and writes once to whoever is concerned and has not answered.
 
-`due` is pure: rules, person, what is known, today → what to say. A reminder is posted once a rule (the retry key and the record
-« sent » are in the same transaction); « dans un mois » comes back as a delivery of channel `reminder`.
+`due` is pure: rules, person, what is known, today → what to say. A reminder is posted once a rule (the retry key and
+the record « sent » are in the same transaction); « dans un mois » comes back as a delivery of channel `reminder`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ def age(birth: date, today: date) -> int:
 
 
 def due(known: Mapping[str, str], birth: date, sex: str, today: date) -> list[dict[str, Any]]:
-    """The rules to speak of: active, in force, concerning this person, and never spoken of (`known`: rule → newest state)."""
+    """The rules to speak of: active, in force, concerning this person, and never spoken of (`known`: rule → newest
+    state).
+    """
     found = []
     for name, rule in rules().items():
         who = rule["population"]

@@ -195,7 +195,8 @@ def test_law_6_every_action_has_its_function_and_every_card_its_letter() -> None
 def test_law_7_a_state_has_an_author_and_a_date() -> None:
     for table, author, date in (
         ("receipts", "member_id", "at"), ("answers", "account_id", "at"), ("reminders", "by", "at"),
-        ("grants", "granted_by", "granted_at"), ("documents", "filed_by", "filed_at"), ("appointments", "changed_by", "changed_at"),
+        ("grants", "granted_by", "granted_at"), ("documents", "filed_by", "filed_at"),
+        ("appointments", "changed_by", "changed_at"),
         ("delegations", "granted_by", "from_at"), ("audit", "actor_id", "at"),
     ):  # fmt: skip
         columns = schema.metadata.tables[table].columns
@@ -226,8 +227,10 @@ def test_law_9_only_storage_touches_the_driver() -> None:
 def test_law_10_every_storage_test_runs_on_both_engines() -> None:
     engine_free = {"test_vault.py"}  # no database in it
     about_one_engine = {
-        "test_a_reader_of_the_embedded_database_cannot_write", "test_the_running_database_is_set_to_survive_a_power_cut",
-        "test_a_postgresql_that_may_lose_what_it_acknowledged_is_refused", "test_a_second_process_may_not_write_the_same_file",
+        "test_a_reader_of_the_embedded_database_cannot_write",
+        "test_the_running_database_is_set_to_survive_a_power_cut",
+        "test_a_postgresql_that_may_lose_what_it_acknowledged_is_refused",
+        "test_a_second_process_may_not_write_the_same_file",
     }  # fmt: skip
     both = {"core", "database", "database_url", "empty_database_url"}
     for path in (ROOT / "tests" / "storage").glob("test_*.py"):

@@ -166,7 +166,8 @@ ICS = (
 async def test_a_document_is_filed_once_with_what_its_header_says(core: House) -> None:
     space = await access.patient(core.app, core.lab, core.ins("dominique"))
     facts = FileFacts(
-        "DOC0001.XML", "text/xml", 5, "Compte rendu de biologie", "11502-2", "CR de biologie", "biology", "Dr Marie CAMPARINI",
+        "DOC0001.XML", "text/xml", 5, "Compte rendu de biologie", "11502-2", "CR de biologie", "biology",
+        "Dr Marie CAMPARINI",
         "Laboratoire de Pli", "2026-11-20", "1.2.3.4",
     )  # fmt: skip
     files = (File(facts, await core.app.blobs.put(space.keys, b"<cda>")),)

@@ -90,7 +90,8 @@ async def test_a_second_process_may_not_write_the_same_file(sqlite_url: str) -> 
     database = await open_database(sqlite_url)
     code = (
         "import asyncio, sys\nfrom storage.database import DatabaseDown, open_database\n"
-        f"try:\n    asyncio.run(open_database({sqlite_url!r}))\nexcept DatabaseDown as error:\n    print(error)\n    sys.exit(2)\n"
+        f"try:\n    asyncio.run(open_database({sqlite_url!r}))\nexcept DatabaseDown as error:\n    print(error)\n    "
+        "sys.exit(2)\n"
     )
     other = await asyncio.to_thread(
         subprocess.run,

@@ -47,7 +47,8 @@ class Server:
         ports = {f"PLI_{door}_PORT": "0" for door in ("HTTP", "SMTP", "SUBMISSION", "IMAP")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "server", "demo", "--data-dir", str(self.folder)],
-            env={**os.environ, **ports}, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={**os.environ, **ports},
+            cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         deadline = time.monotonic() + 60
         while not (self.folder / "demo.json").exists():

@@ -262,10 +262,9 @@ async def test_the_laboratory_posts_a_result_and_a_service_is_granted_then_withd
                 posted.append(await answer.json())
         assert posted[0]["message"] == posted[1]["message"]
 
-        offer = {
-            "to": town.ins("dominique"), "subject": "Mon carnet de suivi", "text": "Un service du catalogue.",
-            "card": {"type": "service", "title": "Mon carnet de suivi", "text": "Voir la liste de vos documents.", "service": "carnet-sante"},
-        }  # fmt: skip
+        card = {"type": "service", "title": "Mon carnet de suivi", "service": "carnet-sante"}
+        card["text"] = "Voir la liste de vos documents."
+        offer = {"to": town.ins("dominique"), "subject": "Mon carnet de suivi", "text": "Un service.", "card": card}
         service = {"Authorization": f"Bearer {await town.token('carnet')}"}
         async with session.post(f"{town.http}/api/v1/conversations", json=offer, headers=service) as answer:
             assert answer.status == 201
