@@ -12,5 +12,13 @@ The pure half turns bytes into things and back, does no I/O, and raises `Malform
 | `documents`, `data/` | what a document code means, as data with its source |
 | `sniff` | what a file is, by its first octets |
 
-The rest speaks SMTP and IMAP and hands what it read to `server.posting.post()`, like every door.
+The rest speaks SMTP and IMAP and hands what it read to `server.posting.post()`, like every door:
+
+| file | holds | |---|---| | `smtp`, `smtp_session`, `smtp_data`, `smtp_syntax` | our SMTP server: the protocol, and
+nothing about patients | | `inbound` | the two doors where mail comes in: who may speak, for whom, to whom | |
+`letterbox`, `enclosures`, `discretion` | what a letter becomes in each patient's space: thread, files, documents,
+cards | | `reports` | what other servers say of our mail: not delivered, read | | `trust` | the operators we exchange
+mail with, and the TLS that proves who they are | | `outbound` | the channel by which a message leaves for somebody
+elsewhere | | `rendition` | a message of ours as one mail that never changes | | `imap/` | the professional's mailbox
+|
 """

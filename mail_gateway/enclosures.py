@@ -29,7 +29,8 @@ from server.drafts import MAX_FILES, File, FileFacts
 if TYPE_CHECKING:
     from server.people import Traits
 
-MAX_DOCUMENTS: Final = 20
+MAX_DOCUMENTS: Final = 20  # of one archive
+MAX_ATTACHED: Final = 40  # beside them; all together, and a text cut in two, are no more than MAX_FILES
 _POOL: Final = ThreadPoolExecutor(2, thread_name_prefix="archives")  # two open at one time: each may hold 200 MB
 _ENCODINGS: Final = frozenset(("base64", "quoted-printable"))
 _ACTIVE: Final = ("text/html", "application/xhtml+xml", "image/svg+xml", "application/xml", "text/xml")
@@ -58,9 +59,11 @@ async def enclosed(raw: bytes, root: Node, letter: Letter, ins: str, traits: Tra
     """Everything attached. `ins`, `traits`: of the patient the mail is for. Raises `Refusal`, `Malformed`."""
     if not letter.attachments:
         return Enclosed()
+    if len(letter.attachments) > MAX_ATTACHED:
+        raise Refusal(552, "5.3.4", f"Trop de pièces jointes : {MAX_ATTACHED} au plus")
     files: list[File] = []
     documents: list[Document] = []
-    for number, part in enumerate(letter.attachments[:MAX_FILES], 1):
+    for number, part in enumerate(letter.attachments, 1):
         node = structure.find(root, part.number)
         if node is None:
             continue
@@ -70,7 +73,7 @@ async def enclosed(raw: bytes, root: Node, letter: Letter, ins: str, traits: Tra
             found, damaged = await loop.run_in_executor(_POOL, _open, raw, node, ins, traits)
             documents += found
         files.append(_file(raw, part, node, number, damaged))
-    return Enclosed(tuple(files), tuple(documents[: max(0, MAX_FILES - len(files))]))
+    return Enclosed(tuple(files), tuple(documents[: MAX_FILES - 1 - len(files)]))
 
 
 def has_archive(letter: Letter) -> bool:

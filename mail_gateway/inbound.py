@@ -12,6 +12,7 @@ many unknown patients is answered nothing more (item 20); we relay to nobody on 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import ssl
 import time
@@ -42,6 +43,8 @@ log = structlog.get_logger()
 
 UNKNOWN_AN_HOUR: Final = 20
 _HELO = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
+_MESSAGE_ID = re.compile(rb"^message-id[ \t]*+:[ \t]*+<[^<>\s]", re.IGNORECASE | re.MULTILINE)
+_DATE = re.compile(rb"^date[ \t]*+:", re.IGNORECASE | re.MULTILINE)
 _NO_SPACE = Refusal(550, "5.1.1", "Ce patient n’a pas d’espace de santé ici")
 
 
@@ -196,7 +199,7 @@ class SubmissionDoor(_Common):
 
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None:
         actor = _signed_in(session)
-        raw = self.traced(session, raw)
+        raw = self.traced(session, _named(raw, self.name))
         found = await _read(raw)
         letter = found[0]
         if _author(letter).address.lower() != actor.address.lower():
@@ -208,10 +211,23 @@ class SubmissionDoor(_Common):
             )
         members = tuple(path.found for path in envelope.recipients if isinstance(path.found, Member))
         others = tuple(
-            _named(one, letter) for one in members if one.account_id != actor.account_id or not one.account_id
+            _with_name(one, letter) for one in members if one.account_id != actor.account_id or not one.account_id
         )
         sent = Sent(actor, envelope.sender.address, raw, members=others)
         await letterbox.deliver(self.app, sent, found, spaces)
+
+
+def _named(raw: bytes, host: str) -> bytes:
+    """RFC 6409 § 8: a letter that its client gave no Message-ID or Date gets them here, the same ones when it comes
+    again, so that what answers it finds it.
+    """
+    end = raw.find(b"\r\n\r\n")
+    block = raw[: end + 2] if end >= 0 else raw
+    if not _MESSAGE_ID.search(block):
+        raw = f"Message-ID: <{hashlib.sha256(raw).hexdigest()[:32]}@{host}>\r\n".encode("ascii") + raw
+    if not _DATE.search(block):
+        raw = f"Date: {format_datetime(datetime.now(UTC))}\r\n".encode("ascii") + raw
+    return raw
 
 
 async def _read(raw: bytes) -> letterbox.Read:
@@ -250,7 +266,7 @@ def _member(actor: Actor) -> Member:
     return Member(actor.account_id, actor.mailbox_id, access.organisation(actor), actor.name, actor.address, actor.role)
 
 
-def _named(member: Member, letter: Letter) -> Member:
+def _with_name(member: Member, letter: Letter) -> Member:
     """A correspondent elsewhere by the name the letter gives them."""
     if member.account_id:
         return member

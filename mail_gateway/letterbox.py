@@ -76,8 +76,6 @@ async def deliver(app: App, sent: Sent, found: Read, spaces: Sequence[tuple[str,
         ready = [(ins, await _prepare(app, sent, found, ins, space, key)) for ins, space in spaces]
     except Malformed as error:
         raise Refusal(550, "5.6.0", error.detail) from None
-    except TooLarge as error:
-        raise Refusal(552, "5.3.4", error.detail) from None
     for _, (actor, draft) in ready:
         if not await _answered(app, sent, draft):
             await _post(app, actor, draft)
@@ -86,7 +84,7 @@ async def deliver(app: App, sent: Sent, found: Read, spaces: Sequence[tuple[str,
 async def _post(app: App, actor: Actor, draft: Draft) -> None:
     try:
         await posting.post(app, actor, draft)
-    except (Invalid, NotAllowed) as error:
+    except (Invalid, NotAllowed, TooLarge) as error:
         raise Refusal(550, "5.6.0", error.detail) from None
     except Refused:  # closed since RCPT: said when the letter is brought again
         raise Refusal(451, "4.3.0", "Try again later") from None

@@ -117,6 +117,14 @@ async def test_a_letter_with_files_keeps_them_readable(house: MailHouse) -> None
     assert opened == b"bonjour"
 
 
+async def test_more_files_than_one_can_look_through_are_refused_with_the_reason(house: MailHouse) -> None:
+    files = [(f"{number}.txt", "text/plain", b"x") for number in range(41)]
+    assert (await bring(house, plain(files=files))).startswith("552 5.3.4 Trop de pieces jointes")
+    assert (await bring(house, plain(files=files[:40]))).startswith("250")
+    (entry,) = await house.entries("dominique")
+    assert len(entry.message.attachments) == 40
+
+
 async def test_html_comes_in_without_scripts_nor_anything_to_fetch(house: MailHouse) -> None:
     html = (
         '<p onclick="x()">Bonjour <b>Dominique</b></p><script>alert(1)</script><img src="https://espion.example/1.gif">'

@@ -7,12 +7,14 @@ import base64
 import smtplib
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import SMTP as POLICY
 from pathlib import Path
 
 import aiosmtplib
 import pytest
 
-from server import access, actions, reading
+from server import access, actions, files, reading
 from tests import letters
 from tests.house import PASSWORD
 from tests.letters import CAMILLE, DOMINIQUE, MARCEL, MOREL
@@ -264,6 +266,23 @@ async def test_a_number_sent_back_by_mail_is_the_answer_to_a_card(house: MailHou
     entry = (await house.entries("dominique"))[0]
     assert entry.message.card is not None
     assert entry.message.card["answered"]["action"] == "catalogue.refuse"
+
+
+async def test_a_letter_without_an_identifier_gets_one_and_comes_again_as_the_same(house: MailHouse) -> None:
+    """RFC 6409 § 8: what is answered must have a name to be answered by."""
+    bare = letters.plain("Bonjour", message_id="").replace(b"Date: ", b"X-Date: ")
+    for _ in range(2):
+        assert (await submit(house, bare)).startswith("250")
+    (entry,) = await house.entries("dominique")
+    handle = await access.conversation(house.app, await house.mailbox("dominique"), entry.conversation)
+    opened = await reading.open_unchecked(house.app, handle.keys, entry.message.id)
+    raw = await files.raw_unchecked(house.app, handle.keys, opened.message)
+    assert raw is not None
+    assert opened.body.mail is not None
+    letter = BytesParser(policy=POLICY).parsebytes(raw)
+    assert letter["Message-ID"] == f"<{opened.body.mail.message_id}>"
+    assert letter["Message-ID"].endswith("@pli.example>")
+    assert letter["Date"] is not None
 
 
 async def test_a_childs_address_is_the_childs(house: MailHouse) -> None:
