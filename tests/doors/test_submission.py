@@ -14,7 +14,7 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 
-from server import access, actions, files, reading
+from server import access, actions, attachments, reading
 from tests import letters
 from tests.house import PASSWORD
 from tests.letters import CAMILLE, DOMINIQUE, MARCEL, MOREL
@@ -276,7 +276,7 @@ async def test_a_letter_without_an_identifier_gets_one_and_comes_again_as_the_sa
     (entry,) = await house.entries("dominique")
     handle = await access.conversation(house.app, await house.mailbox("dominique"), entry.conversation)
     opened = await reading.open_unchecked(house.app, handle.keys, entry.message.id)
-    raw = await files.raw_unchecked(house.app, handle.keys, opened.message)
+    raw = await attachments.raw_unchecked(house.app, handle.keys, opened.message)
     assert raw is not None
     assert opened.body.mail is not None
     letter = BytesParser(policy=POLICY).parsebytes(raw)
