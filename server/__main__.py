@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import sys
@@ -19,7 +20,7 @@ from server import admin, demo, doctor
 from server.app import open_app
 from server.errors import PliError
 from server.settings import BadSettings, Settings, load, problems
-from storage.database import DatabaseDown
+from storage.database import DatabaseDown, hold
 from storage.migrate import migrate as migrate_database
 from storage.vault import NoMasterKey
 
@@ -61,8 +62,12 @@ def demo_command(settings_of: Callable[[], Settings], data_dir: Path | None, res
     """The whole system on this machine, with invented people."""
     settings = settings_of()
     settings = replace(settings, data_dir=(data_dir or settings.data_dir).absolute())
-    if reset and settings.data_dir.exists():
-        if not (settings.data_dir / "cast.json").exists() and any(settings.data_dir.iterdir()):
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if settings.database.startswith("sqlite:///"):
+        hold(Path(settings.database.removeprefix("sqlite:///"))).close()  # a running one keeps what it has
+    if reset:
+        strangers = {path.name for path in settings.data_dir.iterdir()} - {"pli.lock"}
+        if strangers and not (settings.data_dir / "cast.json").exists():
             raise click.UsageError(f"{settings.data_dir} holds something else than a demonstration; it was left alone.")
         shutil.rmtree(settings.data_dir)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -109,8 +114,9 @@ def doctor_command(settings_of: Callable[[], Settings]) -> None:
     """Check the settings and the machine, and say what is wrong."""
     findings = _run(doctor.examine(settings_of()))
     for finding in findings:
-        click.echo(f"{'ok  ' if finding.good else 'WRONG'} {finding.text}")
-    if not all(finding.good for finding in findings):
+        mark = "ok   " if finding.good else "warn " if finding.warning else "WRONG"
+        click.echo(f"{mark} {finding.text}")
+    if any(not finding.good and not finding.warning for finding in findings):
         sys.exit(2)
 
 
@@ -233,7 +239,8 @@ def trust_list(settings_of: Callable[[], Settings]) -> None:
 
 
 def main() -> None:
-    """The entry point: our errors in one line, never a traceback."""
+    """The entry point: our errors in one line, never a traceback. What is written is its owner's alone."""
+    os.umask(0o077)
     try:
         cli(standalone_mode=False)
     except click.exceptions.Exit as leave:

@@ -20,10 +20,14 @@ from storage.vault import NoMasterKey, Vault
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One sentence, and whether it is good news."""
+    """One sentence, and whether it is good news. `warning`: bad news that Pli guards against itself."""
 
     good: bool
     text: str
+    warning: bool = False
+
+
+_UPGRADE = "3.11.10 or later does not. Pli guards against it itself."
 
 
 def _probe_header_injection() -> Finding:
@@ -36,9 +40,9 @@ def _probe_header_injection() -> Finding:
     except ValueError:
         return Finding(True, "this Python refuses encoded newlines in headers")
     safe = b"\nInjected:" not in text
-    return Finding(safe, "this Python writes encoded newlines safely" if safe else
-                   "this Python writes an encoded newline as a new header (upgrade to 3.11.10 or later); Pli guards "
-                   "against it itself")  # fmt: skip
+    if safe:
+        return Finding(True, "this Python writes encoded newlines safely")
+    return Finding(False, f"this Python writes an encoded newline as a new header; {_UPGRADE}", warning=True)
 
 
 def _probe_zip_overlap() -> Finding:
@@ -55,9 +59,7 @@ def _probe_zip_overlap() -> Finding:
             archive.read("b")
     except zipfile.BadZipFile:
         return Finding(True, "this Python refuses zip entries that overlap or lie about their place")
-    return Finding(
-        False, "this Python reads overlapping zip entries (upgrade to 3.11.10 or later); Pli guards against it itself"
-    )
+    return Finding(False, f"this Python reads overlapping zip entries; {_UPGRADE}", warning=True)
 
 
 def _port(settings: Settings, name: str) -> Finding:

@@ -24,7 +24,7 @@ import fcntl
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
+from typing import IO, Any, Concatenate, ParamSpec, Protocol, TypeVar, cast
 
 import aiosqlite
 
@@ -165,6 +165,17 @@ def _run_read(
         connection.execute("ROLLBACK")
 
 
+def hold(path: Path) -> IO[str]:
+    """The lock beside an embedded database, held until closed. Raises `DatabaseDown` when another process holds it."""
+    lock = open(path.with_suffix(".lock"), "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise DatabaseDown(f"another process is using {path}") from error
+    return lock
+
+
 class SqliteDatabase:
     """SQLite in one file: one writer task with group commit, two readers."""
 
@@ -175,16 +186,12 @@ class SqliteDatabase:
         self._queue: asyncio.Queue[_Work | None] = asyncio.Queue()
         self._readers: asyncio.Queue[_Connection] = asyncio.Queue()
         self._open: list[_Connection] = []
-        self._lock: Any = None
+        self._lock: IO[str] | None = None
 
     async def open(self) -> SqliteDatabase:
         """Raises `DatabaseDown` when another process holds this database."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = open(self.path.with_suffix(".lock"), "w")  # noqa: ASYNC230, SIM115 - held until close
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise DatabaseDown(f"another process is using {self.path}") from error
+        self._lock = hold(self.path)
         self._writer = _connect(self.path, writer=True)
         await self._writer
         self._open.append(self._writer)

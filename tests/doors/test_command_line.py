@@ -1,0 +1,115 @@
+"""The command line: one clear line for a mistake, and work done beside a running server."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from server.admin import admin_door
+from tests.house import House
+
+ROOT = Path(__file__).parents[2]
+
+
+def pli(*words: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run `pli` as an operator does."""
+    return subprocess.run(
+        [sys.executable, "-m", "server", *words], input=given, capture_output=True, text=True, cwd=ROOT, check=False,
+        env={**os.environ, **environ}, timeout=60,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "said"),
+    [
+        (("nonsense",), {}, "No such command"),
+        (("serve",), {"PLI_HTTP_PORT": "abc"}, "http_port"),
+        (("serve",), {"PLI_ROLE": "everything"}, "role"),
+        (("serve",), {}, "public_url"),
+        (("--config", "no-such-file.toml", "serve"), {}, "no-such-file.toml"),
+        (("people", "end", "nobody@pli.example"), {}, "nobody@pli.example"),
+        (("people", "add", "bot", "not an address", "--name", "X"), {}, "adresse"),
+        (("trust", "add", "operator.example", "--certificate", "README.md"), {}, "certificat"),
+        (("people", "open-space", "--traits-file", "README.md"), {}, "traits"),
+    ],
+)
+def test_a_mistake_gets_one_clear_line_and_status_2(
+    tmp_path: Path, words: tuple[str, ...], environ: dict[str, str], said: str
+) -> None:
+    done = pli(*words, PLI_DATA_DIR=str(tmp_path), **environ)
+    assert done.returncode == 2
+    assert said.lower() in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("pli: ") == 1
+
+
+def test_every_command_explains_itself() -> None:
+    for words in (("demo",), ("serve",), ("migrate",), ("doctor",), ("people",), ("people", "add"), ("trust", "add")):
+        done = pli(*words, "--help")
+        assert done.returncode == 0
+        assert "Usage:" in done.stdout
+
+
+def test_doctor_says_what_is_wrong_and_what_is_well(tmp_path: Path) -> None:
+    done = pli("doctor", PLI_DATA_DIR=str(tmp_path / "data"))
+    assert done.returncode == 2
+    assert "WRONG public_url" in done.stdout
+    assert "synchronous FULL" in done.stdout
+
+
+async def test_an_operator_works_beside_the_running_server(house: House) -> None:
+    settings = house.app.settings
+    environ = {"PLI_DATA_DIR": str(settings.data_dir), "PLI_DATABASE_URL": settings.database}
+    async with admin_door(house.app):
+        done = await asyncio.to_thread(
+            pli, "people", "add", "professional", "paul.bertin@pli.example", "--name", "Dr Paul BERTIN",
+            "--password-file", "-", given="un mot de passe tout neuf\n", **environ,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["address"] == "paul.bertin@pli.example"
+        again = await asyncio.to_thread(
+            pli, "people", "add", "professional", "paul.bertin@pli.example", "--name", "Dr Paul BERTIN", **environ
+        )
+        assert again.returncode == 2
+        assert "déjà prise" in again.stderr
+        listed = await asyncio.to_thread(pli, "people", "list", **environ)
+        holders = [row for row in map(json.loads, listed.stdout.splitlines()) if row["kind"] == "holder"]
+        assert len(holders) == 3
+        assert {row["name"] for row in holders} == {""}, "an operator has no business with patients' names"
+        link = await asyncio.to_thread(pli, "people", "sign-in-link", house.address("morel"), **environ)
+
+    async with aiohttp.ClientSession() as browser:
+        url = json.loads(link.stdout)["link"]
+        path = "/sign-in/" + url.rsplit("/", 1)[1]
+        async with browser.get(house.http + path) as first:
+            text = await first.text()
+        assert first.status in {200, 303}, text
+
+
+def test_two_servers_never_share_an_embedded_database(tmp_path: Path) -> None:
+    environ = {f"PLI_{door}_PORT": "0" for door in ("HTTP", "SMTP", "SUBMISSION", "IMAP")}
+    first = subprocess.Popen(
+        [sys.executable, "-m", "server", "demo", "--data-dir", str(tmp_path / "d")], cwd=ROOT,
+        env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    try:
+        assert first.stdout is not None
+        assert "Pli est ouvert" in first.stdout.readline()
+        modes = {path.name: path.stat().st_mode & 0o077 for path in (tmp_path / "d").iterdir()}
+        assert set(modes.values()) == {0}, modes
+        second = pli("demo", "--data-dir", str(tmp_path / "d"), **environ)
+        assert second.returncode == 2
+        assert "another process is using" in second.stderr
+        assert pli("demo", "--reset", "--data-dir", str(tmp_path / "d"), **environ).returncode == 2
+        assert (tmp_path / "d" / "demo.json").exists(), "what the running one told is still there"
+    finally:
+        first.terminate()
+        first.communicate(timeout=30)
+    assert first.returncode == 0
