@@ -167,7 +167,7 @@ def _run_read(
 
 def hold(path: Path) -> IO[str]:
     """The lock beside an embedded database, held until closed. Raises `DatabaseDown` when another process holds it."""
-    lock = open(path.with_suffix(".lock"), "w")
+    lock = open(path.with_suffix(".lock"), "w")  # noqa: SIM115 - the caller holds it
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
