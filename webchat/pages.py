@@ -56,10 +56,16 @@ async def show_list(visit: Visit) -> web.Response:
         cursor=cursor,
         conversations=found,
         unread=unread,
-        waiting=next((item for item in found if item.unread), found[0] if found else None),
+        waiting=_waiting(found),
         older=found[-1].last_seq if len(found) == LIST else None,
         can_write=bool(found),
     )
+
+
+def _waiting(found: list[ConversationView]) -> ConversationView | None:
+    """The letter to show at once: the first unread, else the latest, of those that somebody else wrote."""
+    received = [item for item in found if not item.last.mine]
+    return next((item for item in received if item.unread), received[0] if received else None)
 
 
 async def show_rows(visit: Visit) -> web.Response:
@@ -86,7 +92,7 @@ async def thread_page(
     page = await reading.thread(app, handle, before, THREAD)
     rows = await reading.conversations(app, visit.box, None, LIST)
     unread = next((row.unread for row in rows if row.id == handle.conversation_id), 0) if before is None else 0
-    if unread and "prefetch" not in visit.request.headers.get("Sec-Purpose", ""):
+    if unread and visit.request.method == "GET" and "prefetch" not in visit.request.headers.get("Sec-Purpose", ""):
         await reading.mark_read(app, handle, page.entries[-1].seq if page.entries else 0)
         rows = [_as_read(row) if row.id == handle.conversation_id else row for row in rows]
     contacts = await reading.people_in(app, handle)

@@ -174,7 +174,7 @@ def short_name(name: str) -> str:
 
 def role_of(words: Words, author: AuthorView) -> str:
     """Role and organisation in one line; the kind when nothing is said."""
-    said = [part for part in (author.role, author.organisation) if part]
+    said = [part for part in (author.role, author.organisation) if part and part != author.name]
     kind = f"kind.{author.kind}"
     return " · ".join(said) if said else words(kind) if words.has(kind) else ""
 

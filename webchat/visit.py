@@ -80,8 +80,9 @@ def route(app: App, site: web.Application, method: str, path: str, page: Page) -
     async def serve(request: web.Request) -> web.StreamResponse:
         return await page(await enter(app, request))
 
+    add = site.router.add_get if method == "GET" else site.router.add_post  # a GET brings its HEAD
     for prefix in ("", "/for/{mailbox}"):
-        site.router.add_route(method, prefix + path, serve)
+        add(prefix + path, serve)
 
 
 def nonce() -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from playwright.async_api import Browser, FilePayload, expect
 
+from server import people
 from storage.database import Tx
 from tests.browser.chromium import window
 from tests.browser.scenes import appointment, letter_with_documents
@@ -207,6 +208,16 @@ async def test_a_lost_connection_is_said_and_made_good(browser: Browser, house: 
         await expect(page.locator(".letter", has_text="Écrit pendant la coupure")).to_have_count(1)
         await seen.live()
         assert len(sockets) >= 2
+
+
+async def test_signing_out_elsewhere_leads_an_open_page_to_the_door(browser: Browser, house: House) -> None:
+    receipt = await house.letter("morel", "dominique", "Bonjour", "Votre opération")
+    async with window(browser, house, "dominique") as seen:
+        page = await seen.go(f"/c/{receipt.conversation}")
+        await seen.live()
+        (cookie,) = await page.context.cookies()
+        await people.close_session(house.app, cookie["value"])
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Entrer dans votre espace", timeout=10_000)
 
 
 async def test_without_the_socket_client_the_page_still_works(browser: Browser, house: House) -> None:
