@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from server.app import App
     from server.posting import Doing
 
+HASHED_APART: Final = 64 * 1024  # octets from which a hash costs more than a change of thread
 LARGE: Final = 512 * 1024  # octets from which a letter is read in a thread
 _TAGS: Final = nh3.ALLOWED_TAGS - {"img", "area", "map"}  # nothing is fetched because a mail was opened
 _SCHEMES: Final = {"http", "https", "mailto", "tel"}
@@ -72,7 +73,8 @@ async def deliver(app: App, sent: Sent, found: Read, spaces: Sequence[tuple[str,
     `found`: what `read` says of `sent.raw`.
     """
     try:
-        key = retry_key(sent, found[0])
+        apart = len(sent.raw) > HASHED_APART
+        key = await asyncio.to_thread(retry_key, sent, found[0]) if apart else retry_key(sent, found[0])
         ready = [(ins, await _prepare(app, sent, found, ins, space, key)) for ins, space in spaces]
     except Malformed as error:
         raise Refusal(550, "5.6.0", error.detail) from None

@@ -69,7 +69,7 @@ class BlobStore:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="blobs")
+        self._pool = ThreadPoolExecutor(16, thread_name_prefix="blobs")  # they wait for the disk, not for a core
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(256):
             (folder / f"{number:02x}").mkdir(exist_ok=True)

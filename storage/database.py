@@ -89,7 +89,7 @@ def _connect(path: Path, *, writer: bool) -> _Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA cache_size=-65536")
-        connection.execute("PRAGMA wal_autocheckpoint=4000")
+        connection.execute("PRAGMA wal_autocheckpoint=16000")
         # A savepoint copies each page it changes to a sub-journal, which spills to a file on disk at 64 KiB: 80 kB of
         # writes a message, for a copy that nobody needs after the commit.
         connection.execute("PRAGMA temp_store=MEMORY")
