@@ -315,7 +315,6 @@ class Chat:
             to=handle, text=asked.text, uploads=asked.attachments, in_reply_to=asked.in_reply_to, retry_key=key
         )
         receipt = await posting.post(self.app, live.actor, draft)
-        await self._tell("presence", live, handle, PRESENCE_S)
         return {"message": receipt.message, "seq": receipt.seq, "conversation": receipt.conversation}
 
     async def _act(self, live: Live, asked: Act) -> Answer:
