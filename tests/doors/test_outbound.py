@@ -32,7 +32,14 @@ from tests.other_operator import OtherOperator, other_operator
 
 @asynccontextmanager
 async def opened(
-    folder: Path, url: str, shown: Pair | None = None, *, tls: bool = True, retry: str = "0", deliver: bool = True
+    folder: Path,
+    url: str,
+    shown: Pair | None = None,
+    *,
+    tls: bool = True,
+    retry: str = "0",
+    deliver: bool = True,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[tuple[MailHouse, OtherOperator]]:
     """A Pli that sends everything to another operator, which shows `shown` and wants to see our certificate."""
     made = Certificates.at(folder / "certificates")
@@ -40,7 +47,7 @@ async def opened(
     async with (
         other_operator(certificate, made.ours.certificate) as operator,
         open_mail_house(
-            folder, url, deliver=deliver, mail_relay=f"127.0.0.1:{operator.port}", mail_retry_seconds=retry
+            folder, url, deliver=deliver, mail_relay=f"{host}:{operator.port}", mail_retry_seconds=retry
         ) as house,
     ):
         yield house, operator
@@ -153,6 +160,17 @@ async def test_a_pinned_certificate_is_enough_and_another_operators_is_not(tmp_p
         await trust.add(house.app, "operator.example", made.stranger()[0].read_bytes())
         await answered(house)
         assert len(operator.got) == 1
+
+
+@pytest.mark.parametrize(("host", "letters_taken"), [("127.0.0.1", 1), ("localhost", 0)])
+async def test_a_certificate_of_the_authority_must_bear_the_name_of_the_host_we_looked_up(
+    host: str, letters_taken: int, tmp_path: Path, sqlite_url: str
+) -> None:
+    """It is for autre.example and for 127.0.0.1, and nobody said that it vouches for operator.example."""
+    shown = Certificates.at(tmp_path / "certificates").operator("autre.example")
+    async with opened(tmp_path, sqlite_url, shown, retry="3600", host=host) as (house, operator):
+        await answered(house)
+        assert len(operator.got) == letters_taken
 
 
 async def test_a_domain_that_is_trusted_no_longer_gets_nothing(both: tuple[MailHouse, OtherOperator]) -> None:
