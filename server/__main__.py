@@ -51,7 +51,7 @@ async def _until_stopped(settings: Settings, on_open: Callable[..., Coroutine[An
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(open_app(settings, demo.add_sign_in if settings.demo else None))
         await stack.enter_async_context(admin.admin_door(app))
-        # What is loaded now stays: the collector need not look at it again, nor so often at short-lived letters (+11 %).
+        # What is loaded now stays: the collector need not look at it again, nor as often at short-lived letters (+11%).
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         await on_open(app)
