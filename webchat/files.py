@@ -10,6 +10,7 @@ A mail's HTML is shown in a frame without scripts, of an opaque origin, that fet
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from server import access, attachments, reading
 from server.actions import dossier
 from server.drafts import FileFacts
 from server.errors import Refused
+from webchat import narrative
 from webchat.visit import Visit, route
 
 if TYPE_CHECKING:
@@ -50,7 +52,9 @@ LETTER = (
 def add_routes(app: App, site: web.Application) -> None:
     """Files of messages, documents of the dossier, the original layout of a letter."""
     route(app, site, "GET", "/files/{space}/{attachment}", give_file)
+    route(app, site, "GET", "/files/{space}/{attachment}/read", read_file)
     route(app, site, "GET", "/documents/{document}", give_document)
+    route(app, site, "GET", "/documents/{document}/read", read_document)
     route(app, site, "GET", "/c/{conversation}/m/{message}/html", show_letter)
 
 
@@ -86,6 +90,34 @@ def disposition(how: str, name: str) -> str:
     """Content-Disposition with the name for every reader (RFC 6266 § 4.3, RFC 8187)."""
     plain = re.sub(r"[^A-Za-z0-9 ._()+-]", "_", name)[:150] or "fichier"
     return f"{how}; filename=\"{plain}\"; filename*=UTF-8''{quote(name[:150], safe='')}"
+
+
+async def read_file(visit: Visit) -> web.Response:
+    """A health document among the files of a message, laid out for reading."""
+    match = visit.request.match_info
+    facts, data = await attachments.opened(visit.app, visit.box, match["space"], match["attachment"])
+    return await _lay_out(visit, facts, data, f"{visit.desk.base}/files/{match['space']}/{match['attachment']}")
+
+
+async def read_document(visit: Visit) -> web.Response:
+    """A document of the dossier, laid out for reading."""
+    handle = await access.dossier(visit.app, visit.box)
+    document = visit.request.match_info["document"]
+    facts, data = await dossier.open_document(visit.app, handle, document)
+    return await _lay_out(visit, facts, data, f"{visit.desk.base}/documents/{document}")
+
+
+async def _lay_out(visit: Visit, facts: FileFacts, data: bytes, original: str) -> web.Response:
+    try:
+        found = await asyncio.to_thread(narrative.read, data)  # lxml lets the loop go on meanwhile
+    except narrative.Unreadable:
+        found = narrative.Readable()
+    if found.pdf:
+        return serve(
+            FileFacts(f"{facts.title or facts.name}.pdf", "application/pdf", len(found.pdf)), found.pdf, shown=True
+        )
+    section = "messages" if "/files/" in original else "documents"
+    return visit.page("document.html", section, facts=facts, parts=found.sections, original=original)
 
 
 async def show_letter(visit: Visit) -> web.Response:

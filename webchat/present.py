@@ -31,6 +31,7 @@ _ANSWER = re.compile(r"^(?:\s*(?:re|tr|fwd|fw|rép|aw|sv)\s*:)+", re.IGNORECASE)
 _TRAILING = ".,;:!?)]}’…"
 _ATTRIBUTION = re.compile(r"^(?:Le|On|Am|El|Il) .{1,200}:\s*$")
 _TITLES = ("dr", "pr", "dr.", "pr.")
+XML = frozenset({"text/xml", "application/xml", "application/hl7-cda+xml"})
 IN_LINE = frozenset(
     {"application/pdf", "text/plain", "image/png", "image/jpeg", "image/gif", "image/webp"}
 )  # what a browser may show itself
@@ -166,6 +167,11 @@ def shows_in_line(item: FileView) -> bool:
     return item.type.partition(";")[0].strip().lower() in IN_LINE
 
 
+def reads(item: FileView) -> bool:
+    """Whether it is a health document that we can lay out for reading."""
+    return bool(item.label) and item.type.partition(";")[0].strip().lower() in XML
+
+
 def short_name(name: str) -> str:
     """`Dr MOREL` for `Dr Agathe MOREL`: how one speaks of a professional."""
     parts = name.split()
@@ -268,6 +274,7 @@ def environment() -> jinja2.Environment:
         file_kind,
         news,
         shows_in_line,
+        reads,
         short_name,
         role_of,
         status,

@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -171,6 +173,12 @@ def guard(app: App, site: web.Application) -> None:
         except (DatabaseDown, CannotOpen, OSError) as error:
             log.warning("page.unavailable", error=type(error).__name__)
             return error_page(request, Unavailable())
+        except web.HTTPException:
+            raise
+        except Exception as error:  # noqa: BLE001 - told as a fault of ours, noted by its kind alone
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            log.error("page.failed", error=type(error).__name__, where=f"{Path(frame.filename).name}:{frame.lineno}")
+            return error_page(request, PliError())
 
     site.on_response_prepare.append(headers)
     site.middlewares.append(checks)

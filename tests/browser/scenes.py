@@ -22,13 +22,21 @@ Plus d’informations : https://exemple.test/genou.
 Dr Agathe Morel"""
 REPORT = "Consultation préanesthésique"
 LABEL = "Compte rendu d’anesthésie"
+DOCUMENT = """<ClinicalDocument xmlns="urn:hl7-org:v3"><component><structuredBody>
+<component><section><title>Examen</title><text><table border="1">
+<thead><tr><th>Mesure</th><th>Valeur</th><th>Référence</th></tr></thead>
+<tbody><tr><td>Tension artérielle</td><td>12,5 / 8 cm Hg</td><td>moins de 14 / 9</td></tr></tbody>
+</table></text></section></component>
+<component><section><title>Conclusion</title><text><paragraph>Vous pouvez être opérée.</paragraph>
+<list><item>Gardez votre traitement.</item><item>Restez à jeun dès minuit.</item></list></text></section></component>
+</structuredBody></component></ClinicalDocument>"""
 
 
 async def letter_with_documents(house: House, patient: str = "dominique") -> Receipt:
     """Dr Morel writes, with a PDF and a health document of another author."""
     space = await access.patient(house.app, house.morel, house.ins(patient))
     sheet = letters.pdf("Consignes avant votre opération")
-    report = b"<ClinicalDocument/>"
+    report = DOCUMENT.encode()
     files = (
         File(FileFacts("consignes.pdf", "application/pdf", len(sheet)), await house.app.blobs.put(space.keys, sheet)),
         File(

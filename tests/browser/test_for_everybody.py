@@ -7,6 +7,8 @@ import re
 import pytest
 from playwright.async_api import Browser, expect
 
+from server import access, reading
+from server.actions import acting
 from tests.browser.chromium import Window, chromium, window
 from tests.browser.scenes import appointment, letter_with_documents, offer, reminded
 from tests.house import House
@@ -23,7 +25,16 @@ async def pages(house: House) -> dict[str, list[str]]:
     theirs = await letter_with_documents(house, "camille")
     thread = f"/c/{letter.conversation}"
     own = ["/", thread, f"/c/{(await appointment(house)).conversation}", f"/c/{(await offer(house)).conversation}"]
-    own += ["/documents", "/agenda", "/services", "/new", f"{thread}/new", "/search?q=Bonjour", "/nowhere"]
+    own += [
+        await _document(house, letter.conversation),
+        "/documents",
+        "/agenda",
+        "/services",
+        "/new",
+        f"{thread}/new",
+        "/search?q=Bonjour",
+        "/nowhere",
+    ]
     return {
         "dominique": [*own, f"{camille}/", f"{camille}/c/{theirs.conversation}", f"{camille}/documents"],
         "marcel": ["/documents", f"/c/{await reminded(house)}"],
@@ -32,14 +43,17 @@ async def pages(house: House) -> dict[str, list[str]]:
     }
 
 
+async def _document(house: House, conversation: str) -> str:
+    """The address of a health document laid out for reading."""
+    handle = await access.conversation(house.app, await house.mailbox("dominique"), conversation)
+    item = (await reading.thread(house.app, handle)).entries[0].message.attachments[1]
+    return f"/files/{item.space}/{item.id}/read"
+
+
 async def _fill(house: House) -> None:
     """Something in the dossier, the agenda and the services."""
-    from server.actions import acting
-
     box = await house.mailbox("dominique")
     letter = await letter_with_documents(house)
-    from server import access, reading
-
     handle = await access.conversation(house.app, box, letter.conversation)
     entry = (await reading.thread(house.app, handle)).entries[0]
     document = entry.message.attachments[1].id

@@ -273,6 +273,21 @@ async def test_the_language_is_chosen_and_the_way_back_stays_here(house: House) 
             assert (await dominique.post("/language", {"language": "fr", "back": back})).place == "/"
 
 
+async def test_a_fault_of_ours_is_told_in_plain_words_and_nothing_of_it_shows(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("279035121518989 Dominique")
+
+    monkeypatch.setattr(reading, "conversations", broken)
+    async with visitor(house, "dominique") as dominique:
+        answer = await dominique.get("/")
+    assert answer.status == 500
+    assert "Rien n’est perdu." in answer.said
+    assert "279035121518989" not in answer.text
+    assert "RuntimeError" not in answer.text
+
+
 async def test_our_own_script_gets_errors_as_words_it_can_show(house: House) -> None:
     receipt = await house.letter("morel", "dominique")
     json = {"Accept": "application/json", "Accept-Language": "en"}
