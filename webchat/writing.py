@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
@@ -60,12 +61,9 @@ def add_routes(app: App, site: web.Application) -> None:
 
 async def read_form(request: web.Request) -> Form:
     """Read a form as it streams in, within our limits whatever its length header says. Raises `Invalid`, `TooLarge`."""
-    form = Form()
     if not request.content_type.startswith("multipart/"):
-        for name, value in list((await request.post()).items())[:MAX_FIELDS]:
-            if isinstance(value, str):
-                form.fields[name] = value
-        return form
+        return await read_fields(request)
+    form = Form()
     try:
         parts, spent = await request.multipart(), 0
         while (part := await parts.next()) is not None:
@@ -75,6 +73,19 @@ async def read_form(request: web.Request) -> Form:
     except (ValueError, LookupError, TypeError, AssertionError, HttpProcessingError) as error:
         raise Invalid from error  # the library has many ways to say that a body is malformed
     return form
+
+
+async def read_fields(request: web.Request) -> Form:
+    """Read a form without files: all that is read of somebody who is not signed in. Raises `Invalid`, `TooLarge`."""
+    body = bytearray()
+    async for chunk in request.content.iter_chunked(65_536):
+        body += chunk
+        if len(body) > MAX_FIELD:
+            raise TooLarge("too_large", TOO_HEAVY)
+    try:
+        return Form(dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)))
+    except ValueError as error:
+        raise Invalid from error
 
 
 async def _read_part(part: BodyPartReader, form: Form, spent: int) -> int:
@@ -279,7 +290,7 @@ def _add_doors(app: App, site: web.Application) -> None:
         raise response
 
     async def choose_language(request: web.Request) -> web.Response:
-        form = await read_form(request)
+        form = await read_fields(request)
         back = form["back"]
         response = web.HTTPSeeOther(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
         if form["language"] in LANGUAGES:

@@ -15,7 +15,7 @@ from server.settings import Settings
 from tests.browser.scenes import appointment, letter_with_documents, offer
 from tests.browser.visitor import visitor
 from tests.house import House
-from webchat import files, security
+from webchat import files, security, writing
 from webchat.words import words
 
 INLINE = re.compile(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE)
@@ -271,6 +271,18 @@ async def test_the_language_is_chosen_and_the_way_back_stays_here(house: House) 
         assert "No message yet" in (await dominique.get("/")).said
         for back in ("https://evil.test", "//evil.test", "/\\evil.test", "javascript:x()"):
             assert (await dominique.post("/language", {"language": "fr", "back": back})).place == "/"
+
+
+async def test_little_is_read_of_somebody_who_is_not_signed_in(house: House) -> None:
+    heavy = b"language=en&back=" + b"x" * (writing.MAX_FIELD + 1)
+    many = "&".join(f"field{number}=x" for number in range(writing.MAX_FIELDS + 1)).encode()
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}
+    async with visitor(house) as stranger:
+        assert (await stranger.post("/language", heavy, headers=kind)).status == 413
+        assert (await stranger.post("/language", many, headers=kind)).status == 422
+        assert (await stranger.post("/language", b"\xff\xfe", headers=kind)).status == 422
+        answer = await stranger.post("/language", b"--x", headers={"Content-Type": "multipart/form-data; boundary=x"})
+        assert "Set-Cookie" not in answer.headers
 
 
 async def test_a_fault_of_ours_is_told_in_plain_words_and_nothing_of_it_shows(
