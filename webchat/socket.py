@@ -127,9 +127,11 @@ class Json:
 
 
 class TextPacket(socketio.packet.Packet):  # type: ignore[misc]
-    """Events of JSON alone: without this the library walks through every payload in search of bytes."""
+    """What we say is JSON alone: without this the library walks through every payload in search of bytes."""
 
-    uses_binary_events = False
+    @classmethod
+    def data_is_binary(cls, data: object) -> bool:
+        return False
 
 
 class LeanSocket:
