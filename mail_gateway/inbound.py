@@ -13,6 +13,7 @@ many unknown patients is answered nothing more (item 20); we relay to nobody on 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import ssl
 import time
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 UNKNOWN_AN_HOUR: Final = 20
+RESERVE: Final = 32 * 1024 * 1024  # octets
 _HELO = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*+:[ \t]*+<[^<>\s]", re.IGNORECASE | re.MULTILINE)
 _DATE = re.compile(rb"^date[ \t]*+:", re.IGNORECASE | re.MULTILINE)
@@ -74,6 +76,17 @@ class _Common:
         self.app = app
         self.name = app.settings.mail_domain
         self.brake = Brake()
+
+    def room(self, size: int) -> None:
+        """Refuses a letter, before it is sent, that would leave less than `RESERVE` on the disk: what is read, and who
+        signs out, is written down too, and must go on.
+        """
+        try:
+            disk = os.statvfs(self.app.settings.blob_dir)
+        except OSError:
+            return  # storing it will tell what is wrong
+        if disk.f_bavail * disk.f_frsize < RESERVE + size:
+            raise Refusal(452, "4.3.1", "Insufficient system storage")
 
     async def patient(self, who: str, actor: Actor, address: str) -> SpaceHandle:
         """The space of the patient this address names, for somebody who may ask. Raises `Refusal`."""
@@ -133,6 +146,7 @@ class MxDoor(_Common):
         address = envelope.sender.address
         if address and address.rpartition("@")[2].lower() not in domains:
             raise Refusal(550, "5.7.1", "Votre certificat ne vaut pas pour le domaine de cet expéditeur")
+        self.room(envelope.sender.size)
 
     async def recipient(self, session: Session, envelope: Envelope, path: Path) -> None:
         domains = await self._domains(session)
@@ -175,6 +189,7 @@ class SubmissionDoor(_Common):
         actor = _signed_in(session)
         if envelope.sender.address.lower() != actor.address.lower():
             raise Refusal(553, "5.7.1", "L’expéditeur doit être l’adresse avec laquelle vous êtes connecté")
+        self.room(envelope.sender.size)
 
     async def recipient(self, session: Session, envelope: Envelope, path: Path) -> None:
         actor = _signed_in(session)

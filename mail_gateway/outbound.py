@@ -87,11 +87,18 @@ class MailChannel:
             raise Permanent("untrusted_domain", _OUTSIDE)
         opened = await reading.open_unchecked(self._app, parcel.keys, parcel.delivery.message_id)
         mail = await as_mail(self._app, parcel.keys, opened)
+        sender = _sender(mail)
+        if sender and not self._ours(sender):
+            return  # whoever wrote it elsewhere chose whom it goes to; their operator sends it, and speaks for it
         peer = self._peers.setdefault(domain, asyncio.Semaphore(PER_PEER))
         async with peer:
             if self._down.get(domain, 0.0) > time.monotonic():
                 raise Temporary("peer_down")
-            await self._deliver(domain, _sender(mail), address, mail, trusted)
+            await self._deliver(domain, sender, address, mail, trusted)
+
+    def _ours(self, address: str) -> bool:
+        settings = self._app.settings
+        return address.rpartition("@")[2].lower() in (settings.mail_domain.lower(), settings.patient_domain.lower())
 
     async def _address(self, parcel: Parcel) -> str:
         contact = str(parcel.target.get("contact", ""))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mail_gateway.inbound import RESERVE
 from storage.database import SqliteDatabase, Tx
 from tests import letters
 from tests.certificates import Certificates
@@ -171,12 +172,12 @@ async def test_a_database_that_is_gone_is_a_451(house: MailHouse) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 12 MB, when we may mount one."""
+    """A file system of 60 MB, when we may mount one."""
     if os.geteuid() != 0 or not shutil.which("mount"):
         pytest.skip("only root can mount a small file system")
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(folder)]
     mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
     if mounted.returncode:
         pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.strip()}")
@@ -199,27 +200,57 @@ async def fill(house: MailHouse, disk: Path) -> tuple[list[str], str]:
     pytest.fail(f"{shutil.disk_usage(disk).free} octets are still free")
 
 
-async def test_a_full_disk_is_said_so_and_heals(small_disk: Path, sqlite_template: Path) -> None:
+def take_all(disk: Path, but: int = 0) -> Path:
+    """Something else fills the disk, but for so many octets."""
+    ballast = disk / "ballast"
+    descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
+    with pytest.raises(OSError, match="No space"):
+        while True:
+            os.write(descriptor, bytes(4096))
+    if but:
+        os.truncate(ballast, os.fstat(descriptor).st_size - but)
+    os.close(descriptor)
+    return ballast
+
+
+async def test_a_disk_that_fills_is_said_so_before_the_letter_is_sent_and_reading_goes_on(
+    small_disk: Path, sqlite_template: Path
+) -> None:
     shutil.copy(sqlite_template, small_disk / "pli.sqlite")
     async with open_mail_house(small_disk, f"sqlite:///{small_disk / 'pli.sqlite'}") as house:
         taken, refused = await fill(house, small_disk)
-        assert refused.startswith(("452 4.3.1", "451 4.3.0")), refused
+        assert refused.startswith("452 4.3.1")
         assert len(taken) > 3
-        await check(house.app)
-        assert await message_ids(house, "dominique") == taken, "what was taken is there, and readable"
-        ballast = small_disk / "ballast"
-        descriptor = os.open(ballast, os.O_WRONLY | os.O_CREAT)
-        with pytest.raises(OSError, match="No space"):
-            while True:
-                os.write(descriptor, bytes(4096))
-        os.close(descriptor)
-        small = plain("petite", message_id="<petite@operator.example>")
-        said = await bring(house, small)
-        assert said[:3] in ("250", "451", "452"), said
-        ballast.unlink()
-        subprocess.run(["mount", "-o", "remount,size=24m", str(small_disk)], check=True)
-        assert (await bring(house, small)).startswith("250"), "without a restart"
+        assert shutil.disk_usage(small_disk).free > RESERVE - 3_000_000
+        assert await message_ids(house, "dominique") == taken, "what was taken is there, and can be read"
+        subprocess.run(["mount", "-o", "remount,size=120m", str(small_disk)], check=True)
+        assert (await bring(house, plain("petite"))).startswith("250"), "without a restart"
         assert (await house.texts("dominique"))[-1] == "petite"
+
+
+async def test_a_disk_that_somebody_else_fills_at_once_loses_nothing(small_disk: Path, sqlite_template: Path) -> None:
+    """Between the look at the disk and the commit there is nothing left: blob files, journal and database in turn."""
+    shutil.copy(sqlite_template, small_disk / "pli.sqlite")
+    async with open_mail_house(small_disk, f"sqlite:///{small_disk / 'pli.sqlite'}") as house:
+        acknowledged, refusals = [], set()
+        for number, but in enumerate((0, 8_192, 40_000, 200_000, 700_000)):
+            for files in ([], [("a.bin", "application/octet-stream", random.Random(number).randbytes(300_000))]):
+                name = f"{but} {len(files)}"
+                letter = plain("x", subject=name, message_id=f"<{but}.{len(files)}@operator.example>", files=files)
+                async with connected(house.app.ports["smtp"], house.peer()) as wire:
+                    await wire.envelope(FROM, TO_DOMINIQUE)
+                    ballast = take_all(small_disk, but)
+                    said = await wire.data(letter)
+                    ballast.unlink()
+                if said.startswith("250"):
+                    acknowledged.append(name)
+                else:
+                    refusals.add(said)
+                    assert said[:9] in ("452 4.3.1", "451 4.3.0"), said
+        await check(house.app)
+        assert refusals
+        assert await message_ids(house, "dominique") == acknowledged
+        assert (await bring(house, plain("petite"))).startswith("250"), "without a restart"
 
 
 LIMITED = """

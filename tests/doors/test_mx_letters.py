@@ -101,6 +101,26 @@ async def test_a_text_too_long_to_read_is_cut_and_enclosed_whole(house: MailHous
     assert data.decode().replace("\r\n", "\n").strip() == long
 
 
+async def test_a_letter_comes_in_the_same_way_on_both_engines(tmp_path: Path, database_url: str) -> None:
+    async with open_mail_house(tmp_path, database_url) as house:
+        for number in range(2):
+            files = [
+                ("IHE_XDM.ZIP", "application/zip", letters.xdm_zip()),
+                ("a.bin", "application/zip", bytes(200_000)),
+            ]
+            letter = plain(
+                f"n° {number}",
+                files=files,
+                message_id=f"<{number}@operator.example>",
+                in_reply_to="<0@operator.example>",
+            )
+            assert (await bring(house, letter)).startswith("250")
+            assert (await bring(house, letter)).startswith("250"), "again"
+        one, two = await house.entries("dominique")
+        assert one.conversation == two.conversation
+        assert [file.damaged for file in two.message.attachments] == ["", "", ""]
+
+
 async def test_a_letter_with_files_keeps_them_readable(house: MailHouse) -> None:
     pdf = letters.pdf("A jeun depuis minuit")
     letter = letters.with_attachments(

@@ -14,6 +14,7 @@ import dns.asyncresolver
 import dns.message
 import dns.rcode
 import dns.rrset
+import icalendar
 import pytest
 
 from mail_gateway import trust
@@ -21,12 +22,13 @@ from mail_gateway.compose import failure_report
 from mail_gateway.headers import Mailbox
 from mail_gateway.outbound import MailChannel
 from server import reading
+from server.actions import acting
 from server.delivery import Permanent, Temporary
 from storage import deliveries
 from tests import letters
 from tests.certificates import Certificates, Pair
 from tests.letters import NOON
-from tests.mail_house import FROM, TO_DOMINIQUE, MailHouse, bring, open_mail_house, plain
+from tests.mail_house import ELSEWHERE, FROM, TO_DOMINIQUE, MailHouse, bring, open_mail_house, plain
 from tests.other_operator import OtherOperator, other_operator
 
 
@@ -221,6 +223,49 @@ async def test_a_copy_to_somebody_elsewhere_leaves_as_dr_morel_wrote_it(both: tu
     assert (got.sender, got.recipients) == ("agathe.morel@pli.example", [FROM])
     assert got.letter["Message-ID"] == "<1@pli.example>"
     assert got.letter["Bcc"] is None
+
+
+async def test_two_correspondents_elsewhere_are_not_sent_each_others_letters_by_us(
+    both: tuple[MailHouse, OtherOperator],
+) -> None:
+    """Their operators speak for them, to whom they chose; our certificate does not."""
+    from tests.doors.test_submission import submit
+
+    house, operator = both
+    other = "anne.petit@autre.example"
+    await trust.add(house.app, "autre.example", house.certificates.operator("autre.example")[0].read_bytes())
+    letter = letters.plain("Bonjour à tous", to=[TO_DOMINIQUE, FROM, other])
+    assert (await submit(house, letter, TO_DOMINIQUE, FROM, other)).startswith("250")
+    await house.delivered()
+    assert sorted(got.recipients[0] for got in operator.got) == [other, FROM]
+    assert (await bring(house, plain("Pour Dominique", in_reply_to="<1@pli.example>"))).startswith("250")
+    await house.delivered()
+    assert len(operator.got) == 2
+    (*_, last) = await house.entries("dominique")
+    await house.answer("dominique", last.conversation, "À vous deux")
+    await house.delivered()
+    assert sorted(got.recipients[0] for got in operator.got[2:]) == [other, FROM]
+
+
+async def test_an_accepted_appointment_is_answered_as_calendars_understand(
+    both: tuple[MailHouse, OtherOperator],
+) -> None:
+    house, operator = both
+    asked = letters.invitation(organizer=ELSEWHERE, message_id="<rdv@operator.example>")
+    assert (await bring(house, asked)).startswith("250")
+    (entry,) = await house.entries("dominique")
+    await acting.act(house.app, await house.mailbox("dominique"), entry.message.id, "agenda.accept", {}, "1")
+    await house.delivered()
+    (got,) = operator.got
+    (calendar,) = [part for part in got.letter.walk() if part.get_content_type() == "text/calendar"]
+    assert calendar.get_param("method") == "REPLY"
+    answer = icalendar.Calendar.from_ical(calendar.get_content())
+    (event,) = answer.walk("VEVENT")
+    assert event["UID"] == "rendez-vous-1@pli.example"
+    attendee = event["ATTENDEE"]
+    assert isinstance(attendee, icalendar.vCalAddress)
+    assert (str(attendee).lower(), attendee.params["PARTSTAT"]) == (f"mailto:{TO_DOMINIQUE}", "ACCEPTED")
+    assert got.letter["In-Reply-To"] == "<rdv@operator.example>"
 
 
 # ---- finding the server ----------------------------------------------------------------------------------------------
