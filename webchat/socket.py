@@ -126,14 +126,6 @@ class Json:
         return msgspec.json.decode(text)
 
 
-class TextPacket(socketio.packet.Packet):  # type: ignore[misc]
-    """What we say is JSON alone: without this the library walks through every payload in search of bytes."""
-
-    @classmethod
-    def data_is_binary(cls, data: object) -> bool:
-        return False
-
-
 class LeanSocket:
     """The library's WebSocket with our limits. Not compressed: deflate keeps some 300 KiB a socket, and makes secrets
     guessable beside chosen text (the CRIME and BREACH class).
@@ -204,7 +196,6 @@ class Chat:
             max_http_buffer_size=MAX_FRAME,
             async_handlers=False,
             json=Json,
-            serializer=TextPacket,
             namespaces=["/"],
             logger=_unheard,
             engineio_logger=_unheard,
