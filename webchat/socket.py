@@ -22,7 +22,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
@@ -187,7 +187,7 @@ class Chat:
         self.sockets: dict[str, Live] = {}
         self.by_account: dict[str, list[Live]] = defaultdict(list)
         self.pull = Pull(app, self._emit, lambda live: self._cut(live.sid))
-        self._cutting: set[asyncio.Task[None]] = set()
+        self._aside: set[asyncio.Task[None]] = set()
         self.sio: Any = socketio.AsyncServer(
             async_mode="aiohttp",
             transports=["websocket"],
@@ -260,9 +260,13 @@ class Chat:
         """End a socket, from wherever one is."""
         if live := self.sockets.get(sid):
             live.close()
-            task = asyncio.get_running_loop().create_task(self.sio.disconnect(sid))
-            self._cutting.add(task)
-            task.add_done_callback(self._cutting.discard)
+            self._later(self.sio.disconnect(sid))
+
+    def _later(self, doing: Coroutine[Any, Any, None]) -> None:
+        """Do it beside what is being done."""
+        task = asyncio.get_running_loop().create_task(doing)
+        self._aside.add(task)
+        task.add_done_callback(self._aside.discard)
 
     def _told(
         self, shape: type[S], handler: Callable[[Live, S], Awaitable[Answer]]
@@ -315,6 +319,7 @@ class Chat:
             to=handle, text=asked.text, uploads=asked.attachments, in_reply_to=asked.in_reply_to, retry_key=key
         )
         receipt = await posting.post(self.app, live.actor, draft)
+        self._later(self._tell("presence", live, handle, PRESENCE_S))  # the writer does not wait for this
         return {"message": receipt.message, "seq": receipt.seq, "conversation": receipt.conversation}
 
     async def _act(self, live: Live, asked: Act) -> Answer:
@@ -339,7 +344,10 @@ class Chat:
         """Tell the others who take part, now, and are here; not again within `every_s`."""
         if not live.seldom(event, handle.conversation_id, every_s):
             return
-        members = await self.app.db.read(conversations.participants, handle.space_id, handle.conversation_id)
+        try:
+            members = await self.app.db.read(conversations.participants, handle.space_id, handle.conversation_id)
+        except DatabaseDown:
+            return  # it is told, not owed
         if not any(member.member_id == handle.member for member in members):
             return
         boxes = {member.mailbox_id for member in members if member.mailbox_id and member.member_id != handle.member}
