@@ -16,7 +16,7 @@ from server.posting import post
 from storage import accounts
 from tests.support.api import Api, open_api, until
 
-PDF = b"%PDF-1.4 " + bytes(range(256)) * 200  # larger than what is kept in a row
+PDF = b"%PDF-1.4 " + bytes(range(256)) * 600  # larger than what is kept in a row
 
 
 @pytest.fixture

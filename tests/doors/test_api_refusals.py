@@ -19,7 +19,7 @@ from storage import accounts
 from storage.ids import new_id
 from tests.support.api import Api, open_api
 
-PDF = b"%PDF-1.4 " + bytes(range(256)) * 200  # larger than what is kept in a row
+PDF = b"%PDF-1.4 " + bytes(range(256)) * 600  # larger than what is kept in a row
 
 
 @pytest.fixture
