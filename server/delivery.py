@@ -2,8 +2,8 @@
 
     claim (one transaction, a lease)  →  Channel.send  →  done | due again later | failed, and a bounce through post()
 
-A worker that dies loses its lease and the delivery is due again. Deliveries of one batch run side by side, so that a
-dead peer delays nobody else's; a channel limits what it opens to one peer.
+A worker that dies loses its lease and the delivery is due again. Each delivery is a task of its own, so that a dead
+peer delays nobody else's; a channel limits what it opens to one peer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LEASE_MS = 10 * 60_000
-BATCH = 32
+AT_ONCE = 64  # deliveries under way in this process
 LONGEST_SLEEP_S = 60.0
 
 
@@ -81,6 +81,7 @@ class DeliveryWorker:
         self._channels: dict[str, Channel] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
         self._waits = retry_waits(app.settings)
         self.on_idle: Callable[[], None] | None = None
 
@@ -95,29 +96,40 @@ class DeliveryWorker:
         self._wake.set()
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in (*self._sending, *([self._task] if self._task else [])):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
+        """Claim while there is room, each delivery in a task of its own: a slow peer holds up its own letters."""
         while True:
             self._wake.clear()
+            room = AT_ONCE - len(self._sending)
             try:
-                batch = await self._app.db.write(deliveries.claim, LEASE_MS, BATCH)
-                await asyncio.gather(*(self._deliver(delivery) for delivery in batch))
-                due = None if batch else await self._app.db.read(deliveries.next_due)
+                batch = await self._app.db.write(deliveries.claim, LEASE_MS, room) if room else []
+                due = None if batch or not room else await self._app.db.read(deliveries.next_due)
             except DatabaseDown as error:
                 log.warning("delivery.database_down", error=type(error).__name__)
                 batch, due = [], now_ms() + 5_000
+            for delivery in batch:
+                task = asyncio.create_task(self._deliver(delivery), name="delivery-one")
+                self._sending.add(task)
+                task.add_done_callback(self._over)
             if batch:
                 continue
-            if self.on_idle is not None:
+            if not self._sending and self.on_idle is not None:
                 self.on_idle()
             wait = LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, max(0.0, (due - now_ms()) / 1000))
             try:
                 await asyncio.wait_for(self._wake.wait(), wait)
             except TimeoutError:
                 continue
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("delivery.unsettled", error=type(error).__name__)  # its lease ends, and it is tried again
+        self._wake.set()
 
     async def _deliver(self, delivery: Delivery) -> None:
         app = self._app

@@ -114,3 +114,29 @@ async def test_one_poisoned_parcel_does_not_stop_the_next(core: House) -> None:
     states = [(await _states(core, poisoned)), (await _states(core, other))]
     assert sorted(state[0][1] for state in states) == ["done", "due"]
     assert await _states(core, sound) == []
+
+
+class SlowPeer(Peer):
+    """Never answers the first parcel; takes the next ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.took_the_second = asyncio.Event()
+
+    async def send(self, parcel: Parcel) -> None:
+        await super().send(parcel)
+        if len(self.parcels) == 1:
+            await asyncio.Event().wait()
+        self.took_the_second.set()
+
+
+async def test_a_peer_that_never_answers_holds_up_nobody_else(core: House) -> None:
+    await _owe(core)
+    peer = SlowPeer()
+    core.app.delivery.add(peer)
+    core.app.delivery.start()
+    while not peer.parcels:
+        await core.app.db.read(deliveries.counts)
+    await _owe(core)
+    core.app.delivery.wake()
+    await asyncio.wait_for(peer.took_the_second.wait(), 60)
