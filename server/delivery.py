@@ -82,6 +82,7 @@ class DeliveryWorker:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._sending: set[asyncio.Task[None]] = set()
+        self._closing = False
         self._waits = retry_waits(app.settings)
         self.on_idle: Callable[[], None] | None = None
 
@@ -96,13 +97,17 @@ class DeliveryWorker:
         self._wake.set()
 
     async def close(self) -> None:
-        for task in (*self._sending, *([self._task] if self._task else [])):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        """Stop claiming, then leave what is under way: its lease ends, and it is due again."""
+        self._closing = True
+        claiming = [self._task] if self._task is not None else []
+        for tasks in (claiming, list(self._sending)):
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _run(self) -> None:
         """Claim while there is room, each delivery in a task of its own: a slow peer holds up its own letters."""
-        while True:
+        while not self._closing:  # a cancellation that meets a wake-up is lost in wait_for (fixed in Python 3.12)
             self._wake.clear()
             room = AT_ONCE - len(self._sending)
             try:
