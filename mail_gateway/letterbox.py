@@ -219,6 +219,8 @@ def _card(sent: Sent, letter: Letter, text: str, space_id: str) -> tuple[str, di
         all_day=invitation.all_day,
         location=invitation.location,
         organizer=organizer,
+        # A name from elsewhere is only what its mail claims: the verified address stays beside it.
+        organizer_name=f"{sent.actor.name} ({organizer})" if sent.actor.external else sent.actor.name,
         ics=invitation.ics,
     )
     if invitation.method == "REQUEST":

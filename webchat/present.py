@@ -209,7 +209,7 @@ def card_facts(words: Words, card: dict[str, Any]) -> list[tuple[str, str]]:
     if start is not None:
         facts.append((words("card.start"), span(words, start, end, bool(card.get("all_day")))))
     for name in ("location", "organizer"):
-        value = str(card.get(name) or "").removeprefix("mailto:")
+        value = str(card.get(f"{name}_name") or card.get(name) or "").removeprefix("mailto:")
         if value:
             facts.append((words(f"card.{name}"), value))
     return facts

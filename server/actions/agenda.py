@@ -2,8 +2,8 @@
 booked without a person.
 
 An appointment card holds `{"type": "appointment", "title", "text", "uid", "sequence", "start", "end", "all_day",
-"location", "organizer", "ics"}`: times in ISO 8601 with their offset, `ics` the invitation as it came (RFC 5545), from
-which the mail side makes the answer (RFC 6047, METHOD:REPLY).
+"location", "organizer", "organizer_name", "ics"}`: times in ISO 8601 with their offset, `organizer` the verified
+address, `ics` the invitation as it came (RFC 5545), from which the mail side makes the answer (RFC 6047, METHOD:REPLY).
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def appointment_card(
     all_day: bool,
     location: str,
     organizer: str,
+    organizer_name: str = "",
     ics: str,
 ) -> dict[str, Any]:
     """The card of an invitation."""
@@ -62,6 +63,7 @@ def appointment_card(
         "all_day": all_day,
         "location": location,
         "organizer": organizer,
+        "organizer_name": organizer_name or organizer,
         "ics": ics,
     }
 
@@ -83,7 +85,8 @@ def remember(doing: Doing, card: dict[str, Any], state: str, message_id: str) ->
     uid_hash = doing.app.vault.lookup("appointment", f"{keys.space_id}|{card.get('organizer', '')}|{uid}")
     known = documents.appointment_by_uid(doing.tx, keys.space_id, uid_hash)
     appointment_id = known.id if known else new_id()
-    facts = {name: card.get(name, "") for name in ("title", "start", "end", "all_day", "location", "organizer")}
+    facts = {name: card.get(name, "") for name in ("title", "start", "end", "all_day", "location")}
+    facts["organizer"] = card.get("organizer_name") or card.get("organizer", "")
     documents.put_appointment(
         doing.tx,
         keys.space_id,

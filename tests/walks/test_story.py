@@ -215,6 +215,7 @@ async def test_an_invitation_is_accepted_in_the_chat_and_the_reply_is_in_the_doc
         entry = await chat.until(lambda e: e["message"].get("card") is not None)
         card = entry["message"]["card"]
         assert card["type"] == "appointment"
+        assert card["organizer_name"] == "Dr Agathe MOREL"
         assert [choice["label"] for choice in card["choices"]] == ["Accepter", "Décliner"]
         accepted = await chat.client.call(
             "act", {"message": entry["message"]["id"], "action": "agenda.accept", "client_key": "yes"}
