@@ -122,7 +122,8 @@ class DeliveryWorker:
                 task.add_done_callback(self._over)
             if batch:
                 continue
-            if not self._sending and self.on_idle is not None:
+            idle = not self._sending and not self._wake.is_set()
+            if idle and self.on_idle is not None:
                 self.on_idle()
             wait = LONGEST_SLEEP_S if due is None else min(LONGEST_SLEEP_S, max(0.0, (due - now_ms()) / 1000))
             try:

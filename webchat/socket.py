@@ -40,7 +40,7 @@ from storage import conversations
 from storage.database import DatabaseDown, Tx
 from storage.vault import CannotOpen
 from webchat import security
-from webchat.live import QUIET_S, Live, Opened, Pull
+from webchat.live import QUEUED, QUIET_S, Live, Opened, Pull
 from webchat.visit import desk_of
 from webchat.words import words
 
@@ -357,7 +357,7 @@ class Chat:
                 if (
                     other.actor.account_id != live.actor.account_id
                     and boxes & other.boxes.keys()
-                    and not other.waiting()
+                    and other.waiting() <= QUEUED
                 ):
                     await self._emit([other.sid], event, {"conversation": handle.conversation_id, "who": who})
 
