@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from server.app import App
 
 MAX_PAGE = 200
+PAGE_OCTETS = 1_048_576  # of sealed bodies: a page is one frame of a socket, and a phone holds it whole
 _body = msgspec.json.Decoder(Body)
 _facts = msgspec.json.Decoder(FileFacts)
 _END = 2**62
@@ -149,12 +150,17 @@ def _lost(message: Message, member: str) -> MessageView:
 
 
 def _entries(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> list[Entry]:
+    """The entries as their owner sees them: the first ones that `PAGE_OCTETS` hold together, and at least one."""
     known: dict[str, SpaceKeys] = {}
-    out = []
+    out: list[Entry] = []
+    room = PAGE_OCTETS
     for entry in found:
         message = messages.find(tx, entry.space_id, entry.message_id)
         if message is None:
             continue
+        room -= len(message.body)
+        if room < 0 and out:
+            break
         try:
             shown = view(app, tx, _keys(app, tx, entry.space_id, known), message, box_owner)
         except CannotOpen:
@@ -165,7 +171,7 @@ def _entries(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> li
 
 
 async def since(app: App, box: MailboxHandle, cursor: int, limit: int = 100) -> Page:
-    """Entries of this mailbox after `cursor`, in order, at most `limit` (200 at most)."""
+    """Entries of this mailbox after `cursor`, in order: at most `limit` (200 at most) and `PAGE_OCTETS`."""
     return await app.db.read(since_in, app, box, cursor, limit)
 
 
@@ -173,10 +179,10 @@ def since_in(tx: Tx, app: App, box: MailboxHandle, cursor: int, limit: int) -> P
     """`since` inside a transaction: for a reader of many mailboxes in one go."""
     limit = max(1, min(limit, MAX_PAGE))
     found = entries.since(tx, box.mailbox_id, cursor, limit + 1)
-    more = len(found) > limit
-    found = found[:limit]
-    last = found[-1].seq if more else max(entries.last_seq(tx, box.mailbox_id), cursor)
-    return Page(_entries(app, tx, box.owner, found), last, more)
+    shown = _entries(app, tx, box.owner, found[:limit])
+    more = len(found) > limit or (bool(shown) and shown[-1].seq < found[-1].seq)
+    last = shown[-1].seq if more else max(entries.last_seq(tx, box.mailbox_id), cursor)
+    return Page(shown, last, more)
 
 
 async def cursor(app: App, box: MailboxHandle) -> int:
@@ -192,9 +198,9 @@ async def thread(app: App, conversation: ConversationHandle, before: int | None 
 
     def pull(tx: Tx) -> Page:
         found = entries.page(tx, conversation.through, conversation.conversation_id, before or _END, limit + 1)
-        more = len(found) > limit
-        found = found[:limit][::-1]
-        return Page(_entries(app, tx, conversation.member, found), found[0].seq if found else 0, more)
+        shown = _entries(app, tx, conversation.member, found[:limit])[::-1]
+        more = len(found) > limit or (bool(shown) and shown[0].seq > found[-1].seq)
+        return Page(shown, shown[0].seq if shown else 0, more)
 
     return await app.db.read(pull)
 
@@ -292,11 +298,8 @@ async def mark_read(app: App, conversation: ConversationHandle, up_to: int) -> i
 
 
 async def set_flags(app: App, box: MailboxHandle, message_id: str, change: Callable[[int], int]) -> int:
-    """Flags of one entry, as IMAP STORE sets them; returns them as they are now. Raises `Refused`.
-
-    `change` is given the flags of this instant, so that two clients at once each keep their part. A first reading is a
-    receipt for the author.
-    """
+    """Flags of one entry, as IMAP STORE sets them, as they are now. `change` is given the flags of this instant, so
+    that two clients at once each keep their part. A first reading is a receipt for the author. Raises `Refused`."""
 
     def store(tx: Tx) -> tuple[int, set[str]]:
         wake: set[str] = set()

@@ -88,6 +88,18 @@ async def test_a_letter_arrives_as_the_contract_says(house: House) -> None:
     ]
 
 
+async def test_many_long_letters_come_in_pages_that_any_socket_takes(house: House) -> None:
+    for number in range(30):
+        await house.letter("morel", "dominique", text="é" * 190_000, subject=str(number))
+    async with client(house, "dominique") as dominique:  # whose frames are 4 MiB at most, as aiohttp has it
+        cursor, more, subjects = 0, True, list[str]()
+        while more:
+            page = await dominique.ask("sync", {"cursor": cursor, "limit": 50})
+            cursor, more = page["cursor"], page["more"]
+            subjects += [entry["message"]["subject"] for entry in page["entries"]]
+    assert subjects == [str(number) for number in range(30)]
+
+
 async def test_who_never_syncs_hears_what_comes_after_they_came(house: House) -> None:
     await house.letter("morel", "dominique", "avant")
     async with client(house, "dominique") as dominique:
