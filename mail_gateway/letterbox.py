@@ -14,14 +14,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import nh3
-
-from mail_gateway import mime, structure
-from mail_gateway.calendar import Invitation, read_invitation
+from mail_gateway import appointments, cleaning, mime, structure
 from mail_gateway.discretion import for_one
 from mail_gateway.enclosures import enclosed, has_archive
 from mail_gateway.malformed import Malformed
@@ -31,10 +28,10 @@ from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.structure import Node
 from server import access, actions, people, posting, reading
 from server.access import ConversationHandle, SpaceHandle
-from server.actions import acting, agenda
+from server.actions import acting
 from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailFacts, Member, Opening
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
-from storage import conversations, documents
+from storage import conversations
 
 if TYPE_CHECKING:
     from server.app import App
@@ -42,8 +39,6 @@ if TYPE_CHECKING:
 
 HASHED_APART: Final = 64 * 1024  # octets from which a hash costs more than a change of thread
 LARGE: Final = 512 * 1024  # octets from which a letter is read in a thread
-_TAGS: Final = nh3.ALLOWED_TAGS - {"img", "area", "map"}  # nothing is fetched because a mail was opened
-_SCHEMES: Final = {"http", "https", "mailto", "tel"}
 _NUMBER: Final = re.compile(r"\s*([1-9])\s*[.)]?\s*")
 _CUT: Final = "\n\n[…] La suite de ce message est dans le fichier joint."
 
@@ -112,13 +107,13 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
     for document in within.documents:
         files.append(File(document.facts, await app.blobs.put(keys, document.content)))
     text, more = _text(letter, root)
-    kind, card, effect = _card(sent, letter, text, keys.space_id)
+    kind, card, effect = appointments.card(sent.actor, letter, text, keys.space_id)
     draft = Draft(
         to=to,
         text="" if card and not text.strip() else text,
         kind=kind,
-        subject=_subject(letter),
-        html=await _safe(letter.html),
+        subject=subject(letter),
+        html=await cleaning.safe(letter.html),
         card=card,
         files=(*files, *more),
         retry_key=key,
@@ -144,10 +139,10 @@ async def _place(
         if isinstance(found, tuple):
             return actor, found[0], found[1]
     actor = sent.reply_to or sent.actor
-    return actor, Opening(replace(space, actor=actor), _subject(letter)), ""
+    return actor, Opening(replace(space, actor=actor), subject(letter)), ""
 
 
-def _subject(letter: Letter) -> str:
+def subject(letter: Letter) -> str:
     """ECO.3.1.3: the software's prefix is not for people."""
     return letter.subject.removeprefix("XDM/1.0/DDM+").strip() or "(sans objet)"
 
@@ -179,70 +174,9 @@ def _text(letter: Letter, root: Node) -> tuple[str, tuple[File, ...]]:
     return cut, (File(facts, part=f"{encoding}:{node.body_start}:{node.body_end}"),)
 
 
-async def _safe(html: str) -> str:
-    """HTML without scripts, styles, forms or anything fetched (items 25 and 26)."""
-    if not html:
-        return ""
-    return await asyncio.to_thread(_clean, html) if len(html) > LARGE // 8 else _clean(html)
-
-
-def _clean(html: str) -> str:
-    return nh3.clean(html, tags=_TAGS, url_schemes=_SCHEMES, link_rel="noopener noreferrer nofollow")
-
-
-# ---- appointments (RFC 6047) -----------------------------------------------------------------------------------------
-
-Effect = Any  # Callable[[Doing], None] | None
-
-
-def _card(sent: Sent, letter: Letter, text: str, space_id: str) -> tuple[str, dict[str, Any] | None, Effect]:
-    """(kind, card, effect) of a letter with a calendar; a calendar that cannot be read leaves a letter like any
-    other.
-    """
-    if not letter.calendar:
-        return "text", None, None
-    try:
-        invitation = read_invitation(letter.calendar)
-    except Malformed:
-        return "text", None, None
-    if invitation.method not in ("REQUEST", "CANCEL") or not invitation.uid:
-        return "text", None, None
-    # The UID is the sender's word: it is scoped to the sender we verified, not to the ORGANIZER it claims (item 30).
-    organizer = sent.actor.address
-    card = agenda.appointment_card(
-        title=invitation.summary or _subject(letter),
-        text=(invitation.description or text)[:2000],
-        uid=invitation.uid,
-        sequence=invitation.sequence,
-        start=_iso(invitation.start),
-        end=_iso(invitation.end),
-        all_day=invitation.all_day,
-        location=invitation.location,
-        organizer=organizer,
-        # A name from elsewhere is only what its mail claims: the verified address stays beside it.
-        organizer_name=f"{sent.actor.name} ({organizer})" if sent.actor.external else sent.actor.name,
-        ics=invitation.ics,
-    )
-    if invitation.method == "REQUEST":
-        return "card", card, None
-    card |= {"type": "cancellation", "title": f"Rendez-vous annulé : {card['title']}", "ics": ""}
-    return "card", card, lambda doing: _cancel(doing, card, space_id, organizer, invitation)
-
-
-def _cancel(doing: Doing, card: dict[str, Any], space_id: str, organizer: str, invitation: Invitation) -> None:
-    """The appointment leaves the agenda, if it is there and this sender put it there."""
-    uid_hash = doing.app.vault.lookup("appointment", f"{space_id}|{organizer}|{invitation.uid}")
-    known = documents.appointment_by_uid(doing.tx, space_id, uid_hash)
-    if known is not None and invitation.sequence >= known.sequence:
-        named = card | {"title": str(card["title"]).removeprefix("Rendez-vous annulé : ")}
-        agenda.remember(doing, named, "cancelled", known.message_id)
-
-
-def _iso(moment: Any) -> str:
-    return moment.isoformat() if moment is not None else ""
-
-
 # ---- effects ---------------------------------------------------------------------------------------------------------
+
+Effect = Callable[["Doing"], None] | None
 
 
 def _replies(letter: Letter, to: ConversationHandle | Opening) -> Effect:

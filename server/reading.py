@@ -1,7 +1,7 @@
 """Reading a mailbox: since(), thread(), conversations(), search(), mark_read(), file(). One reader for every door.
 
-Readers pull from a cursor; the same `since` serves a live socket, an IMAP session, a bot's long poll and a page. Each
-takes a handle that `access` gave.
+Readers pull from a cursor; the same `since` serves a live socket, IMAP, a bot’s long poll and a page. Each takes a handle
+that `access` gave.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ PAGE_OCTETS = 1_048_576  # of sealed bodies: a page is one frame of a socket, an
 _body = msgspec.json.Decoder(Body)
 _facts = msgspec.json.Decoder(FileFacts)
 _END = 2**62
+_DAMAGED = "Ce message est abîmé et ne peut pas être affiché. Il a été signalé."
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +139,8 @@ def view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str) -> Me
 
 def _lost(message: Message, member: str) -> MessageView:
     """A message whose sealing does not open: shown as such, alone; the rest of the mailbox is unaffected."""
-    return MessageView(
-        message.id,
-        iso(message.at),
-        AuthorView(message.author_kind, ""),
-        message.author_id == member,
-        "text",
-        "",
-        "Ce message est abîmé et ne peut pas être affiché. Il a été signalé.",
-    )
+    author = AuthorView(message.author_kind, "")
+    return MessageView(message.id, iso(message.at), author, message.author_id == member, "text", "", _DAMAGED)
 
 
 def _entries(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> list[Entry]:
@@ -298,8 +292,9 @@ async def mark_read(app: App, conversation: ConversationHandle, up_to: int) -> i
 
 
 async def set_flags(app: App, box: MailboxHandle, message_id: str, change: Callable[[int], int]) -> int:
-    """Flags of one entry, as IMAP STORE sets them, as they are now. `change` is given the flags of this instant, so
-    that two clients at once each keep their part. A first reading is a receipt for the author. Raises `Refused`."""
+    """Flags of one entry (IMAP STORE), as they are now. `change` is given the flags of this instant: two clients at
+    once each keep their part. A first reading is a receipt for the author. Raises `Refused`.
+    """
 
     def store(tx: Tx) -> tuple[int, set[str]]:
         wake: set[str] = set()
@@ -396,5 +391,5 @@ async def open_unchecked(app: App, keys: SpaceKeys, message_id: str) -> OpenMess
 
 
 def space_keys(app: App, tx: Tx, space_id: str) -> SpaceKeys:
-    """The keys of a space for code that works on rows it already owns (delivery). Raises `Refused`, `CannotOpen`."""
+    """The keys of a space for code that works on rows it already owns. Raises `Refused`, `CannotOpen`."""
     return _keys(app, tx, space_id, {})

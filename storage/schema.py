@@ -1,4 +1,4 @@
-"""The tables of Pli, on one page of over 400 lines: what there is and what it means. Statements stand with their nouns.
+"""The tables of Pli, on one page of over 500 lines: what there is and what it means. Statements stand with their nouns.
 
 - Times are milliseconds since 1970 UTC, in `BigInteger` columns named `…_at`.
 - Ids are random 128 bits in text (see `storage.ids`), never reused.
@@ -319,6 +319,7 @@ deliveries = Table(
     _at("created_at"),
     _sealed("target"),
     _text("last_error", ""),
+    _at("warned_at", optional=True),  # when whoever wrote was told that it is late
 )
 Index("deliveries_due", deliveries.c.state, deliveries.c.due_at)
 
@@ -352,6 +353,8 @@ documents = Table(
     _sealed("facts"),
     _text("filed_by"),
     _at("filed_at"),
+    _text("state", "current"),
+    _text("replaced_by", ""),
     Index("documents_once", "space_id", "unique_hash", unique=True),
 )
 
@@ -402,7 +405,7 @@ grants = Table(
 Index("grants_by_service", grants.c.service_account)
 
 # The operators whose mail we take (MSSanté's white list). `subject`: the certificate's, RFC 4514; `fingerprint`:
-# SHA-256.
+# SHA-256. Added by hand; those of the published list stand apart.
 trusted_operators = Table(
     "trusted_operators",
     metadata,
@@ -413,6 +416,92 @@ trusted_operators = Table(
     _at("added_at"),
 )
 
+# The published lists as they were last good. `digest`: SHA-256 of the file, hexadecimal.
+white_lists = Table(
+    "white_lists",
+    metadata,
+    _id("name", key=True),
+    _text("digest"),
+    _text("generated", ""),  # DateDeGeneration, as it stands in the file
+    _at("taken_at"),
+    _number("entries"),
+)
+
+# Their entries: a domain may have several certificates, known by their subject (DNCertificatOperateur).
+listed_operators = Table(
+    "listed_operators", metadata, _id("list_name", key=True), _id("domain", key=True), _id("subject", key=True)
+)
+
+# What stands between a space and somebody who writes to it: one record a change, the newest counts. kind: replies
+# (open, ended: X-MSS-MES), block (blocked, free: the holder's wish). `member_id`: an account or a contact.
+exchanges = Table(
+    "exchanges",
+    metadata,
+    _id("space_id", key=True),
+    _id("member_id", key=True),
+    _id("kind", key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _id("id", key=True),
+    _text("state"),
+    _text("by"),
+    _text("message_id", ""),
+    sqlite_with_rowid=False,
+)
+
+# Mail that was accepted and that nobody sees yet. state: waiting (tried again by itself), held (a person decides),
+# released, dropped. `reason`: a stable word. `facts`: the envelope and why, sealed. `blob_id`: the mail as it came.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("state"),
+    _text("reason"),
+    _number("attempts"),
+    _number("size"),
+    _text("blob_id"),
+    _sealed("facts"),
+    _at("at"),
+    _text("changed_by", ""),
+    _at("changed_at", optional=True),
+)
+Index("quarantine_by_state", quarantine.c.state, quarantine.c.at)
+
+# When a professional or a team is away, and what is said meanwhile; `space_id`: of their office.
+absences = Table(
+    "absences",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("account_id"),
+    _at("from_at"),
+    _at("until_at"),
+    _sealed("text"),
+    _at("created_at"),
+    _at("ended_at", optional=True),
+)
+Index("absences_by_account", absences.c.account_id)
+
+# The documents that letters enclosed, and what their authors did to them since. Hashes: of uniqueId, of setId, of the
+# author, of the organisation. state: current, replaced, deleted.
+enclosed_documents = Table(
+    "enclosed_documents",
+    metadata,
+    _id("space_id", key=True),
+    _id("attachment_id", key=True),
+    _text("message_id"),
+    _text("unique_hash"),
+    _text("set_hash", ""),
+    _number("version"),
+    _text("author_hash", ""),
+    _text("organisation_hash", ""),
+    _text("state", "current"),
+    _text("changed_by", ""),  # the message that replaced or withdrew it
+    _at("changed_at", optional=True),
+)
+Index("enclosed_by_unique", enclosed_documents.c.space_id, enclosed_documents.c.unique_hash)
+Index("enclosed_by_set", enclosed_documents.c.space_id, enclosed_documents.c.set_hash)
+
 # A blob is named by rows of its own space; a space cannot go while rows name it.
-for table in (conversations, messages, contacts, documents, appointments, grants):
+for table in (conversations, messages, contacts, documents, appointments, grants, quarantine, absences):
     table.append_constraint(ForeignKeyConstraint(["space_id"], ["spaces.id"]))
