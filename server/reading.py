@@ -1,7 +1,7 @@
 """Reading a mailbox: since(), thread(), conversations(), search(), mark_read(), file(). One reader for every door.
 
-Readers pull from a cursor; the same `since` serves a live socket, IMAP, a bot’s long poll and a page. Each takes a handle
-that `access` gave.
+Readers pull from a cursor; the same `since` serves a live socket, IMAP, a bot’s long poll and a page.
+Each takes a handle that `access` gave.
 """
 
 from __future__ import annotations

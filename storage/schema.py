@@ -1,4 +1,4 @@
-"""The tables of Pli, on one page of over 500 lines: what there is and what it means. Statements stand with their nouns.
+"""The tables of Pli, on one page of over 400 lines: what there is and what it means. Statements stand with their nouns.
 
 - Times are milliseconds since 1970 UTC, in `BigInteger` columns named `…_at`.
 - Ids are random 128 bits in text (see `storage.ids`), never reused.
