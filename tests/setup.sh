@@ -20,6 +20,7 @@ neomutt|neomutt
 postfix|postfix
 /usr/lib/dovecot/imap|dovecot-imapd
 /usr/lib/dovecot/lmtp|dovecot-lmtpd
+clamd|clamav-daemon
 openssl|openssl
 npm|npm
 LIST
