@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from mail_gateway import letterbox, reports, trust
+from mail_gateway import clamd, letterbox, reports, trust
 from mail_gateway.addresses import normalise, parse_patient
 from mail_gateway.letterbox import Sent
 from mail_gateway.malformed import Malformed
@@ -158,6 +158,7 @@ class MxDoor(_Common):
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None:
         domains = await self._domains(session)
         raw = self.traced(session, raw)
+        await clamd.check(self.app, raw)
         found = await _read(raw)
         letter, spaces = found[0], self.spaces(envelope)
         if letter.is_report:
@@ -215,6 +216,7 @@ class SubmissionDoor(_Common):
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None:
         actor = _signed_in(session)
         raw = self.traced(session, _named(raw, self.name))
+        await clamd.check(self.app, raw)
         found = await _read(raw)
         letter = found[0]
         if _author(letter).address.lower() != actor.address.lower():

@@ -19,6 +19,7 @@ class Metrics:
         )
         self._bounced = Counter("pli_deliveries_failed", "Deliveries given up", registry=self.registry)
         self._unopened = Counter("pli_sealed_unopened", "Sealed values that did not open", registry=self.registry)
+        self._unscanned = Counter("pli_unscanned", "Letters that clamd could not scan", registry=self.registry)
         self._refused = Counter(
             "pli_refusals", "Refusals at a door, by door and code", ["door", "code"], registry=self.registry
         )
@@ -35,6 +36,9 @@ class Metrics:
 
     def unopened(self) -> None:
         self._unopened.inc()
+
+    def unscanned(self) -> None:
+        self._unscanned.inc()
 
     def refused(self, door: str, code: str) -> None:
         self._refused.labels(door, code).inc()

@@ -7,6 +7,7 @@ Each setting is a field with its sentence; the environment name is `PLI_` and th
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -22,6 +23,7 @@ def _say(sentence: str, default: Any) -> Any:
     return field(default=default, metadata={"sentence": sentence})
 
 
+_CLAMD = re.compile(r"unix:/.+|[^:\s]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
 ROLES = ("all", "web", "smtp", "imap", "worker")
 
 
@@ -54,6 +56,11 @@ class Settings:
     mail_relay: str = _say("host:port that takes all outgoing mail; MX look-up when empty.", "")
     mail_retry_seconds: str = _say("Waits between attempts of an outgoing mail, in seconds.", "300,600,1200,2400,4000")
     mail_give_up_hours: int = _say("After how long an outgoing mail is given up and its writer told.", 120)
+    clamd: str = _say(
+        "clamd (ClamAV), unix:/path of its socket or host:port; incoming mail is not scanned if empty.", ""
+    )
+    clamd_required: bool = _say("Mail that clamd could not scan is put off (451) rather than taken unscanned.", True)
+    clamd_seconds: int = _say("How long clamd may take over one letter.", 30)
     ins_oids: str = _say(
         "OIDs of INS numbers taken: NIR, NIA; the test one is for demonstrations.",
         "1.2.250.1.213.1.4.8,1.2.250.1.213.1.4.9",
@@ -135,6 +142,8 @@ def problems(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if value and not Path(value).is_file():
             found.append(f"{name}: {value} is not a file.")
+    if settings.clamd and not _CLAMD.fullmatch(settings.clamd):
+        found.append("clamd: neither unix:/path nor host:port.")
     if not settings.demo:
         if not settings.secure:
             found.append("public_url: must start with https:// to serve real people.")
