@@ -56,6 +56,19 @@ class MailHouse(House):
     async def texts(self, name: str) -> list[str]:
         return [entry.message.text.strip() for entry in await self.entries(name)]
 
+    async def holds(self, name: str, count: int) -> list[Entry]:
+        """Everything in somebody's mailbox, once that is `count` entries or more."""
+        woken = asyncio.Event()
+        subscription = self.app.hub.subscribe([(await self.mailbox(name)).mailbox_id], woken.set)
+        try:
+            async with asyncio.timeout(60):
+                while len(found := await self.entries(name)) < count:
+                    await woken.wait()
+                    woken.clear()
+        finally:
+            subscription.close()
+        return found
+
     async def delivered(self) -> None:
         """Wait until nothing that is due now is left to deliver."""
         due: int | None = 0

@@ -20,6 +20,8 @@ neomutt|neomutt
 postfix|postfix
 /usr/lib/dovecot/imap|dovecot-imapd
 /usr/lib/dovecot/lmtp|dovecot-lmtpd
+swaks|swaks
+/usr/lib/*/perl5/*/Net/SSLeay.pm|libnet-ssleay-perl
 clamd|clamav-daemon
 openssl|openssl
 npm|npm

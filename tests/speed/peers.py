@@ -18,9 +18,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -28,65 +26,12 @@ from pathlib import Path
 
 from tests.speed.load import Target
 from tests.speed.sink import certificate
+from tests.support import postfix
+from tests.support.postfix import Postfix, call, free_ports, wait_open
 
-POSTFIX = Path("/usr/sbin/postfix")
 DOVECOT = Path("/usr/sbin/dovecot")
 DOMAIN = "patient.pli.example"
 PASSWORD = "speed"
-
-_MAIN_CF = """\
-compatibility_level = 3.6
-config_directory = {etc}
-queue_directory = {spool}
-data_directory = {data}
-mail_owner = postfix
-setgid_group = postdrop
-myhostname = mx.peer.example
-mydestination =
-inet_interfaces = 127.0.0.1
-inet_protocols = ipv4
-mynetworks =
-smtpd_recipient_restrictions = reject_unauth_destination
-virtual_mailbox_domains = {domain}
-virtual_mailbox_maps = static:all
-virtual_transport = lmtp:unix:{lmtp}
-smtpd_tls_security_level = encrypt
-smtpd_tls_cert_file = {certificate}
-smtpd_tls_key_file = {key}
-smtpd_tls_CAfile = {client}
-smtpd_tls_ask_ccert = yes
-message_size_limit = 26214400
-# The default pauses one second whenever mail comes in faster than it goes out: good manners, but it would hide the
-# machine.
-in_flow_delay = 0s
-# The default of 50 is below the 100 letters in flight of one measurement.
-smtpd_client_connection_count_limit = 0
-"""
-
-_MASTER_CF = """\
-127.0.0.1:{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-proxywrite unix - - n - 1 proxymap
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-lmtp unix - - n - - lmtp
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-"""
 
 _DOVECOT_CONF = """\
 protocols = imap lmtp
@@ -135,11 +80,11 @@ service anvil {{
 
 def missing() -> str | None:
     """Why the peers cannot run here, as half a sentence; None when they can."""
-    absent = [path.name for path in (POSTFIX, DOVECOT, Path("/usr/lib/dovecot/lmtp")) if not path.exists()]
+    absent = [path.name for path in (DOVECOT, Path("/usr/lib/dovecot/lmtp")) if not path.exists()]
     if absent:
-        return f"{' and '.join(absent)} not installed (postfix, dovecot-imapd, dovecot-lmtpd)"
-    if os.geteuid() != 0:
-        return "Postfix and Dovecot need root to start"
+        return f"{' and '.join(absent)} not installed (dovecot-imapd, dovecot-lmtpd)"
+    if (why := postfix.missing()) is not None:
+        return why
     if not dovecot_version().startswith("2.3"):
         return f"Dovecot {dovecot_version()} reads another configuration than the 2.3 this benchmark writes"
     return None
@@ -158,9 +103,8 @@ class Peers:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.smtp_port, self.lmtp_port, self.imap_port = _free_ports(3)
+        self.smtp_port, self.lmtp_port, self.imap_port = free_ports(3)
         self._stack = ExitStack()
-        self._etc = folder / "postfix"
         self._mail = folder / "mail"
 
     def __enter__(self) -> Peers:
@@ -207,7 +151,7 @@ class Peers:
 
     def clear(self) -> None:
         """Empty the queue and every mailbox, so that each measurement starts from the same place."""
-        _run("postsuper", "-c", str(self._etc), "-d", "ALL")
+        self._postfix.command("postsuper", "-d", "ALL")
         for mailbox in self._mail.iterdir():
             shutil.rmtree(mailbox, ignore_errors=True)
 
@@ -229,51 +173,31 @@ class Peers:
                 lmtp_port=self.lmtp_port,
             )
         )  # fmt: skip
-        _run(str(DOVECOT), "-c", str(conf))
-        self._stack.callback(_run, "doveadm", "-c", str(conf), "stop")
-        spool, data = self.folder / "spool", self.folder / "data"
-        for path in (self._etc, spool, data):
-            path.mkdir()
-        os.chown(data, pwd.getpwnam("postfix").pw_uid, -1)
-        (self._etc / "main.cf").write_text(
-            _MAIN_CF.format(
-                etc=self._etc, spool=spool, data=data, domain=DOMAIN, lmtp=lmtp, certificate=certificate_, key=key,
-                client=self._client[0],
-            )
-        )  # fmt: skip
-        (self._etc / "master.cf").write_text(_MASTER_CF.format(port=self.smtp_port))
-        _run(str(POSTFIX), "-c", str(self._etc), "start")
-        self._stack.callback(_run, str(POSTFIX), "-c", str(self._etc), "stop")
+        call(str(DOVECOT), "-c", str(conf))
+        self._stack.callback(call, "doveadm", "-c", str(conf), "stop")
+        settings = _settings(certificate_, key, self._client[0], lmtp)
+        self._postfix = self._stack.enter_context(Postfix(self.folder / "postfix", settings, {self.smtp_port: {}}))
         for port in (self.smtp_port, self.lmtp_port, self.imap_port):
-            _wait_open(port)
+            wait_open(port)
 
 
-def _free_ports(count: int) -> list[int]:
-    """Loopback ports free just now. Neither peer takes port 0, so another program could still be quicker: it would
-    show.
-    """
-    with ExitStack() as stack:
-        return [stack.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(count)]
-
-
-def _wait_open(port: int) -> None:
-    until = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.05)
-
-
-def _run(*command: str) -> None:
-    with tempfile.TemporaryFile() as said:  # not a pipe: a daemon would inherit it and we would wait for its end
-        done = subprocess.run(command, stdout=said, stderr=said, stdin=subprocess.DEVNULL, check=False)
-        said.seek(0)
-        if done.returncode:
-            raise RuntimeError(f"{' '.join(command[:3])}: {said.read().decode('utf-8', 'replace').strip()}")
+def _settings(certificate_: str, key: str, client: str, lmtp: Path) -> dict[str, str]:
+    """Rows of Postfix's main.cf: a door like our MX door, and everything on to Dovecot."""
+    return {
+        "myhostname": "mx.peer.example",
+        "smtpd_recipient_restrictions": "reject_unauth_destination",
+        "virtual_mailbox_domains": DOMAIN,
+        "virtual_mailbox_maps": "static:all",
+        "virtual_transport": f"lmtp:unix:{lmtp}",
+        "smtpd_tls_security_level": "encrypt",
+        "smtpd_tls_cert_file": certificate_,
+        "smtpd_tls_key_file": key,
+        "smtpd_tls_CAfile": client,
+        "smtpd_tls_ask_ccert": "yes",
+        "message_size_limit": "26214400",
+        # The default of 50 is below the 100 letters in flight of one measurement.
+        "smtpd_client_connection_count_limit": "0",
+    }
 
 
 def _output(*command: str) -> str:
