@@ -12,22 +12,20 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel.core import get_global
+
 from mail_gateway.contentlines import Component
 
 FRANCE: Final = ZoneInfo("Europe/Paris")
 MOMENT: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?")  # DATE or DATE-TIME
 
-# What Windows calls the zones a French patient's correspondents live in (Unicode CLDR windowsZones); others by
-# VTIMEZONE.
-_WINDOWS: Final = {
-    "romance standard time": "Europe/Paris", "w. europe standard time": "Europe/Berlin",
-    "central europe standard time": "Europe/Budapest", "central european standard time": "Europe/Warsaw",
-    "gmt standard time": "Europe/London", "greenwich standard time": "Atlantic/Reykjavik", "utc": "UTC",
-    "mauritius standard time": "Indian/Mauritius", "sa western standard time": "America/La_Paz",
-    "sa eastern standard time": "America/Cayenne", "e. africa standard time": "Africa/Nairobi",
-    "central pacific standard time": "Pacific/Guadalcanal", "hawaiian standard time": "Pacific/Honolulu",
-    "saint pierre standard time": "America/Miquelon", "eastern standard time": "America/New_York",
-}  # fmt: skip
+# What Windows calls zones (Unicode CLDR windowsZones): Outlook and Exchange write these names.
+_WINDOWS: Final[dict[str, str]] = {
+    name.lower(): zone for name, zone in get_global("windows_zone_mapping").items() if isinstance(zone, str)
+}
+# What it shows people, and some software writes instead: « (UTC+01:00) Bruxelles, Copenhague, Madrid, Paris ».
+_SHOWN = re.compile(r"\(?(?:UTC|GMT) ?(?:([+-])(\d\d?):?(\d\d)?)?\)?(?![\w/+-]).*", re.IGNORECASE)
+_MICROSOFT: Final = "tzone://microsoft/"
 _OFFSET = re.compile(r"([+-])(\d\d)(\d\d)(\d\d)?")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,30}(?:/[A-Za-z0-9_+-]{1,30}){0,2}")
 
@@ -45,14 +43,33 @@ class Zones:
         tzid = tzid.strip()
         if not tzid:
             return FRANCE
-        name = _WINDOWS.get(tzid.lower(), tzid)
-        if _NAME.fullmatch(name):
+        for name in _names(tzid):
             try:
                 return ZoneInfo(name)
             except (ZoneInfoNotFoundError, ValueError, OSError):
                 pass  # not a name of IANA's: the calendar's own definition follows
         own = self.own.get(tzid)
-        return _offset_at(own, naive) if own is not None else FRANCE
+        return _offset_at(own, naive) if own is not None else _shown(tzid)
+
+
+def _names(tzid: str) -> Iterator[str]:
+    """What IANA may call that zone: its name, Windows' name of it, the end of a path (Mozilla, Evolution)."""
+    plain = tzid.lower().removeprefix(_MICROSOFT)
+    candidates = [_WINDOWS.get(plain, tzid), "UTC" if plain == "utc" else ""]
+    if tzid.startswith("/"):
+        parts = tzid.split("/")
+        candidates += ["/".join(parts[-3:]), "/".join(parts[-2:]), parts[-1]]
+    return (name for name in candidates if _NAME.fullmatch(name))
+
+
+def _shown(tzid: str) -> tzinfo:
+    """A zone known only by what people are shown of it. An hour east of Greenwich it is ours, with our summer time."""
+    match = _SHOWN.fullmatch(tzid)
+    hours, minutes = (int(match[2] or 0), int(match[3] or 0)) if match is not None else (24, 0)
+    if match is None or hours > 14 or minutes > 59 or (match[1], hours, minutes) == ("+", 1, 0):
+        return FRANCE
+    delta = timedelta(hours=hours, minutes=minutes)
+    return timezone(-delta if match[1] == "-" else delta)
 
 
 def _offset_at(zone: Component, naive: datetime) -> tzinfo:
