@@ -1,8 +1,8 @@
 """A private Postfix: configuration, queue and log in a folder of its own, on loopback ports, that leaves nothing
 behind.
 
-Promises: nothing in /etc is read or written, no system service is touched; when `__enter__` returns it takes mail,
-after `__exit__` it is gone. Needs Debian's postfix package and root, since its master drops the rights of its services.
+Promises: nothing in /etc is read or written, no system service is touched; once started it takes mail, once
+stopped it is gone. Needs Debian's postfix package and root, since its master drops the rights of its services.
 A test process that is killed outright leaves it running.
 
 It logs only when asked (`log`), which costs it time. What a caller wants differently is a row of main.cf in `settings`;
@@ -94,6 +94,14 @@ class Postfix:
         self._doors = doors or {}
 
     def __enter__(self) -> Postfix:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """As `__enter__`; takes a second or two."""
         for path in (self._etc, self._spool, self._data):
             path.mkdir(parents=True)
         let_through(self._etc)
@@ -103,9 +111,9 @@ class Postfix:
         self.command("postfix", "start")
         for port in self._doors:
             wait_open(port)
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """As `__exit__`."""
         self.command("postfix", "stop")
 
     def command(self, name: str, *arguments: str) -> str:
