@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
+import getpass
 import json
 import os
 import shutil
@@ -17,6 +19,7 @@ from typing import Any
 
 import click
 
+from mail_gateway import whitelist
 from server import admin, demo, doctor
 from server.app import open_app
 from server.errors import PliError
@@ -116,7 +119,7 @@ def migrate(settings_of: Callable[[], Settings]) -> None:
 @click.pass_obj
 def doctor_command(settings_of: Callable[[], Settings]) -> None:
     """Check the settings and the machine, and say what is wrong."""
-    findings = _run(doctor.examine(settings_of()))
+    findings = _run(doctor.examine(settings_of(), admin.trust_status))
     for finding in findings:
         mark = "ok   " if finding.good else "warn " if finding.warning else "WRONG"
         click.echo(f"{mark} {finding.text}")
@@ -238,8 +241,82 @@ def trust_remove(settings_of: Callable[[], Settings], domain: str) -> None:
 @trust_group.command("list")
 @click.pass_obj
 def trust_list(settings_of: Callable[[], Settings]) -> None:
-    """Every trusted operator, a JSON object a line."""
+    """Every trusted operator, a JSON object a line: by hand first, then the white list's."""
     _do(settings_of(), "trust.list")
+
+
+@trust_group.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--older", is_flag=True, help="Even when it is older than the list in force.")
+@click.option("--shrinking", is_flag=True, help="Even when it drops more than half of the list in force.")
+@click.pass_obj
+def trust_import(settings_of: Callable[[], Settings], file: Path, older: bool, shrinking: bool) -> None:
+    """Trust the operators of the MSSanté white list FILE, instead of those listed before. Whole or not at all."""
+    with file.open("rb") as opened:
+        data = opened.read(whitelist.MAX_BYTES + 1)
+    text = base64.b64encode(data).decode("ascii")
+    _do(settings_of(), "trust.import", file=text, older=older, shrinking=shrinking)
+
+
+@trust_group.command("refresh")
+@click.pass_obj
+def trust_refresh(settings_of: Callable[[], Settings]) -> None:
+    """Fetch the white list and the revocation lists whose addresses are set, now."""
+    _do(settings_of(), "trust.refresh")
+
+
+@trust_group.command("status")
+@click.pass_obj
+def trust_status(settings_of: Callable[[], Settings]) -> None:
+    """Which lists are in force, since when, and what failed last."""
+    _do(settings_of(), "trust.status")
+
+
+@cli.group("quarantine")
+def quarantine_group() -> None:
+    """Mail that was accepted and that nobody sees: what is done about it."""
+
+
+def _who() -> str:
+    """Who gives this command, for the audit: the person behind sudo, when there is one."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+@quarantine_group.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also what was released or dropped.")
+@click.pass_obj
+def quarantine_list(settings_of: Callable[[], Settings], everything: bool) -> None:
+    """What waits or is held, oldest first, a JSON object a line."""
+    _do(settings_of(), "quarantine.list", everything=everything)
+
+
+@quarantine_group.command("show")
+@click.argument("mail")
+@click.pass_obj
+def quarantine_show(settings_of: Callable[[], Settings], mail: str) -> None:
+    """Why a letter is held, and who sent it. Neither its patient nor a word of it."""
+    _do(settings_of(), "quarantine.show", mail=mail, by=_who())
+
+
+@quarantine_group.command("release")
+@click.argument("mail")
+@click.option(
+    "--despite-identity",
+    is_flag=True,
+    help="You established that its documents are about the patient it is for. Recorded with your name.",
+)
+@click.pass_obj
+def quarantine_release(settings_of: Callable[[], Settings], mail: str, despite_identity: bool) -> None:
+    """Give a letter to its patient after all."""
+    _do(settings_of(), "quarantine.release", mail=mail, by=_who(), despite_identity=despite_identity)
+
+
+@quarantine_group.command("drop")
+@click.argument("mail")
+@click.pass_obj
+def quarantine_drop(settings_of: Callable[[], Settings], mail: str) -> None:
+    """Give a letter up: nothing of it is kept, and its sender is told."""
+    _do(settings_of(), "quarantine.drop", mail=mail, by=_who())
 
 
 def main() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
@@ -23,6 +25,28 @@ class Metrics:
         self._refused = Counter(
             "pli_refusals", "Refusals at a door, by door and code", ["door", "code"], registry=self.registry
         )
+        self._quarantined = Counter(
+            "pli_quarantined", "Letters kept in quarantine, by reason", ["reason"], registry=self.registry
+        )
+        self._quarantine = Gauge(
+            "pli_quarantine", "Letters in quarantine, by state and reason", ["state", "reason"], registry=self.registry
+        )
+        self._quarantine_since = Gauge(
+            "pli_quarantine_oldest_seconds", "Age of the oldest letter in quarantine, by state", ["state"],
+            registry=self.registry,
+        )  # fmt: skip
+        self.trust_list = Gauge(
+            "pli_trust_list_age_seconds", "Since the white list was last fetched or imported; NaN when there is none",
+            registry=self.registry,
+        )  # fmt: skip
+        self.trust_list.set(math.nan)
+        self._trust_failed = Counter(
+            "pli_trust_refresh_failures", "White or revocation lists that were fetched and not taken", ["list"],
+            registry=self.registry,
+        )  # fmt: skip
+        self._unknown = Counter(
+            "pli_unknown_recipients", "Recipients asked for who are not here, by door", ["door"], registry=self.registry
+        )
         self.sessions = Gauge("pli_sessions", "Open sessions, by door", ["door"], registry=self.registry)
 
     def posted(self, kind: str) -> None:
@@ -40,8 +64,30 @@ class Metrics:
     def unscanned(self) -> None:
         self._unscanned.inc()
 
+    def unknown_recipient(self, door: str) -> None:
+        self._unknown.labels(door).inc()
+
     def refused(self, door: str, code: str) -> None:
         self._refused.labels(door, code).inc()
+
+    def quarantined(self, reason: str) -> None:
+        self._quarantined.labels(reason).inc()
+
+    def quarantine(self, counts: list[tuple[str, str, int, int]], now: int) -> None:
+        """What the table says now: (state, reason, how many, since when in ms)."""
+        self._quarantine.clear()
+        self._quarantine_since.clear()
+        for state, reason, count, _ in counts:
+            self._quarantine.labels(state, reason).set(count)
+        for state in {state for state, *_ in counts}:
+            since = min(since for one, _, _, since in counts if one == state)
+            self._quarantine_since.labels(state).set((now - since) / 1000)
+
+    def trust_list_taken(self, at_ms: int) -> None:
+        self.trust_list.set_function(lambda: time.time() - at_ms / 1000)
+
+    def trust_refresh_failed(self, which: str) -> None:
+        self._trust_failed.labels(which).inc()
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

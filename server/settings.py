@@ -42,6 +42,12 @@ class Settings:
     http_port: int = _say("Web pages, live chat and HTTP API. 0 takes a free port, as for every door.", 8080)
     smtp_port: int = _say("MX door, for trusted operators.", 2525)
     submission_port: int = _say("Submission door (STARTTLS and AUTH), for professionals whose mailbox is here.", 5870)
+    submissions_port: int = _say(
+        "The same with TLS from the first octet (RFC 8314). Takes a free port too when submission_port is 0.", 4650
+    )
+    submission_messages_per_hour: int = _say(
+        "Letters an account may send in an hour, each recipient counting as one; 0 for no limit.", 500
+    )
     imap_port: int = _say("IMAP door (STARTTLS), for the same professionals.", 1430)
     mail_domain: str = _say("Domain of the professionals hosted here.", "pli.example")
     patient_domain: str = _say("Domain of the patients' addresses.", "patient.pli.example")
@@ -51,16 +57,40 @@ class Settings:
     tls_certificate: str = _say("PEM chain shown by the mail doors and to other operators.", "")
     tls_key: str = _say("PEM key of that certificate.", "")
     tls_ca: str = _say(
-        "PEM of the authorities trusted for other operators' servers (IGC-Santé); the system's when empty.", ""
+        "PEM of the authorities of other operators' certificates (IGC-Santé, its whole chain); for their servers, the"
+        " system's when empty.",
+        "",
     )
+    tls_crl: str = _say("File or folder of revocation lists (CRL), PEM or DER, read again when they change.", "")
+    tls_crl_url: str = _say("Addresses of revocation lists, by commas, fetched hourly; http is enough: signed.", "")
+    trust_list_url: str = _say(
+        "https:// address of the published white list of operators; none is fetched if empty.", ""
+    )
+    trust_list_checksum_url: str = _say("https:// address of the list's SHA-256, checked when set.", "")
+    trust_list_hours: int = _say("How often the white list is fetched; 0: by `pli trust refresh` only.", 24)
+    trust_list_ca: str = _say("PEM of the authorities of the list's server (IGC-Santé); the system's when empty.", "")
     mail_relay: str = _say("host:port that takes all outgoing mail; MX look-up when empty.", "")
+    mail_routes: str = _say("domain=host:port, …: servers known beforehand; relay or MX look-up for the others.", "")
     mail_retry_seconds: str = _say("Waits between attempts of an outgoing mail, in seconds.", "300,600,1200,2400,4000")
+    quarantine_retry_seconds: str = _say(
+        "Waits before a letter that could not be read by a fault of ours is read again, in seconds; then it is held.",
+        "60,600",
+    )
     mail_give_up_hours: int = _say("After how long an outgoing mail is given up and its writer told.", 120)
+    mail_warn_hours: int = _say("After how long the writer of an outgoing mail is told that it is late; 0 never.", 4)
+    mss_nil: str = _say("Product number for the X-MSS-NIL header of every outgoing mail; no header if empty.", "")
+    dkim_keys: str = _say(
+        "Folder of <selector>._domainkey.<domain>.pem, or domain=selector:path, …; mail is not signed if empty.", ""
+    )
     clamd: str = _say(
         "clamd (ClamAV), unix:/path of its socket or host:port; incoming mail is not scanned if empty.", ""
     )
     clamd_required: bool = _say("Mail that clamd could not scan is put off (451) rather than taken unscanned.", True)
     clamd_seconds: int = _say("How long clamd may take over one letter.", 30)
+    blocked_senders: str = _say("told, or silent: what a professional learns whom the patient blocked.", "told")
+    reply_tokens: bool = _say(
+        "Ask that a patient's letter be answered at an address that names its conversation.", True
+    )
     ins_oids: str = _say(
         "OIDs of INS numbers taken: NIR, NIA; the test one is for demonstrations.",
         "1.2.250.1.213.1.4.8,1.2.250.1.213.1.4.9",
@@ -121,6 +151,8 @@ def _as(kind: Any, name: str, value: Any) -> Any:
         if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
             raise BadSettings(f"{name}: « {text} » is neither yes nor no")
         return text.lower() in {"true", "1", "yes"}
+    if name == "blocked_senders" and text not in {"told", "silent"}:
+        raise BadSettings(f"blocked_senders: « {text} » is neither told nor silent")
     if name == "role" and text not in ROLES:
         raise BadSettings(f"role: « {text} » is not one of {', '.join(ROLES)}")
     return Path(text) if kind is Path else text
@@ -138,12 +170,13 @@ def problems(settings: Settings) -> list[str]:
         found.append("database_url: neither sqlite:/// nor postgresql://.")
     if settings.blob_url and not settings.blob_url.startswith("file:///"):
         found.append("blob_url: only file:/// is served by this version.")
-    for name in ("tls_certificate", "tls_key", "tls_ca"):
+    for name in ("tls_certificate", "tls_key", "tls_ca", "trust_list_ca"):
         value = getattr(settings, name)
         if value and not Path(value).is_file():
             found.append(f"{name}: {value} is not a file.")
     if settings.clamd and not _CLAMD.fullmatch(settings.clamd):
         found.append("clamd: neither unix:/path nor host:port.")
+    found += _trust_problems(settings)
     if not settings.demo:
         if not settings.secure:
             found.append("public_url: must start with https:// to serve real people.")
@@ -155,9 +188,57 @@ def problems(settings: Settings) -> list[str]:
         retry_waits(settings)
     except ValueError:
         found.append("mail_retry_seconds: not a list of whole numbers.")
+    try:
+        routes(settings)
+    except ValueError:
+        found.append("mail_routes: not a list of domain=host:port.")
+    if not re.fullmatch(r"[!-~]{0,60}", settings.mss_nil):
+        found.append("mss_nil: not a product number.")
+    try:
+        quarantine_waits(settings)
+    except ValueError:
+        found.append("quarantine_retry_seconds: not a list of whole numbers.")
+    return found
+
+
+def _trust_problems(settings: Settings) -> list[str]:
+    found = []
+    if settings.tls_crl and not Path(settings.tls_crl).exists():
+        found.append(f"tls_crl: {settings.tls_crl} is neither a file nor a folder.")
+    if not all(url.startswith(("http://", "https://")) for url in crl_urls(settings)):
+        found.append("tls_crl_url: not a list of http:// or https:// addresses.")
+    for name in ("trust_list_url", "trust_list_checksum_url"):
+        if getattr(settings, name) and not getattr(settings, name).startswith("https://"):
+            found.append(f"{name}: must start with https://.")
+    if not settings.tls_ca:
+        for name in ("tls_crl", "tls_crl_url", "trust_list_url"):
+            if getattr(settings, name):
+                found.append(f"{name}: says nothing without tls_ca, the authorities of the certificates it is about.")
+    return found
+
+
+def crl_urls(settings: Settings) -> tuple[str, ...]:
+    """Where revocation lists are fetched."""
+    return tuple(url.strip() for url in settings.tls_crl_url.split(",") if url.strip())
+
+
+def routes(settings: Settings) -> dict[str, tuple[str, int]]:
+    """The (host, port) known beforehand of a domain. Raises `ValueError`."""
+    found = {}
+    for entry in filter(None, (part.strip() for part in settings.mail_routes.split(","))):
+        domain, _, server = entry.partition("=")
+        host, _, port = server.strip().rpartition(":")
+        if not domain.strip() or not host or not 0 < int(port) < 65536:
+            raise ValueError(entry)
+        found[domain.strip().lower()] = (host.strip("[]"), int(port))
     return found
 
 
 def retry_waits(settings: Settings) -> tuple[int, ...]:
     """Seconds between the attempts of an outgoing mail; the last one repeats."""
     return tuple(int(part) for part in settings.mail_retry_seconds.split(","))
+
+
+def quarantine_waits(settings: Settings) -> tuple[int, ...]:
+    """Seconds before each further reading of a letter that could not be read."""
+    return tuple(int(part) for part in settings.quarantine_retry_seconds.split(","))
