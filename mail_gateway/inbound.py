@@ -136,7 +136,10 @@ class MxDoor(_Common):
 
     async def _domains(self, session: Session) -> frozenset[str]:
         """The domains this peer may speak for, as of now. Raises `Refusal` when there is none."""
-        domains = (await trust.current(self.app)).domains(session.certificate)
+        trusted = await trust.current(self.app)
+        domains = trusted.domains(session.certificate)
+        if trusted.in_doubt(session.certificate):
+            raise Refusal(451, "4.7.5", "La liste de révocation de votre autorité n’est pas à jour ici, réessayez")
         if not domains:
             raise Refusal(550, "5.7.1", "Seuls les opérateurs de l’espace de confiance peuvent écrire ici")
         return domains

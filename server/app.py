@@ -99,6 +99,10 @@ async def open_app(
             doors.callback(sweeper.cancel)
         if role in {"all", "smtp"}:
             import mail_gateway.inbound
+        if role in {"all", "worker", "smtp"}:
+            import mail_gateway.trust_lists
+
+            await doors.enter_async_context(mail_gateway.trust_lists.kept_fresh(app))
 
             await doors.enter_async_context(mail_gateway.inbound.mx_door(app))
             await doors.enter_async_context(mail_gateway.inbound.submission_door(app))
