@@ -11,24 +11,30 @@ Promises
 - 5xx only when the sender must change something; a fault of ours is 451 4.3.0, a full disk or too much in flight 452
   4.3.1, and no reply ever holds the text of an exception. Nothing logged here holds an address.
 - Memory is bounded: `Limits.in_flight` octets of letters for all sessions together.
-- Advertised: SIZE, 8BITMIME, SMTPUTF8, PIPELINING, ENHANCEDSTATUSCODES, STARTTLS, AUTH. DSN parameters are
-  understood, but DSN is not advertised: no report of success is sent.
+- Nobody takes everything: connections, letters and octets in flight are limited for each address and for each party
+  (`smtp_shares`), trusted operators having the largest share.
+- Advertised: SIZE, 8BITMIME, SMTPUTF8, PIPELINING, ENHANCEDSTATUSCODES, DSN, STARTTLS, AUTH.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ssl
-from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
 from mail_gateway.smtp_data import Budget
 from mail_gateway.smtp_session import Session
+from mail_gateway.smtp_shares import Holdings, Share
 from mail_gateway.smtp_syntax import Envelope, Path, Refusal
 from server.drafts import MAX_MAIL, Actor
 
-__all__ = ["Door", "Envelope", "Handler", "Limits", "Path", "Refusal", "Session"]
+__all__ = ["Door", "Envelope", "Handler", "Limits", "Path", "Refusal", "Session", "Share"]
+
+_MB = 1024 * 1024
+_ADDRESS = Share(sessions=50, letters=60, octets=192 * _MB)
+_ACCOUNT = Share(sessions=50, letters=40, octets=160 * _MB)
+_OPERATOR = Share(sessions=100, letters=80, octets=192 * _MB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,10 @@ class Limits:
     line: int = 2048
     auth_line: int = 12_288  # RFC 4954 § 4
     sessions: int = 2000
-    sessions_per_peer: int = 50
-    in_flight: int = 256 * 1024 * 1024
+    in_flight: int = 256 * _MB
+    address: Share = _ADDRESS  # its sessions: those that have not shown who they are
+    account: Share = _ACCOUNT
+    operator: Share = _OPERATOR
     greeting_s: float = 30.0  # a peer that has not yet shown who it is
     idle_s: float = 300.0
     handshake_s: float = 10.0
@@ -56,8 +64,9 @@ class Limits:
 class Handler(Protocol):
     """What a door does with what a session understood.
 
-    Each method raises `Refusal` to say no; anything else it raises is a fault of ours (451), but for `sign_in`, where
-    `Unauthorised` and `Throttled` have their own replies.
+    `sign_in` and `sender` set `session.party` once they know whom they have. Each method raises `Refusal` to say no;
+    anything else it raises is a fault of ours (451), but for `sign_in`, where `Unauthorised` and `Throttled` have their
+    own replies.
     """
 
     name: str  # of this host, in the greeting
@@ -70,16 +79,24 @@ class Handler(Protocol):
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None: ...
 
 
-class Door:
-    """A listening door and its sessions. `port`: the real one, once open."""
+def _too_many() -> Refusal:
+    return Refusal(421, "4.7.0", "Trop de connexions de votre part, réessayez plus tard", close=True)
 
-    def __init__(self, handler: Handler, limits: Limits | None = None) -> None:
+
+class Door:
+    """A listening door and its sessions. `port`: the real one, once open. `tls_at_once`: TLS from the first octet (RFC
+    8314), rather than by STARTTLS.
+    """
+
+    def __init__(self, handler: Handler, limits: Limits | None = None, *, tls_at_once: bool = False) -> None:
         self.handler = handler
+        self.tls_at_once = tls_at_once
         self.limits = limits or Limits()
         self.budget = Budget(self.limits.in_flight)
         self.port = 0
         self._sessions: dict[Session, asyncio.Task[None]] = {}
-        self._per_peer: Counter[str] = Counter()
+        self._counted: dict[Session, str] = {}  # among whose sessions each counts
+        self._holdings = Holdings(self.budget)
         self._server: asyncio.Server | None = None
         self._ticker: asyncio.Task[None] | None = None
 
@@ -106,20 +123,42 @@ class Door:
 
     def admit(self, session: Session) -> None:
         """A new connection: give it a task of its own, or a reason to go (RFC 5321 § 3.8)."""
-        self._per_peer[session.peer] += 1
         if len(self._sessions) >= self.limits.sessions:
-            session.fail(Refusal(421, "4.3.2", "Too many connections, try again later", close=True))
-        elif self._per_peer[session.peer] > self.limits.sessions_per_peer:
-            session.fail(Refusal(421, "4.7.0", "Too many connections from you, try again later", close=True))
+            session.fail(Refusal(421, "4.3.2", "Trop de connexions, réessayez plus tard", close=True))
+        if not self._count(session, f"address:{session.peer}", self.limits.address):
+            session.fail(_too_many())
         task = asyncio.create_task(session.serve(), name="smtp-session")
         self._sessions[session] = task
         task.add_done_callback(lambda _: self._leave(session))
 
+    def recognise(self, session: Session) -> None:
+        """From now on it counts among its party's, if it showed to be one. Raises `Refusal`: they are too many."""
+        if session.party and self._counted.get(session) != session.party:
+            self._holdings.leave(self._counted.pop(session))
+            if not self._count(session, session.party, self._share(session)):
+                raise _too_many()
+
+    def begin(self, session: Session, size: int) -> tuple[Budget, ...]:
+        """A letter of that session, to be ended: where its octets count. Raises `Refusal`."""
+        return self._holdings.begin(self._names(session), size)
+
+    def end(self, session: Session) -> None:
+        self._holdings.end(self._names(session))
+
+    def _count(self, session: Session, name: str, share: Share) -> bool:
+        self._counted[session] = name
+        return self._holdings.enter(name, share)
+
+    def _names(self, session: Session) -> list[tuple[str, Share]]:
+        names = [(f"address:{session.peer}", self.limits.address)]
+        return [*names, (session.party, self._share(session))] if session.party else names
+
+    def _share(self, session: Session) -> Share:
+        return self.limits.operator if session.actor is None else self.limits.account
+
     def _leave(self, session: Session) -> None:
         del self._sessions[session]
-        self._per_peer[session.peer] -= 1
-        if not self._per_peer[session.peer]:
-            del self._per_peer[session.peer]
+        self._holdings.leave(self._counted.pop(session))
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,8 +1,8 @@
 """A letter on its way in: octets as large as they come, until CR LF . CR LF.
 
 Promises: linear, whatever the pieces (only the last four octets are looked at again); never holds more than its caps,
-its own and the door's, but reads on to the end, so that the sender hears why and not a broken connection; what it
-holds is counted in the door's `Budget` until `release`.
+its own and its budgets', but reads on to the end, so that the sender hears why and not a broken connection; what it
+holds is counted in each `Budget` until `release`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ GIVE_UP = 4  # times the largest letter taken: a sender who goes on that long do
 
 
 class Budget:
-    """Octets of letters that all sessions of a door hold together, and the most they may."""
+    """Octets of letters that somebody holds together (all sessions of a door, an address, a party), and the most they
+    may.
+    """
 
     __slots__ = ("held", "most")
 
@@ -26,11 +28,11 @@ class Budget:
 class Incoming:
     """One letter being read. `refused`: what its sender will be told at its end; `complete`: its end was seen."""
 
-    __slots__ = ("_body", "_budget", "_held", "_most", "complete", "received", "refused", "since")
+    __slots__ = ("_body", "_budgets", "_held", "_most", "complete", "received", "refused", "since")
 
-    def __init__(self, budget: Budget, most: int, since: float) -> None:
+    def __init__(self, budgets: tuple[Budget, ...], most: int, since: float) -> None:
         self._body = bytearray(b"\r\n")  # so that a dot on the first line is a dot on a line
-        self._budget = budget
+        self._budgets = budgets
         self._most = most
         self._held = 0
         self.since = since
@@ -44,8 +46,7 @@ class Incoming:
         start = max(0, len(body) - len(END) + 1)
         body += data
         self.received += len(data)
-        self._held += len(data)
-        self._budget.held += len(data)
+        self._hold(len(data))
         after = b""
         end = self._end(start)
         if end >= 0:
@@ -54,8 +55,8 @@ class Incoming:
             self.complete = True
         if self.received - len(after) > self._most + len(END):
             self._discard(Refusal(552, "5.3.4", f"Message trop lourd : {self._most // 1048576} Mo au plus"))
-        elif self._budget.held > self._budget.most:
-            self._discard(Refusal(452, "4.3.1", "Too much mail at once, try again later"))
+        elif any(budget.held > budget.most for budget in self._budgets):
+            self._discard(Refusal(452, "4.3.1", "Trop de courrier à la fois, réessayez plus tard"))
         if not self.complete and self.received > GIVE_UP * self._most:
             raise Refusal(421, "4.3.0", "Closing", close=True)
         return after
@@ -89,5 +90,9 @@ class Incoming:
 
     def release(self) -> None:
         """Nothing of it is held any more."""
-        self._budget.held -= self._held
-        self._held = 0
+        self._hold(-self._held)
+
+    def _hold(self, octets: int) -> None:
+        self._held += octets
+        for budget in self._budgets:
+            budget.held += octets

@@ -1,9 +1,9 @@
-"""One SMTP connection: an asyncio protocol that gathers octets, and one task that tells its story, command after
-command.
+"""One SMTP connection as a story: command after command, each with its reply.
 
-Promises and reasons stand in `mail_gateway.smtp`, whose doors make these sessions.
+Promises and reasons stand in `mail_gateway.smtp`, whose doors make these sessions; octets and time are
+`smtp_connection`'s.
 
-RFC 5321, 3207 (STARTTLS), 2920 (PIPELINING), 4954 (AUTH), 2034 (ENHANCEDSTATUSCODES).
+RFC 5321, 3207 (STARTTLS), 8314 (TLS at once), 2920 (PIPELINING), 4954 (AUTH), 2034 (ENHANCEDSTATUSCODES), 3461 (DSN).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from mail_gateway import smtp_syntax as syntax
+from mail_gateway.smtp_connection import Connection, Gone
 from mail_gateway.smtp_data import Incoming
 from mail_gateway.smtp_syntax import Envelope, Refusal
 from server.drafts import Actor
@@ -26,106 +27,24 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-HIGH_WATER = 65_536  # octets of commands waiting before we stop reading
 
-
-class _Gone(Exception):
-    """The peer hung up."""
-
-
-class Session(asyncio.Protocol):
-    """One connection. `certificate`: the peer's, DER, when it showed one that TLS verified."""
+class Session(Connection):
+    """A connection that speaks SMTP. `actor`: who signed in."""
 
     def __init__(self, door: Door) -> None:
-        self.door = door
-        self.limits = door.limits
+        super().__init__(door)
         self.handler = door.handler
-        self.peer = ""
         self.helo = ""
-        self.secure = False
-        self.certificate: bytes | None = None
         self.actor: Actor | None = None
         self.envelope: Envelope | None = None
-        self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self._out: list[str] = []
-        self._waiter: asyncio.Future[None] | None = None
-        self._due = 0.0
-        self._ended = False
-        self._fault: Refusal | None = None
+        self._utf8 = False  # the peer asked for SMTPUTF8 in this transaction
         self._errors = self._failed_logins = 0
-        self._choked = False
-        self._incoming: Incoming | None = None  # the letter being read
-
-    # ---- asyncio's side ----------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # what create_server gives; uvloop's is no subclass of it
-        peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if isinstance(peer, tuple) else "local"
-        self.door.admit(self)
-
-    def data_received(self, data: bytes) -> None:
-        incoming = self._incoming
-        if incoming is not None and not incoming.complete:
-            try:
-                self._buffer += incoming.take(data)
-            except Refusal as refusal:
-                self.fail(refusal)
-            if not incoming.complete:
-                return
-        else:
-            self._buffer += data
-            if len(self._buffer) > HIGH_WATER and self._transport is not None:
-                self._transport.pause_reading()
-        self._wake()
-
-    def eof_received(self) -> None:
-        self._end()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
-
-    def pause_writing(self) -> None:
-        self._choked = True  # a peer that does not read is not read from
-        if self._transport is not None and not self._ended:
-            self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        self._choked = False
-        if self._transport is not None and not self._ended:
-            self._transport.resume_reading()
-
-    def _end(self) -> None:
-        self._ended = True
-        self._wake()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def fail(self, refusal: Refusal) -> None:
-        """Say this and hang up at the next point where the session waits for its peer; a letter being stored is
-        stored first.
-        """
-        self._fault = self._fault or refusal
-        self._wake()
-
-    def tick(self, now: float) -> None:
-        """Called by the door every second: is the peer too slow?"""
-        if self._waiter is None or self._ended:
-            return
-        due = self._due
-        if self._incoming is not None:
-            due = self._incoming.since + self.limits.data_grace_s + self._incoming.received / self.limits.data_floor
-        if now > due:
-            self.fail(Refusal(421, "4.4.2", "Too slow, closing", close=True))
-
-    # ---- the story ---------------------------------------------------------------------------------------------------
 
     async def serve(self) -> None:
         """Greet, then answer command after command until one side hangs up. Never raises."""
         try:
+            if self.door.tls_at_once:
+                await self._secure_at_once()
             if self._fault is None:
                 self._reply(f"220 {self.handler.name} ESMTP")
             while True:
@@ -135,15 +54,22 @@ class Session(asyncio.Protocol):
                     self._refuse(refusal)
                     if refusal.close:
                         break
-        except (_Gone, OSError, TimeoutError):
+        except (Gone, OSError, TimeoutError):
             pass  # OSError: the TLS handshake failed (ssl.SSLError is one)
         except Exception as error:  # noqa: BLE001 - whatever it is, the peer may try again and the other sessions go on
             log.error("smtp.session_failed", error=type(error).__name__)
-            self._reply("421 4.3.0 Service not available")
+            if self.secure or not self.door.tls_at_once:
+                self._reply("421 4.3.0 Service not available")
         finally:
             self._flush()
             if self._transport is not None:
                 self._transport.close()
+
+    async def _secure_at_once(self) -> None:
+        """RFC 8314 § 3.3: there is no clear text to say no in."""
+        if self._fault is not None:
+            raise Gone
+        await self._handshake(await self.handler.tls())
 
     async def _one(self) -> None:
         verb, rest = syntax.command(await self._line(self.limits.line))
@@ -158,46 +84,7 @@ class Session(asyncio.Protocol):
             refusal.close = True
             self._reply("421 4.7.0 Too many errors")
             return
-        self._reply(refusal.line)
-
-    async def _line(self, most: int) -> bytes:
-        while True:
-            end = self._buffer.find(b"\r\n", 0, most + 2)
-            if end >= 0:
-                line = bytes(self._buffer[:end])
-                del self._buffer[: end + 2]
-                return line
-            if len(self._buffer) > most:
-                raise Refusal(500, "5.5.2", "Line too long", close=True)
-            await self._wait()
-
-    async def _wait(self) -> None:
-        """Until the peer sends something. Everything said so far leaves first, in one piece (RFC 2920)."""
-        self._flush()
-        if self._ended:
-            raise _Gone
-        if self._fault is not None:
-            raise self._fault
-        if self._transport is not None and not self._choked:
-            self._transport.resume_reading()
-        loop = asyncio.get_running_loop()
-        known = self.actor is not None or self.envelope is not None
-        self._due = loop.time() + (self.limits.idle_s if known else self.limits.greeting_s)
-        self._waiter = loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self._fault is not None:
-            raise self._fault
-
-    def _reply(self, line: str) -> None:
-        self._out.append(line)
-
-    def _flush(self) -> None:
-        if self._out and self._transport is not None and not self._ended:
-            self._transport.write("".join(f"{line}\r\n" for line in self._out).encode("ascii", "replace"))
-        self._out.clear()
+        self._reply(refusal.line(self._utf8))
 
     async def _ask(self, step: Awaitable[Any], refused: str = "451 4.3.0 Try again later") -> Any:
         """A step of the handler; our own faults become temporary refusals, without their text."""
@@ -223,6 +110,7 @@ class Session(asyncio.Protocol):
             "SMTPUTF8",
             "PIPELINING",
             "ENHANCEDSTATUSCODES",
+            "DSN",
         ]
         if not self.secure:
             lines.append("STARTTLS")
@@ -239,7 +127,7 @@ class Session(asyncio.Protocol):
     def _helo(self, rest: str) -> None:
         if not rest or not rest.isascii() or len(rest) > 255:
             raise Refusal(501, "5.5.4", "Syntax: EHLO hostname")
-        self.helo, self.envelope = rest, None
+        self.helo, self.envelope, self._utf8 = rest, None, False
 
     async def _starttls(self, rest: str) -> None:
         if self.secure:
@@ -249,21 +137,14 @@ class Session(asyncio.Protocol):
         context = await self._ask(self.handler.tls(), "454 4.7.0 TLS not available now")
         transport = self._transport
         if transport is None or self._ended:
-            raise _Gone
+            raise Gone
         transport.pause_reading()
         if self._buffer:  # CVE-2024-34083: commands slipped in before the handshake must not run after it
             raise Refusal(554, "5.5.0", "Nothing may follow STARTTLS before the handshake", close=True)
         self._reply("220 2.0.0 Go ahead")
         self._flush()
-        limit = self.limits.handshake_s
-        secured = await asyncio.get_running_loop().start_tls(
-            transport, self, context, server_side=True, ssl_handshake_timeout=limit, ssl_shutdown_timeout=limit
-        )
-        if secured is None:
-            raise _Gone
-        self._transport = secured
-        self.certificate = secured.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        self.secure, self.helo, self.envelope = True, "", None  # RFC 3207 § 4.2: what was said in clear is forgotten
+        await self._handshake(context)
+        self.helo, self.envelope = "", None  # RFC 3207 § 4.2: what was said in clear is forgotten
 
     async def _auth(self, rest: str) -> None:
         if not self.handler.signs_in:
@@ -276,7 +157,7 @@ class Session(asyncio.Protocol):
         if mechanism.upper() == "PLAIN":
             address, password = syntax.plain("" if first == "=" else first or await self._challenge(""))
         elif mechanism.upper() == "LOGIN":
-            address = syntax.login(first or await self._challenge("VXNlcm5hbWU6"))
+            address = syntax.same_person(syntax.login(first or await self._challenge("VXNlcm5hbWU6")))
             password = syntax.login(await self._challenge("UGFzc3dvcmQ6"))
         else:
             raise Refusal(504, "5.5.4", "Only PLAIN and LOGIN")
@@ -286,6 +167,7 @@ class Session(asyncio.Protocol):
             self._failed_logins += 1
             refusal.close = self._failed_logins >= self.limits.failed_logins
             raise
+        self.door.recognise(self)
         self._reply("235 2.7.0 Signed in")
 
     async def _signed_in(self, address: str, password: str) -> Actor:
@@ -313,7 +195,9 @@ class Session(asyncio.Protocol):
         if self.envelope is not None:
             raise Refusal(503, "5.5.1", "A transaction is in progress")
         envelope = Envelope(syntax.mail_path(rest, self.limits.size))
+        self._utf8 = envelope.sender.utf8
         await self._ask(self.handler.sender(self, envelope))
+        self.door.recognise(self)
         self.envelope = envelope
         self._reply("250 2.1.0 Sender ok")
 
@@ -337,10 +221,9 @@ class Session(asyncio.Protocol):
             raise Refusal(501, "5.5.4", "DATA takes no parameter")
         if self._buffer:  # RFC 2920 § 3.1: DATA ends a group; what follows is no letter we agreed to take
             raise Refusal(503, "5.5.0", "Improper use of pipelining", close=True)
-        if self.door.budget.held + max(envelope.sender.size, 1) > self.door.budget.most:
-            raise Refusal(452, "4.3.1", "Too much mail at once, try again later")
+        budgets = self.door.begin(self, envelope.sender.size)
         self._reply("354 End with a dot alone")
-        incoming = self._incoming = Incoming(self.door.budget, self.limits.size, asyncio.get_running_loop().time())
+        incoming = self._incoming = Incoming(budgets, self.limits.size, asyncio.get_running_loop().time())
         try:
             while not incoming.complete:
                 await self._wait()
@@ -351,10 +234,11 @@ class Session(asyncio.Protocol):
         finally:
             self.envelope = self._incoming = None
             incoming.release()
+            self.door.end(self)
         self._reply("250 2.0.0 Message accepted")
 
     async def _rset(self, rest: str) -> None:
-        self.envelope = None
+        self.envelope, self._utf8 = None, False
         self._reply("250 2.0.0 Ok")
 
     async def _noop(self, rest: str) -> None:

@@ -22,6 +22,7 @@ from mail_gateway.addresses import is_address, normalise
 
 MAX_LINE = 1001  # octets of one line of a letter, CR LF in (security item 22)
 MAX_HOPS = 50
+RETURNED_WHOLE = 65_536  # octets
 
 _FULL_STOP = ord(".")
 _PATIENCE = 1000  # lines
@@ -33,8 +34,16 @@ _PATH = re.compile(r"(?:FROM|TO):[ ]?<([^<>]*+)>(?:[ ]++(.*))?", re.IGNORECASE |
 _PARAMETER = re.compile(r"([A-Za-z0-9][A-Za-z0-9-]*+)(?:=([!-<>-~\u0080-\U0010ffff]++))?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-F]{2})*+")
+_ENCODED = re.compile(r"\+([0-9A-F]{2})")
+_PLAIN_XTEXT = frozenset(chr(code) for code in range(33, 127)) - {"+", "="}
 _NOTIFY = frozenset({"SUCCESS", "FAILURE", "DELAY"})
+_UNSPOKEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff]")
 _RECEIVED = re.compile(rb"^received[ \t]*+:", re.IGNORECASE | re.MULTILINE)
+
+
+_IN_ASCII = str.maketrans(
+    {"’": "'", "‘": "'", "“": '"', "”": '"', "«": '"', "»": '"', "œ": "oe", "Œ": "OE", "æ": "ae", "–": "-", "—": "-"}
+)
 
 
 class Refusal(Exception):
@@ -49,10 +58,12 @@ class Refusal(Exception):
         self.text = text
         self.close = close
 
-    @property
-    def line(self) -> str:
-        """`550 5.1.1 text`: one line, ASCII, without controls (replies are ASCII unless SMTPUTF8 was asked for)."""
-        return f"{self.code} {self.status} {ascii_text(self.text)}"
+    def line(self, utf8: bool = False) -> str:
+        """`550 5.1.1 text`: one line without controls, of 400 characters at most. In ASCII, unless the peer asked for
+        SMTPUTF8 (RFC 6531 § 3.7.4.2).
+        """
+        text = _UNSPOKEN.sub(" ", self.text)[:400] if utf8 else ascii_text(self.text)
+        return f"{self.code} {self.status} {text}"
 
 
 @dataclass(slots=True)
@@ -71,6 +82,27 @@ class Path:
     found: Any = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a sender asked of reports (RFC 3461). `envid`: in xtext, as given. `recipients`: those of whom something was
+    asked: (address, NOTIFY joined by commas, ORCPT as given).
+    """
+
+    envid: str = ""
+    ret: str = ""
+    recipients: tuple[tuple[str, str, str], ...] = ()
+
+    @property
+    def success(self) -> bool:
+        return any("SUCCESS" in words.split(",") for _, words, _ in self.recipients)
+
+    def whole(self, raw: bytes) -> bool:
+        """Whether the letter comes back whole with bad news (RET=FULL). A long one never does: a thousand refusals of
+        25 MB are a flood.
+        """
+        return self.ret == "FULL" and len(raw) <= RETURNED_WHOLE
+
+
 @dataclass(slots=True)
 class Envelope:
     """Who a letter is from and for, until DATA. `recipients` are in the order they were taken."""
@@ -78,11 +110,17 @@ class Envelope:
     sender: Path
     recipients: list[Path] = field(default_factory=list)
 
+    @property
+    def asked(self) -> Asked:
+        told = tuple(
+            (one.address, ",".join(one.notify), one.orcpt) for one in self.recipients if one.notify or one.orcpt
+        )
+        return Asked(self.sender.envid, self.sender.ret, told)
+
 
 def ascii_text(text: str) -> str:
     """French without accents, for a reply line: « Ce patient n’a » becomes "Ce patient n'a". 400 characters at most."""
-    text = text.replace("’", "'").replace("œ", "oe").replace("«", '"').replace("»", '"').replace("\u00a0", " ")
-    folded = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    folded = unicodedata.normalize("NFKD", text.translate(_IN_ASCII)).encode("ascii", "ignore").decode("ascii")
     return "".join(char if " " <= char <= "~" else " " for char in folded)[:400]
 
 
@@ -110,7 +148,7 @@ def mail_path(rest: str, most: int) -> Path:
             path.utf8 = True
         elif name == "RET" and value.upper() in ("FULL", "HDRS"):
             path.ret = value.upper()
-        elif name == "ENVID" and len(value) <= 100 and _XTEXT.fullmatch(value):
+        elif name == "ENVID" and 0 < len(value) <= 100 and is_xtext(value):
             path.envid = value
         elif name == "AUTH" and value:
             pass  # RFC 4954 § 5: an identity claimed by a peer is not trusted
@@ -133,7 +171,7 @@ def rcpt_path(rest: str) -> Path:
     for name, value in parameters.items():
         if name == "NOTIFY" and _notify(value):
             path.notify = tuple(value.upper().split(","))
-        elif name == "ORCPT" and len(value) <= 500 and ";" in value:
+        elif name == "ORCPT" and _orcpt(value):
             path.orcpt = value
         elif name in ("NOTIFY", "ORCPT"):
             raise Refusal(501, "5.5.4", f"Bad value for {name}")
@@ -147,6 +185,31 @@ def rcpt_path(rest: str) -> Path:
 def _notify(value: str) -> bool:
     words = value.upper().split(",")
     return words == ["NEVER"] or (len(words) == len(set(words)) and _NOTIFY.issuperset(words))
+
+
+def _orcpt(value: str) -> bool:
+    """RFC 3461 § 4.2: `rfc822;xtext`; RFC 6533 § 3: `utf-8;` too."""
+    kind, _, address = value.partition(";")
+    if not address or len(value) > 500:
+        return False
+    if kind.lower() == "utf-8":
+        address = "".join(char for char in address if char.isascii())
+        return not address or is_xtext(address)
+    return kind.lower() == "rfc822" and is_xtext(address)
+
+
+def is_xtext(value: str) -> bool:
+    """RFC 3461 § 4: ASCII, `+` and `=` as hexadecimal, and nothing that cannot be printed once decoded."""
+    return _XTEXT.fullmatch(value) is not None and all(" " <= char <= "~" for char in from_xtext(value))
+
+
+def from_xtext(value: str) -> str:
+    return _ENCODED.sub(lambda match: chr(int(match[1], 16)), value)
+
+
+def to_xtext(text: str) -> str:
+    """ASCII as xtext. Raises `UnicodeEncodeError` on anything else."""
+    return "".join(chr(code) if chr(code) in _PLAIN_XTEXT else f"+{code:02X}" for code in text.encode("ascii"))
 
 
 def _path(rest: str, word: str) -> tuple[Path, dict[str, str]]:
@@ -165,9 +228,16 @@ def _path(rest: str, word: str) -> tuple[Path, dict[str, str]]:
 def plain(response: str) -> tuple[str, str]:
     """(address, password) of AUTH PLAIN (RFC 4616): authorization NUL authentication NUL password."""
     pieces = _base64(response).split("\0")
-    if len(pieces) != 3 or pieces[0] not in ("", pieces[1]):
+    if len(pieces) != 3 or same_person(pieces[0]) not in ("", same_person(pieces[1])):
         raise Refusal(501, "5.5.2", "Bad AUTH PLAIN response")
-    return pieces[1], pieces[2]
+    return same_person(pieces[1]), pieces[2]
+
+
+def same_person(address: str) -> str:
+    """An address as it is compared with that of somebody hosted here: without difference of case, of width (a Japanese
+    keyboard's ａ is an a: RFC 4013 § 2.2), or of blanks around it.
+    """
+    return unicodedata.normalize("NFKC", address).strip().lower()
 
 
 def login(response: str) -> str:

@@ -62,7 +62,7 @@ def test_the_end_is_found_wherever_the_network_cuts(pieces: list[bytes], after: 
     stream = b"".join(pieces) + END + after
     expected = (b"\r\n" + stream).index(END)
     budget = Budget(10**9)
-    incoming = Incoming(budget, 10**6, 0.0)
+    incoming = Incoming((budget,), 10**6, 0.0)
     rest, left = b"", stream
     for cut in (*cuts, len(stream)):
         if incoming.complete:
@@ -97,9 +97,10 @@ def test_a_command_is_understood_or_refused_and_never_anything_else(line: bytes)
 
 @given(st.text(max_size=300))
 def test_a_reply_is_one_line_of_ascii_whatever_it_says(text: str) -> None:
-    line = Refusal(550, "5.6.0", text).line
+    line = Refusal(550, "5.6.0", text).line()
     assert line.isascii()
     assert line.isprintable()
+    assert not re.search(r"[\x00-\x1f\x7f]", Refusal(550, "5.6.0", text).line(utf8=True))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_a_reply_is_one_line_of_ascii_whatever_it_says(text: str) -> None:
 )
 def test_nobodys_letter_takes_long_to_look_at(body: bytes) -> None:
     began = time.process_time()
-    incoming = Incoming(Budget(10**9), 10**9, 0.0)
+    incoming = Incoming((Budget(10**9),), 10**9, 0.0)
     for start in range(0, len(body), 65536):
         incoming.take(body[start : start + 65536])
     incoming.take(b"\r\n.\r\n")
