@@ -9,12 +9,17 @@ import stat
 import struct
 import sys
 import zipfile
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Any
 
 from server.settings import Settings, problems
-from storage.database import DatabaseDown, Tx, open_database
+from storage import quarantine
+from storage.database import Database, DatabaseDown, Tx, open_database
+from storage.ids import now_ms
 from storage.vault import NoMasterKey, Vault
 
 
@@ -88,7 +93,7 @@ def _key(settings: Settings) -> Finding:
     return Finding(True, f"master key: {path} is readable by its owner alone")
 
 
-async def _database(settings: Settings) -> Finding:
+async def _database(settings: Settings) -> list[Finding]:
     def ask(tx: Tx) -> str:
         if tx.engine == "sqlite":
             level = tx.run("PRAGMA synchronous")[0][0]
@@ -98,22 +103,71 @@ async def _database(settings: Settings) -> Finding:
     try:
         database = await open_database(settings.database)
     except (DatabaseDown, OSError) as error:
-        return Finding(False, f"database: {error}")
+        return [Finding(False, f"database: {error}")]
     try:
-        return Finding(True, f"database: {database.engine} answers ({await database.read(ask)})")
+        answers = Finding(True, f"database: {database.engine} answers ({await database.read(ask)})")
+        return [answers, *await _quarantine(database)]
     finally:
         await database.close()
 
 
-async def examine(settings: Settings) -> list[Finding]:
-    """Every check, good news and bad."""
+async def _quarantine(database: Database) -> list[Finding]:
+    """What nobody decided yet, and for how long: nothing is lost in silence."""
+    try:
+        counts = await database.read(quarantine.counts)
+    except Exception:  # noqa: BLE001 - a database that was never migrated holds nothing back
+        return []
+    return [
+        Finding(False, f"quarantine: {count} {state} ({reason}), the oldest for {_age(since)}", warning=True)
+        for state, reason, count, since in counts
+    ] or [Finding(True, "quarantine: no letter waits or is held")]
+
+
+def _age(since: int) -> str:
+    hours = (now_ms() - since) // 3_600_000
+    return f"{hours // 24} days" if hours >= 48 else f"{hours} hours"
+
+
+def _trust(settings: Settings, status: dict[str, Any]) -> list[Finding]:
+    """Who may write: `status` as `pli trust status` prints it."""
+    found, in_force = [], status["list"]
+    if in_force is None and settings.trust_list_url:
+        found.append(Finding(False, "white list: none was ever taken; `pli trust refresh` says why"))
+    elif in_force is not None:
+        said = f"white list: of {in_force['generated']}, {in_force['entries']} entries"
+        age = _age(in_force["taken_at"])
+        late = now_ms() - in_force["taken_at"] > 3 * max(settings.trust_list_hours, 1) * 3_600_000
+        stale = bool(settings.trust_list_url and settings.trust_list_hours) and late
+        found.append(Finding(not stale, f"{said}, last fetched or imported {age} ago", warning=True))
+        if not settings.tls_ca:
+            found.append(Finding(False, "white list: its subjects say nothing without tls_ca, so it trusts nobody"))
+    found += [
+        Finding(False, f"trust: the last fetch failed ({code}); the last good copy stays in force", warning=True)
+        for code in status["failures"].values()
+    ]
+    return found + [_revocations(row) for row in status["revocations"]]
+
+
+def _revocations(row: dict[str, str]) -> Finding:
+    name = f"revocation list of « {row['authority']} »"
+    if not row["until"]:
+        return Finding(False, f"{name}: none, so that whoever it certified is told to come again (451)", warning=True)
+    good = datetime.fromisoformat(row["until"]) > datetime.now(UTC)
+    return Finding(good, f"{name}: until {row['until']}" if good else f"{name}: expired on {row['until']}")
+
+
+async def examine(
+    settings: Settings, trust_status: Callable[[Settings], Awaitable[dict[str, Any] | None]] | None = None
+) -> list[Finding]:
+    """Every check, good news and bad. `trust_status`: what is in force, or None when it cannot be told."""
     found = [Finding(False, text) for text in problems(settings)] or [Finding(True, "the settings hold together")]
     found.append(Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]}"))
     found += [_probe_header_injection(), _probe_zip_overlap(), _key(settings)]
     found += [
         _port(settings, f"{door}_port")
-        for door in ("http", "smtp", "submission", "imap")
+        for door in ("http", "smtp", "submission", "submissions", "imap")
         if getattr(settings, f"{door}_port")
     ]
-    found.append(await _database(settings))
-    return found
+    found += await _database(settings)
+    status = await trust_status(settings) if trust_status is not None else None
+    return found + (_trust(settings, status) if status is not None else [])

@@ -25,6 +25,9 @@ MAX_FILES = 50
 MAX_FILES_SIZE = 20 * 1024 * 1024  # octets of all files of one message written here
 MAX_MAIL = 25 * 1024 * 1024  # octets of one mail, as the citizen mailbox of MSSanté (note CNAM § 6)
 
+# First words of a letter's HTML from which was taken what opening it would have fetched; a page may say them better.
+FETCHING_REMOVED = "<p><em>Les images distantes ont été retirées.</em></p>"
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -59,7 +62,9 @@ class Author(msgspec.Struct, frozen=True, omit_defaults=True):
 class MailFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a mail said of itself (RFC 5322), or what ours will say when it is sent.
 
-    `message_id` and `references` without angle brackets. `receipt_to`: RFC 8098 Disposition-Notification-To.
+    `message_id` and `references` without angle brackets. `receipt_to`: RFC 8098 Disposition-Notification-To. `dsn_…`:
+    what the sender asked of reports (RFC 3461), for recipients elsewhere: ENVID in xtext as given, RET, NOTIFY joined
+    by commas.
     """
 
     message_id: str = ""
@@ -69,8 +74,17 @@ class MailFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
     receipt_to: str = ""
+    return_path: str = ""  # the envelope's sender, when it came by mail
+    automatic: bool = False  # written by no person: an absence note (RFC 3834)
     invitation: str = ""  # the iCalendar object that this message answers
+    dsn_envid: str = ""
+    dsn_ret: str = ""
+    dsn_notify: str = ""
     partstat: str = ""  # how: ACCEPTED, DECLINED or TENTATIVE (RFC 5545 § 3.2.12)
+    method: str = "REPLY"  # or COUNTER (RFC 5546 § 3.2.7): `proposed`, ISO 8601, and `comment`, in words
+    proposed: str = ""
+    comment: str = ""
+    organizer: str = ""  # who is answered, when the invitation does not say
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -105,15 +119,23 @@ class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     unique_id: str = ""
     inner: str = ""
     damaged: str = ""  # why a document could not be understood, for a person; empty when it could
+    note: str = ""  # what else a person should know of it
+    class_code: str = ""  # TRE_A03, computed from the type
+    received_class: str = ""  # as its sender wrote it: provenance only
+    confidentiality: tuple[str, ...] = ()  # N, R or V, then MASQUE_PS and its like (JDV_J08)
+    version: int = 0  # of its set; 0 when it has none
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a draft: its facts, and its bytes as a blob, or as part `part` of the raw mail."""
+    """A file of a draft: its facts, and its bytes as a blob, or as part `part` of the raw mail. `id`: one that an effect
+    of the draft names it by; "" when none does.
+    """
 
     facts: FileFacts
     blob: Blob | None = None
     part: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
