@@ -19,9 +19,13 @@ Promises
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import structlog
 
 from mail_gateway.smtp_data import Budget
 from mail_gateway.smtp_session import Session
@@ -30,6 +34,8 @@ from mail_gateway.smtp_syntax import Envelope, Path, Refusal
 from server.drafts import MAX_MAIL, Actor
 
 __all__ = ["Door", "Envelope", "Handler", "Limits", "Path", "Refusal", "Session", "Share"]
+
+log = structlog.get_logger()
 
 _MB = 1024 * 1024
 _ADDRESS = Share(sessions=50, letters=60, octets=192 * _MB)
@@ -98,34 +104,88 @@ class Door:
         self._counted: dict[Session, str] = {}  # among whose sessions each counts
         self._holdings = Holdings(self.budget)
         self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
 
     async def open(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Session(self), host, port, backlog=512)
-        self.port = self._server.sockets[0].getsockname()[1]
+        if self.tls_at_once:
+            await self._listen(host, port)
+        else:
+            self._server = await loop.create_server(lambda: Session(self), host, port, backlog=512)
+            self.port = self._server.sockets[0].getsockname()[1]
         self._ticker = asyncio.create_task(self._tick(), name="smtp-ticker")
 
     async def close(self) -> None:
         """Let nobody in, let the letters being stored be stored and answered, then end every session."""
         if self._server is not None:
             self._server.close()
+        await _cancel(self._handshakes)
+        if self._listening is not None:
+            self._listening.close()
         for session in self._sessions:
             session.fail(Refusal(421, "4.3.2", "Closing for now", close=True))
         if self._sessions:
             _, late = await asyncio.wait(list(self._sessions.values()), timeout=self.limits.closing_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            await _cancel(late)
         if self._ticker is not None:
-            self._ticker.cancel()
-            await asyncio.gather(self._ticker, return_exceptions=True)
+            await _cancel([self._ticker])
+
+    # ---- TLS at once -------------------------------------------------------------------------------------------------
+
+    async def _listen(self, host: str, port: int) -> None:
+        """Accept by ourselves: asyncio's server would neither count nor limit who does not end their handshake."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        self._listening = socket.create_server(address[:2], family=family, backlog=512)
+        self._listening.setblocking(False)
+        self.port = self._listening.getsockname()[1]
+        self._begin(self._accept(self._listening))
+
+    def _begin(self, step: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(step, name="smtp-tls-at-once")
+        self._handshakes.add(task)
+        task.add_done_callback(self._handshakes.discard)
+
+    async def _accept(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(listening)
+            except OSError as error:  # no more files, for now
+                log.warning("smtp.accept_failed", error=type(error).__name__)
+                await asyncio.sleep(self.limits.tick_s)
+            else:
+                self._begin(self._secure(accepted, str(address[0])))
+
+    async def _secure(self, accepted: socket.socket, address: str) -> None:
+        """One handshake, counted for its address like a session. Without one there is no way to say no but to go."""
+        session, limit = Session(self), self.limits.handshake_s
+        try:
+            if self._count(session, f"address:{address}", self.limits.address):
+                await asyncio.get_running_loop().connect_accepted_socket(
+                    lambda: session, accepted, ssl=await self.handler.tls(), ssl_handshake_timeout=limit,
+                    ssl_shutdown_timeout=limit,
+                )  # fmt: skip
+        except OSError:
+            pass  # how the handshake failed is the peer's business
+        except Exception as error:  # noqa: BLE001 - no certificate to show, or a database that is down: the next may do
+            log.error("smtp.no_tls", error=type(error).__name__)
+        finally:
+            if session not in self._sessions and session in self._counted:
+                self._holdings.leave(self._counted.pop(session))
+            if not session.secure:
+                accepted.close()
+
+    # ---- who is here -------------------------------------------------------------------------------------------------
 
     def admit(self, session: Session) -> None:
         """A new connection: give it a task of its own, or a reason to go (RFC 5321 § 3.8)."""
         if len(self._sessions) >= self.limits.sessions:
             session.fail(Refusal(421, "4.3.2", "Trop de connexions, réessayez plus tard", close=True))
-        if not self._count(session, f"address:{session.peer}", self.limits.address):
+        if session not in self._counted and not self._count(session, f"address:{session.peer}", self.limits.address):
             session.fail(_too_many())
         task = asyncio.create_task(session.serve(), name="smtp-session")
         self._sessions[session] = task
@@ -167,3 +227,10 @@ class Door:
             now = loop.time()
             for session in tuple(self._sessions):
                 session.tick(now)
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,8 +1,7 @@
 """One SMTP connection as octets and time: an asyncio protocol that gathers what comes and hands it out line by line.
 
 Promises: bounded (a peer that does not read is not read from; commands wait in `HIGH_WATER` octets at most); a peer
-that is too slow is let go (`tick`); over TLS from the first octet nothing is said in clear. What the lines mean is
-`smtp_session`'s.
+that is too slow is let go (`tick`). What the lines mean is `smtp_session`'s.
 """
 
 from __future__ import annotations
@@ -54,10 +53,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # what create_server gives; uvloop's is no subclass of it
-        if self.door.tls_at_once:
-            self._transport.pause_reading()  # the first octets are the handshake's
         peer = transport.get_extra_info("peername")
         self.peer = peer[0] if isinstance(peer, tuple) else "local"
+        self._secured()  # by a door of TLS at once
         self.door.admit(self)
 
     def data_received(self, data: bytes) -> None:
@@ -131,8 +129,12 @@ class Connection(asyncio.Protocol):
         if secured is None:
             raise Gone
         self._transport = secured
-        self.certificate = secured.get_extra_info("ssl_object").getpeercert(binary_form=True)
-        self.secure = True
+        self._secured()
+
+    def _secured(self) -> None:
+        tls = self._transport.get_extra_info("ssl_object") if self._transport is not None else None
+        if tls is not None:
+            self.secure, self.certificate = True, tls.getpeercert(binary_form=True)
 
     async def _line(self, most: int) -> bytes:
         while True:

@@ -43,8 +43,6 @@ class Session(Connection):
     async def serve(self) -> None:
         """Greet, then answer command after command until one side hangs up. Never raises."""
         try:
-            if self.door.tls_at_once:
-                await self._secure_at_once()
             if self._fault is None:
                 self._reply(f"220 {self.handler.name} ESMTP")
             while True:
@@ -58,18 +56,11 @@ class Session(Connection):
             pass  # OSError: the TLS handshake failed (ssl.SSLError is one)
         except Exception as error:  # noqa: BLE001 - whatever it is, the peer may try again and the other sessions go on
             log.error("smtp.session_failed", error=type(error).__name__)
-            if self.secure or not self.door.tls_at_once:
-                self._reply("421 4.3.0 Service not available")
+            self._reply("421 4.3.0 Service not available")
         finally:
             self._flush()
             if self._transport is not None:
                 self._transport.close()
-
-    async def _secure_at_once(self) -> None:
-        """RFC 8314 § 3.3: there is no clear text to say no in."""
-        if self._fault is not None:
-            raise Gone
-        await self._handshake(await self.handler.tls())
 
     async def _one(self) -> None:
         verb, rest = syntax.command(await self._line(self.limits.line))

@@ -89,3 +89,15 @@ async def connected(port: int, context: ssl.SSLContext | None = None) -> AsyncIt
         yield wire
     finally:
         await wire.close()
+
+
+@asynccontextmanager
+async def connected_at_once(port: int, context: ssl.SSLContext) -> AsyncIterator[Wire]:
+    """The same with TLS from the first octet."""
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="localhost"))
+    try:
+        assert (await wire.hear()).startswith("220")
+        assert (await wire.say("EHLO client.example")).startswith("250")
+        yield wire
+    finally:
+        await wire.close()

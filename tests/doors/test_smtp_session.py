@@ -60,10 +60,12 @@ class Shelf:
 
 
 @asynccontextmanager
-async def opened(folder: Path, limits: Limits | None = None) -> AsyncIterator[tuple[Door, Shelf, ssl.SSLContext]]:
+async def opened(
+    folder: Path, limits: Limits | None = None, kind: type[Shelf] = Shelf, *, tls_at_once: bool = False
+) -> AsyncIterator[tuple[Door, Shelf, ssl.SSLContext]]:
     made = Certificates.at(folder)
-    shelf = Shelf(server_context(made.operator("localhost")))
-    door = Door(shelf, limits)
+    shelf = kind(server_context(made.operator("localhost")))
+    door = Door(shelf, limits, tls_at_once=tls_at_once)
     await door.open("127.0.0.1", 0)
     try:
         yield door, shelf, client_context(made.ours.certificate)
