@@ -31,6 +31,17 @@ def class_code(type_code: str) -> str:
     return _DATA.types.get(type_code, {}).get("class", "")
 
 
+def confidentiality(code: str) -> str:
+    """A confidentiality code in the spelling of the CI-SIS (JDV_J08). Those of HL7 v2 (INVISIBLE_REP_LEGAUX) and small
+    slips of pen (a space for the underscore, small letters) are known too: what a document must be hidden from is not
+    shown for a misprint.
+    """
+    letters = "".join(char for char in code.upper() if char.isalpha())
+    if letters.startswith("INVISIBLEREP"):
+        return "INVISIBLE_REPRESENTANTS_LEGAUX"
+    return {"INVISIBLEPATIENT": "INVISIBLE_PATIENT", "MASQUEPS": "MASQUE_PS"}.get(letters, code)
+
+
 def category(type_code: str, class_code: str = "") -> str:
     """The slug of the category a document is shown under. A type not in the map goes by the class its sender gave,
     and without any by "reports", where a person looks first. "" for a technical document, which is never shown.

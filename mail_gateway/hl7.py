@@ -81,3 +81,15 @@ def organisation(value: str) -> tuple[str, str]:
     """An XON `name^^^^^&oid&ISO^IDNST^^^id` as (name, id)."""
     fields = [field.strip() for field in value.split("^")]
     return fields[0], fields[9] if len(fields) > 9 else ""
+
+
+def source_patient(lines: tuple[str, ...]) -> tuple[str, str, date | None, str]:
+    """sourcePatientInfo (`PID-5|NAME^Given^…^^^^L`, `PID-7|19790328`, `PID-8|F`) as (birth name, given, day, sex):
+    of the names, the one of type L, which is the birth name (CI-SIS).
+    """
+    fields = [line.partition("|")[::2] for line in lines]
+    names = [value.split("^") for key, value in fields if key == "PID-5"]
+    birth = next((name for name in names if len(name) > 6 and name[6] == "L"), [])
+    known = dict(reversed(fields))
+    family, given = (birth[0].strip(), birth[1].strip()) if birth else ("", "")
+    return family, given, day(known.get("PID-7", "")), known.get("PID-8", "").strip()[:1].upper()

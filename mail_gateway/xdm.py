@@ -3,8 +3,8 @@
 Promises: the archive is opened by `archive`, METADATA.XML by `xml`; its values are found by nesting and scheme UUID,
 never by ids or labels, which the examples of the ANS have wrong in 778 of 967 places; size and SHA-1 of every
 document are verified, and a package that does not hold what it says is Malformed("xdm_damaged"): nothing of it is to
-be filed (item 34). Does not read the documents (`cda` does) nor compare the patient with the mailbox: that is the
-door's (item 35). IHE ITI TF-1 §16 and TF-2 §3.32, CI-SIS, facts checked on 110 packages of the ANS.
+be filed (item 34). Does not read the documents (`cda` does) nor compare the patient with the mailbox: that is
+`identity`'s (item 35). IHE ITI TF-1 §16 and TF-2 §3.32, CI-SIS, facts checked on 110 packages of the ANS.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class XdmDocument:
     """One document, its size and hash verified. `path` is its place in the archive, `uri` as the metadata name it.
 
     `class_code` is computed from the type; `received_class_code` is what the sender wrote. `unique_id` is the CDA's
-    id, the same when the document also comes by the dossier: the key to tell duplicates by.
+    id, the same when the document also comes by the dossier: the key to tell duplicates by. `source`: the lines of
+    sourcePatientInfo (PID-5, PID-7, PID-8), the patient as the sender knows them.
     """
 
     uri: str
@@ -70,18 +71,21 @@ class XdmDocument:
     organisation: str
     language: str
     action: Action
+    author_id: str = ""
+    organisation_id: str = ""
+    source: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class XdmPackage:
     """What was sent together. `action`: "delete" or "correct" when any document says so (slot
-    urn:action:extraMetadataSlot).
+    urn:action:extraMetadataSlot). `patients`: everybody whom the set and its documents name; one, in an honest package.
     """
 
     submission_time: datetime | None
     author: str
     organisation: str
-    patient: PatientId
+    patients: tuple[PatientId, ...]
     documents: tuple[XdmDocument, ...]
     action: Action
 
@@ -92,15 +96,13 @@ def is_xdm(name: str, media_type: str = "") -> bool:
 
 
 def open_xdm(data: bytes) -> XdmPackage:
-    """The package. Raises Malformed: "zip", "zip_unsafe", "xml", "xml_doctype", "xdm_metadata", "xdm_damaged",
-    "xdm_patients".
-    """
+    """The package. Raises Malformed: "zip", "zip_unsafe", "xml", "xml_doctype", "xdm_metadata", "xdm_damaged"."""
     entries = {entry.name.casefold(): entry for entry in archive.entries(data)}
     metadata = [entry for name, entry in entries.items() if _is_metadata(name)]
     if not metadata:
         raise Malformed("xdm_metadata", "L’archive ne contient pas de fichier METADATA.XML.")
     found: list[XdmDocument] = []
-    patients: set[PatientId] = set()
+    patients: dict[PatientId, None] = {}
     moment: datetime | None = None
     author = organisation = ""
     if sum(entry.size for entry in metadata) > MAX_METADATA:
@@ -111,21 +113,26 @@ def open_xdm(data: bytes) -> XdmPackage:
         package = root.find(".//{*}RegistryPackage")
         if package is not None:
             moment = hl7.instant(_slot(package, "submissionTime"), UTC) or moment
-            author, organisation = _author(package, _SET_AUTHOR)
-            _add_patient(patients, _identifier(package, _SET_PATIENT))
+            author, organisation, *_ = _author(package, _SET_AUTHOR)
+        patients |= dict.fromkeys(patients_of(root))
         for described in root.iterfind(".//{*}ExtrinsicObject"):
-            _add_patient(patients, _identifier(described, _PATIENT))
             # Taken out of the table: a file described a thousand times would be inflated a thousand times.
             document = _document(data, entries, folder, described)
             del entries[document.path.casefold()]
             found.append(document)
     if not found:
         raise Malformed("xdm_metadata", "Le fichier METADATA.XML ne décrit aucun document.")
-    if len(patients) != 1 or not all(patient.ins for patient in patients):
-        raise Malformed("xdm_patients", "L’archive ne dit pas de quel patient elle parle, ou parle de plusieurs.")
     actions = {document.action for document in found}
     action: Action = "delete" if "delete" in actions else "correct" if "correct" in actions else "original"
-    return XdmPackage(moment, author, organisation, patients.pop(), tuple(found), action)
+    return XdmPackage(moment, author, organisation, tuple(patients), tuple(found), action)
+
+
+def patients_of(root: Element) -> list[PatientId]:
+    """Everybody whom METADATA.XML says it is about."""
+    named = [_identifier(package, _SET_PATIENT) for package in root.iterfind(".//{*}RegistryPackage")]
+    named += [_identifier(described, _PATIENT) for described in root.iterfind(".//{*}ExtrinsicObject")]
+    found = [PatientId(*hl7.patient_id(value)) for value in named if value]
+    return [patient for patient in found if patient.ins]
 
 
 def _is_metadata(name: str) -> bool:
@@ -147,7 +154,7 @@ def _document(data: bytes, entries: dict[str, archive.Entry], folder: str, descr
         )
     type_code = _code(described, _TYPE)
     received_class = _code(described, _CLASS)
-    author, organisation = _author(described, _AUTHOR)
+    author, organisation, author_id, organisation_id = _author(described, _AUTHOR)
     return XdmDocument(
         uri=uri,
         path=entry.name,
@@ -158,13 +165,16 @@ def _document(data: bytes, entries: dict[str, archive.Entry], folder: str, descr
         class_code=documents.class_code(type_code) or received_class,
         received_class_code=received_class,
         format_code=_code(described, _FORMAT),
-        confidentiality=tuple(_codes(described, _CONFIDENTIALITY)),
+        confidentiality=tuple(documents.confidentiality(code) for code in _codes(described, _CONFIDENTIALITY)),
         unique_id=_identifier(described, _UNIQUE),
         created=hl7.instant(_slot(described, "creationTime"), UTC),
         author=author,
         organisation=organisation,
         language=_slot(described, "languageCode"),
         action=_action(_slot(described, "urn:action:extraMetadataSlot")),
+        author_id=author_id,
+        organisation_id=organisation_id,
+        source=_slot_values(described, "sourcePatientInfo"),
     )
 
 
@@ -174,20 +184,20 @@ def _action(slot: str) -> Action:
     return "correct" if slot == "C" else "original"
 
 
-def _add_patient(patients: set[PatientId], value: str) -> None:
-    if value:
-        patients.add(PatientId(*hl7.patient_id(value)))
-
-
 # ---- ebRIM -----------------------------------------------------------------------------------------------------------
 
 
 def _slot(element: Element, name: str) -> str:
     """The first value of a slot directly under the element; "" when there is none."""
+    return next(iter(_slot_values(element, name)), "")
+
+
+def _slot_values(element: Element, name: str) -> tuple[str, ...]:
     for slot in element.iterfind("{*}Slot"):
         if slot.get("name") == name:
-            return clean(slot.findtext("{*}ValueList/{*}Value") or "").strip()
-    return ""
+            values = slot.findall("{*}ValueList/{*}Value")
+            return tuple(clean(value.text or "").strip()[:1000] for value in values[:20])
+    return ()
 
 
 def _codes(element: Element, scheme: str) -> list[str]:
@@ -204,12 +214,14 @@ def _code(element: Element, scheme: str) -> str:
     return codes[0] if codes else ""
 
 
-def _author(element: Element, scheme: str) -> tuple[str, str]:
-    """(name, organisation) of the first author."""
+def _author(element: Element, scheme: str) -> tuple[str, str, str, str]:
+    """(name, organisation, identifier, the organisation's) of the first author."""
     for found in element.iterfind("{*}Classification"):
         if found.get("classificationScheme") == scheme:
-            return hl7.person(_slot(found, "authorPerson"))[0], hl7.organisation(_slot(found, "authorInstitution"))[0]
-    return "", ""
+            name, identifier = hl7.person(_slot(found, "authorPerson"))
+            organisation, organisation_id = hl7.organisation(_slot(found, "authorInstitution"))
+            return name, organisation, identifier, organisation_id
+    return "", "", "", ""
 
 
 def _identifier(element: Element, scheme: str) -> str:

@@ -11,6 +11,8 @@ from storage.vault import Sealed
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """`state`: current; replaced or deleted by its author, in the message `replaced_by`."""
+
     id: str
     message_id: str
     attachment_id: str
@@ -19,9 +21,11 @@ class Document:
     facts: bytes
     filed_by: str
     filed_at: int
+    state: str = "current"
+    replaced_by: str = ""
 
 
-_DOCUMENT = "id, message_id, attachment_id, blob_id, category, facts, filed_by, filed_at"
+_DOCUMENT = "id, message_id, attachment_id, blob_id, category, facts, filed_by, filed_at, state, replaced_by"
 
 
 def file(tx: Tx, space_id: str, document: Document, unique_hash: str, facts: Sealed) -> bool:
@@ -29,7 +33,8 @@ def file(tx: Tx, space_id: str, document: Document, unique_hash: str, facts: Sea
     return bool(
         tx.run(
             f"INSERT INTO documents (space_id, unique_hash, {_DOCUMENT})"
-            " VALUES (:s, :hash, :id, :m, :a, :blob, :category, :facts, :by, :at) ON CONFLICT DO NOTHING RETURNING id",
+            " VALUES (:s, :hash, :id, :m, :a, :blob, :category, :facts, :by, :at, :state, :replaced)"
+            " ON CONFLICT DO NOTHING RETURNING id",
             s=space_id,
             hash=unique_hash,
             id=document.id,
@@ -40,6 +45,8 @@ def file(tx: Tx, space_id: str, document: Document, unique_hash: str, facts: Sea
             facts=facts,
             by=document.filed_by,
             at=document.filed_at,
+            state=document.state,
+            replaced=document.replaced_by,
         )
     )
 
@@ -73,19 +80,34 @@ class Appointment:
     changed_at: int
 
 
-def put_appointment(
+def add_appointment(
     tx: Tx, space_id: str, appointment: Appointment, uid_hash: str, facts: Sealed, changed_by: str
-) -> None:
-    """Add, or bring up to date the one with the same UID unless what came is older (RFC 5546 § 2.1.4: SEQUENCE)."""
+) -> bool:
+    """False when one with this UID is known."""
+    return bool(
+        tx.run(
+            "INSERT INTO appointments (space_id, id, uid_hash, sequence, state, message_id, facts, changed_by, "
+            "changed_at) VALUES (:s, :id, :uid, :sequence, :state, :m, :facts, :by, :at)"
+            " ON CONFLICT DO NOTHING RETURNING id",
+            s=space_id,
+            id=appointment.id,
+            uid=uid_hash,
+            sequence=appointment.sequence,
+            state=appointment.state,
+            m=appointment.message_id,
+            facts=facts,
+            by=changed_by,
+            at=appointment.changed_at,
+        )
+    )
+
+
+def change_appointment(tx: Tx, space_id: str, appointment: Appointment, facts: Sealed, changed_by: str) -> None:
     tx.run(
-        "INSERT INTO appointments (space_id, id, uid_hash, sequence, state, message_id, facts, changed_by, changed_at)"
-        " VALUES (:s, :id, :uid, :sequence, :state, :m, :facts, :by, :at)"
-        " ON CONFLICT (space_id, uid_hash) DO UPDATE SET sequence = excluded.sequence, state = excluded.state,"
-        " message_id = excluded.message_id, facts = excluded.facts, changed_by = excluded.changed_by,"
-        " changed_at = excluded.changed_at WHERE appointments.sequence <= excluded.sequence",
+        "UPDATE appointments SET sequence = :sequence, state = :state, message_id = :m, facts = :facts,"
+        " changed_by = :by, changed_at = :at WHERE space_id = :s AND id = :id",
         s=space_id,
         id=appointment.id,
-        uid=uid_hash,
         sequence=appointment.sequence,
         state=appointment.state,
         m=appointment.message_id,
@@ -93,6 +115,17 @@ def put_appointment(
         by=changed_by,
         at=appointment.changed_at,
     )
+
+
+def hold_appointment(tx: Tx, space_id: str, uid_hash: str) -> Appointment | None:
+    """As `appointment_by_uid`; its row is locked, so that a patient and an organiser act on it one after the other."""
+    rows = tx.run(
+        "UPDATE appointments SET state = state WHERE space_id = :s AND uid_hash = :u"
+        " RETURNING id, sequence, state, message_id, facts, changed_at",
+        s=space_id,
+        u=uid_hash,
+    )
+    return Appointment(*rows[0]) if rows else None
 
 
 def appointment_by_uid(tx: Tx, space_id: str, uid_hash: str) -> Appointment | None:

@@ -1,8 +1,11 @@
 """The dossier: documents filed by the patient from what they received.
 
 A document is filed once: by its producer's uniqueId, which stays the same whether it came by mail or otherwise
-(CI-SIS), else by its content. What the CDA says of it (type, author, date) was read by the door and stands in the
-file's facts.
+(CI-SIS), and its content, so that nobody's document stands in the way of another's by claiming its number. What the
+CDA says of it (type, author, date) was read by the door and stands in the file's facts.
+
+What its author replaced or withdrew is not filed anew; what was filed before stays, marked. What its author marked
+restricted (R, V) stays in the message: it should not be in a record that is shared (CI-SIS, volet de transmission).
 """
 
 from __future__ import annotations
@@ -12,12 +15,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import attachments, reading
+from server import attachments, reading, versions
 from server.actions.ask import Ask, Done
 from server.drafts import FileFacts
 from server.errors import Conflict, Invalid, NotAllowed, Refused
-from storage import blobs, documents, messages
+from server.versions import RESTRICTED
+from server.views import ChangeView
+from storage import blobs, documents, enclosed, messages
 from storage.blobs import Blob
+from storage.database import Tx
 from storage.documents import Document
 from storage.ids import new_id
 
@@ -59,6 +65,7 @@ class DocumentView(msgspec.Struct, frozen=True):
     size: int
     message: str
     conversation: str
+    change: ChangeView | None = None  # when it is obsolete: replaced or deleted
 
 
 async def prepare_file(ask: Ask) -> Done:
@@ -70,32 +77,38 @@ async def prepare_file(ask: Ask) -> Done:
     attachment, facts = found
     if facts.damaged:
         raise NotAllowed("damaged_document", f"Ce document ne peut pas être rangé : {facts.damaged}")
+    if not RESTRICTED.isdisjoint(facts.confidentiality):
+        raise NotAllowed("restricted_document", "Son auteur a marqué ce document confidentiel : il reste ici.")
     if not facts.size:
         raise Invalid("empty_document", "Ce fichier est vide.")
     keys = ask.conversation.keys
     _, data = await attachments.opened_unchecked(ask.app, keys, attachment)
-    identity = facts.unique_id or hashlib.sha256(data).hexdigest()
+    identity = f"{facts.unique_id}|{hashlib.sha256(data).hexdigest()}"
     own = await ask.app.blobs.put(keys, data) if attachment.part else None
     author = ask.opened.body.author
-    document = FileFacts(
-        facts.name,
-        facts.type,
-        facts.size,
-        facts.title or facts.name,
-        facts.document_type,
-        facts.document_label,
-        facts.category or "other",
-        facts.author or author.name,
-        facts.organisation or author.organisation,
-        facts.created or reading.iso(ask.opened.message.at),
-        facts.unique_id,
-        facts.inner,
+    document = msgspec.structs.replace(
+        facts,
+        title=facts.title or facts.name,
+        category=facts.category or "other",
+        author=facts.author or author.name,
+        organisation=facts.organisation or author.organisation,
+        created=facts.created or reading.iso(ask.opened.message.at),
     )
 
     def effect(doing: Doing) -> None:
+        _refuse_obsolete(doing, attachment.id)
         keep(doing, document, doing.app.vault.lookup("document", f"{keys.space_id}|{identity}"), own, attachment)
 
     return Done(f"« {document.title} » est rangé dans votre dossier.", effect, private=True)
+
+
+def _refuse_obsolete(doing: Doing, attachment_id: str) -> None:
+    """In the transaction: its author may have replaced it since it was shown. Raises `NotAllowed`."""
+    row = enclosed.find(doing.tx, doing.to.space_id, attachment_id)
+    if row is not None and row.state == "replaced":
+        raise NotAllowed("replaced_document", "Ce document a été remplacé par son auteur : rangez la nouvelle version.")
+    if row is not None and row.state == "deleted":
+        raise NotAllowed("deleted_document", "Ce document a été retiré par son auteur : il reste ici, sans être rangé.")
 
 
 def keep(
@@ -126,11 +139,16 @@ def keep(
 
 async def list_documents(app: App, dossier: DossierHandle) -> list[DocumentView]:
     """The documents of a dossier, the newest filed first."""
+    return await app.db.read(_list, dossier)
+
+
+def _list(tx: Tx, dossier: DossierHandle) -> list[DocumentView]:
     found = []
-    for item in await app.db.read(documents.documents, dossier.space_id):
+    for item in documents.documents(tx, dossier.space_id):
         facts = msgspec.json.decode(dossier.keys.open("document", item.id, item.facts), type=FileFacts)
         fr, en = CATEGORIES.get(facts.category, CATEGORIES["other"])
-        source = await app.db.read(messages.find, dossier.space_id, item.message_id)
+        source = messages.find(tx, dossier.space_id, item.message_id)
+        obsolete = item.state != "current"
         found.append(
             DocumentView(
                 item.id,
@@ -148,6 +166,7 @@ async def list_documents(app: App, dossier: DossierHandle) -> list[DocumentView]
                 facts.size,
                 item.message_id,
                 source.conversation_id if source else "",
+                versions.changed(tx, dossier.keys, item.state, item.replaced_by, None, own=True) if obsolete else None,
             )
         )
     return found

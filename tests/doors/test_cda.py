@@ -83,7 +83,7 @@ def test_every_example_of_the_ans_says_what_it_is_and_of_whom(name: str, samples
     assert header.authors
     assert all(author.name and author.identifier for author in header.authors)
     assert header.custodian
-    body = cda.n1_body(data)
+    body = cda.n1_body(cda.find(data))
     assert (body is not None) == (header.body == "N1")
     if body is not None:
         assert body[0] == header.media == "application/pdf"
@@ -110,10 +110,12 @@ def test_the_insurer_s_machine_is_an_author(samples: Path) -> None:
 
 
 def test_the_pdf_copy_of_a_structured_document_is_found(samples: Path) -> None:
-    assert (cda.pdf_copy((samples / "cda" / "BIO-CR-BIO_2024.01_Electrophorese.xml").read_bytes()) or b"")[
-        :5
-    ] == b"%PDF-"
-    assert cda.pdf_copy((samples / "cda" / "VSM_1.4_2022.01.xml").read_bytes()) is None
+    with_copy, without = (
+        cda.find((samples / "cda" / f"{name}.xml").read_bytes())
+        for name in ("BIO-CR-BIO_2024.01_Electrophorese", "VSM_1.4_2022.01")
+    )
+    assert (cda.pdf_copy(with_copy) or b"")[:5] == b"%PDF-"
+    assert cda.pdf_copy(without) is None
 
 
 # ---- what trips a parser ---------------------------------------------------------------------------------------------
@@ -132,6 +134,7 @@ def test_the_report_of_the_lab_is_read_whole() -> None:
         date(1979, 3, 28),
         "F",
         "51215",
+        ((letters.DOMINIQUE, letters.TEST_OID),),
     )
     assert header.authors == (
         cda.CdaAuthor("Dr Marcel CAMPARINI", "Médecin - Biologie médicale (SM)", "Laboratoire de Pli", "801234534765"),
@@ -196,9 +199,11 @@ def test_masked_and_unknown_values_are_absent_and_never_printed() -> None:
 
 def test_the_national_number_is_preferred_whatever_the_order_of_identifiers() -> None:
     data = letters.cda().replace(
-        b'<id extension="0042" root="1.2.3.4.5"/>', b'<id extension="150017505604274" root="1.2.250.1.213.1.4.8"/>'
+        b"</patientRole>", b'<id extension="150017505604274" root="1.2.250.1.213.1.4.8"/></patientRole>'
     )
-    assert cda.read_header(data).patient.ins == letters.MARCEL
+    patient = cda.read_header(data).patient
+    assert patient.ins == letters.MARCEL
+    assert [value for value, _ in patient.ids] == [letters.MARCEL, letters.DOMINIQUE]
 
 
 def test_a_document_hidden_from_its_patient_says_so_in_either_spelling() -> None:
@@ -219,7 +224,7 @@ def test_a_document_with_little_in_its_header_says_what_it_can() -> None:
 
 def test_a_text_written_as_it_is_in_a_level_one_document_is_given() -> None:
     data = letters.cda(body=b"x", media_type="text/plain").replace(b' representation="B64">eA==', ">Glycémie".encode())
-    assert cda.n1_body(data) == ("text/plain", "Glycémie\n".encode())
+    assert cda.n1_body(cda.find(data)) == ("text/plain", "Glycémie\n".encode())
 
 
 def test_a_picture_announced_as_another_kind_is_what_its_bytes_say() -> None:
@@ -278,7 +283,7 @@ def test_a_document_that_could_harm_is_refused_before_it_is_parsed(data: bytes, 
 
 def test_a_large_pdf_in_a_document_is_read() -> None:
     large = letters.pdf() + bytes(9_000_000)
-    body = cda.n1_body(letters.cda(body=large))
+    body = cda.n1_body(cda.find(letters.cda(body=large)))
     assert body == ("application/pdf", large)
 
 
@@ -292,9 +297,11 @@ def test_no_damage_to_a_document_raises_anything_but_a_refusal(data: st.DataObje
             st.sampled_from((b"", b"<", b"\xff", b"nullFlavor='UNK'", b"&#0;", b"/>"))
         )
     try:
-        header = cda.read_header(bytes(raw))
-        cda.n1_body(bytes(raw))
-        cda.pdf_copy(bytes(raw))
+        document = cda.find(bytes(raw))
+        header = cda.header(document)
+        cda.n1_body(document)
+        cda.pdf_copy(document)
+        cda.media(document)
     except Malformed:
         return
     assert header.id
