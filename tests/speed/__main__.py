@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.speed import machine, mailin, peers, readers
+from tests.speed import country, documents, drain, machine, mailin, peers, readers
 from tests.speed.house import House
 from tests.speed.load import Refused
 from tests.speed.posts import rows as posts_rows
 from tests.speed.table import Row, render
 
-PARTS = ("mail", "live", "sockets", "posts")
+PARTS = ("mail", "live", "sockets", "xdm", "samples", "drain", "large", "peak", "posts")
 Measure = Callable[[], Awaitable[list[Row]]]
 SECONDS = 2.0  # of each measurement of mail and posts
 CROWD = 200  # patients; with five sockets each they are the thousand
@@ -64,10 +64,12 @@ async def run(chosen: Options, folder: Path) -> bool:
     if absent:
         print(f"Pli's own figures only, without ratios: {absent}.", flush=True)
     quick, good = chosen.seconds < SECONDS, True
-    if set(chosen.only) & {"mail", "live", "sockets"}:
+    if set(chosen.only) & {"mail", "live", "sockets", "xdm", "large", "peak"}:
         with ExitStack() as stack:
-            house = stack.enter_context(House(folder / "pli", CROWD))
-            beside = None if absent else stack.enter_context(peers.Peers(folder / "peers"))
+            clerks = country.clerks(quick=quick) if "peak" in chosen.only else 0
+            house = stack.enter_context(House(folder / "pli", CROWD, clerks))
+            wanted = not absent and set(chosen.only) & {"mail", "live"}
+            beside = stack.enter_context(peers.Peers(folder / "peers")) if wanted else None
 
             async def mail() -> list[Row]:
                 return mailin.measure(house, beside, folder, chosen.rounds, chosen.seconds)
@@ -76,10 +78,21 @@ async def run(chosen: Options, folder: Path) -> bool:
                 "mail": ("Mail in (medians of the rounds)", mail),
                 "live": ("Until the other side sees it", partial(readers.latencies, house, beside, quick=quick)),
                 "sockets": ("A thousand live sockets", partial(readers.thousand, house, quick=quick)),
+                "xdm": ("Mail with documents", partial(documents.packages, house, chosen.rounds, chosen.seconds)),
+                "large": ("Large letters while chatting", partial(country.large, house, quick=quick)),
+                "peak": ("The country's peak minute, at once", partial(country.peak, house, quick=quick)),
             }
             for name, (title, measure) in parts.items():
                 if name in chosen.only:
                     good &= await _show(title, measure)
+    if "samples" in chosen.only:
+        good &= await _show("Documents read", documents.samples)
+    if "drain" in chosen.only:
+
+        async def drained() -> list[Row]:
+            return drain.rows(folder, quick=quick)
+
+        good &= await _show("Mail out", drained)
     if "posts" in chosen.only:
 
         async def posts() -> list[Row]:

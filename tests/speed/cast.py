@@ -20,11 +20,12 @@ from server.drafts import Actor, Draft, Opening
 from server.people import Traits
 from server.posting import post
 from server.settings import Settings
+from tests.speed import crowd
+from tests.speed.crowd import TEST_OID
 
 if TYPE_CHECKING:
     from server.app import App
 
-TEST_OID = "1.2.250.1.213.1.4.10"
 DESK = "accueil.vitesse@pli.example"
 
 
@@ -37,16 +38,10 @@ class Patient:
     conversation: str
 
 
-def ins(number: int) -> str:
-    """A well-formed test INS (13 digits and their key, 97 less the remainder): a woman born in 1950, n-th of a
-    commune.
-    """
-    body = f"25001{99000 + number // 1000:05d}{number % 1000:03d}"
-    return f"{body}{97 - int(body) % 97:02d}"
-
-
 def traits(number: int) -> Traits:
-    return Traits(ins(number), TEST_OID, "VITESSE", f"Patient {number}", "1950-01-01", "F", "99000")
+    return Traits(
+        crowd.ins(number), TEST_OID, crowd.NAME, crowd.given(number), crowd.BIRTH_DATE, crowd.SEX, crowd.BIRTH_PLACE
+    )
 
 
 async def open_crowd(
@@ -67,7 +62,7 @@ async def open_crowd(
     async def one(number: int) -> tuple[Actor, ConversationHandle]:
         box = boxes[number % desks]
         patient = await people.open_space(app, traits(number))
-        space = await access.patient(app, box.actor, ins(number))
+        space = await access.patient(app, box.actor, crowd.ins(number))
         receipt = await post(app, box.actor, Draft(Opening(space, "Votre admission"), "Bonjour, écrivez-nous ici."))
         return patient, await access.conversation(app, box, receipt.conversation)
 
@@ -76,32 +71,38 @@ async def open_crowd(
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The desk, as its mail client and its chat sign in, and the patients it writes to."""
+    """The desk, as its mail client and its chat sign in, the patients it writes to, and clerks, who have the desk's
+    password, each under a hash of their own, and have not signed in since the server started.
+    """
 
     password: str
     token: str
     patients: list[Patient]
+    clerks: list[str]
 
 
-async def _seed(data_dir: Path, count: int) -> Cast:
+async def _seed(data_dir: Path, count: int, clerks: int) -> Cast:
     from server.app import open_core
 
     async with open_core(Settings(data_dir=data_dir, ins_oids=TEST_OID, demo=True)) as app:
         password = secrets.token_urlsafe(12)
-        crowd = await open_crowd(app, count, password)
+        opened = await open_crowd(app, count, password)
         patients = [
-            Patient(ins(number), await people.new_token(app, patient.account_id), handle.conversation_id)
-            for number, (patient, handle) in enumerate(crowd)
+            Patient(crowd.ins(number), await people.new_token(app, patient.account_id), handle.conversation_id)
+            for number, (patient, handle) in enumerate(opened)
         ]
-        return Cast(password, await people.new_token(app, crowd[0][1].actor.account_id), patients)
+        token = await people.new_token(app, opened[0][1].actor.account_id)
+        addresses = [f"agent.{number}@pli.example" for number in range(clerks)]
+        await asyncio.gather(*(people.add_writer(app, "professional", "Agent", one, password) for one in addresses))
+        return Cast(password, token, patients, addresses)
 
 
-def seed_apart(data_dir: Path, count: int) -> Cast:
+def seed_apart(data_dir: Path, count: int, clerks: int) -> Cast:
     """Seed in a process of its own, so that nothing of Pli stays open here. RuntimeError with its last words when it
     fails.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "tests.speed.cast", str(data_dir), str(count)],
+        [sys.executable, "-m", "tests.speed.cast", str(data_dir), str(count), str(clerks)],
         capture_output=True,
         text=True,
         cwd=Path(__file__).parents[2],
@@ -111,12 +112,12 @@ def seed_apart(data_dir: Path, count: int) -> Cast:
     if done.returncode:
         raise RuntimeError(done.stderr.strip().rpartition("\n")[2])
     told = json.loads(done.stdout.strip().rpartition("\n")[2])
-    return Cast(told["password"], told["token"], [Patient(**patient) for patient in told["patients"]])
+    return Cast(**{**told, "patients": [Patient(**patient) for patient in told["patients"]]})
 
 
 def main() -> None:
-    """`python -m tests.speed.cast DATA_DIR COUNT`: seed, and print the cast as JSON on the last line."""
-    print(json.dumps(asdict(asyncio.run(_seed(Path(sys.argv[1]), int(sys.argv[2]))))))
+    """`python -m tests.speed.cast DATA_DIR PATIENTS CLERKS`: seed, and print the cast as JSON on the last line."""
+    print(json.dumps(asdict(asyncio.run(_seed(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))))))
 
 
 if __name__ == "__main__":

@@ -29,6 +29,11 @@ def tokens(count: int) -> list[str]:
     return [f"{run}.{number}" for number in range(count)]
 
 
+def session() -> aiohttp.ClientSession:
+    """What opens as many connections as are asked for."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+
+
 class Arrivals:
     """When each token was first seen (`perf_counter`), how often, and whoever waits for one."""
 

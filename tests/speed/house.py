@@ -13,6 +13,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.speed.cast import DESK, Cast, seed_apart
 from tests.speed.load import Target
 
@@ -20,14 +22,14 @@ PATIENT_DOMAIN = "patient.pli.example"
 
 
 class House:
-    """A running Pli with the demo's cast and a crowd of `patients` more."""
+    """A running Pli with the demo's cast, a crowd of `patients` more, and `clerks` who may sign in."""
 
-    def __init__(self, folder: Path, patients: int) -> None:
+    def __init__(self, folder: Path, patients: int, clerks: int = 0) -> None:
         self.folder = folder
-        self._patients = patients
+        self._patients, self._clerks = patients, clerks
 
     def __enter__(self) -> House:
-        self.cast: Cast = seed_apart(self.folder, self._patients)
+        self.cast: Cast = seed_apart(self.folder, self._patients, self._clerks)
         doors = ("HTTP", "SMTP", "SUBMISSION", "IMAP")
         self._log = (self.folder / "speed.log").open("wb")
         self.process = subprocess.Popen(
@@ -90,6 +92,17 @@ class House:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise RuntimeError("the server's process is gone")
+
+    def cpu_seconds(self) -> float:
+        """CPU that the server's process and its children have used."""
+        process = psutil.Process(self.process.pid)
+        times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+        return float(sum(time.user + time.system for time in times))
+
+    def documents(self) -> int:
+        """Documents that letters enclosed: taken out of their package, verified, and kept by themselves."""
+        with sqlite3.connect(f"file:{self.folder / 'pli.db'}?mode=ro", uri=True) as connection:
+            return int(connection.execute("SELECT count(*) FROM attachments WHERE part = ''").fetchone()[0])
 
     def messages(self) -> int:
         """Messages in the database, read beside the running server: what its 250s can be held against."""

@@ -1,9 +1,11 @@
-"""The three letters of the benchmark, as bytes ready for DATA.
+"""The letters of the benchmark, as bytes ready for DATA.
 
 A 1.5 kB text, a 60 kB letter with a PDF and a 400 kB letter with a zip, as a professional's mail client would write
 them (quoted-printable text, base64 parts, CRLF, no line that begins with a dot). Every letter has its own Message-ID
 and its own last base64 line, so that no server can save work by recognising a copy; the long middle of a part is one
 shared buffer, so that thousands of letters of 400 kB are ready before the clock starts without holding gigabytes.
+Beside these three: letters with an IHE_XDM.ZIP about their recipient (`packages`), of 400 kB ("xdm") and of 40 kB
+("document"), and a letter of just under 25 MiB ("large").
 
 Nothing here is random beyond the run's own token: two systems measured in one run are sent letters of the same shape.
 """
@@ -19,11 +21,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Size = Literal["text", "pdf", "zip"]
-SIZES: tuple[Size, ...] = ("text", "pdf", "zip")
-TITLES: dict[Size, str] = {"text": "1.5 kB text", "pdf": "60 kB with a PDF", "zip": "400 kB with a zip"}
+from tests.speed import packages
 
+Size = Literal["text", "pdf", "zip", "xdm", "document", "large"]
+SIZES: tuple[Size, ...] = ("text", "pdf", "zip")  # those that every system is sent
+TITLES: dict[Size, str] = {
+    "text": "1.5 kB text", "pdf": "60 kB with a PDF", "zip": "400 kB with a zip", "xdm": "400 kB with an IHE_XDM.ZIP",
+    "document": "40 kB with an IHE_XDM.ZIP", "large": "25 MB",
+}  # fmt: skip
+
+_FILES: dict[Size, tuple[str, str]] = {
+    "pdf": ("application/pdf", "consignes.pdf"), "zip": ("application/zip", "imagerie.zip"),
+    "xdm": ("application/zip", "IHE_XDM.ZIP"), "document": ("application/zip", "IHE_XDM.ZIP"),
+    "large": ("application/dicom", "irm.dcm"),
+}  # fmt: skip
+_PACKED: dict[Size, int] = {"xdm": 280_000, "document": 24_000}  # octets of the PDF inside
 _LINE = 57  # bytes that make one base64 line of 76 characters
+_END = b"\r\n--speed--\r\n.\r\n"
 _MARK = 40  # bytes at the end of a file that differ from letter to letter
 
 _TEXT = """Bonjour Madame,
@@ -71,6 +85,8 @@ def build(
     """`count` letters from `sender`, going round `recipients`; all of them ready to be sent."""
     run = secrets.token_hex(6)
     domain = message_domain or sender.partition("@")[2]
+    if size in _PACKED:
+        return _packed(size, run, count, recipients, sender, domain)
     shared, tail = _attachment(size)
     letters = []
     for number in range(count):
@@ -81,9 +97,18 @@ def build(
             letters.append(Letter(name, recipient, (head + b".\r\n",)))
             continue
         mark = name.encode().rjust(_MARK, b" ")
-        last = _base64_lines(tail[:-_MARK] + mark) + b"\r\n--speed--\r\n.\r\n"
+        last = _base64_lines(tail[:-_MARK] + mark) + _END
         letters.append(Letter(name, recipient, (head, shared, last)))
     return letters
+
+
+def _packed(size: Size, run: str, count: int, recipients: Sequence[str], sender: str, domain: str) -> list[Letter]:
+    """Letters whose file is its recipient's own."""
+    made = []
+    for number, lines in enumerate(packages.encoded(recipients, count, _pdf(_PACKED[size]))):
+        name, recipient = f"{run}.{number}", recipients[number % len(recipients)]
+        made.append(Letter(name, recipient, (_head(size, name, sender, recipient, domain), lines, _END)))
+    return made
 
 
 def _head(size: Size, name: str, sender: str, recipient: str, domain: str) -> bytes:
@@ -98,7 +123,7 @@ def _head(size: Size, name: str, sender: str, recipient: str, domain: str) -> by
     )
     if size == "text":
         return (common + text).encode()
-    kind, file = {"pdf": ("application/pdf", "consignes.pdf"), "zip": ("application/zip", "imagerie.zip")}[size]
+    kind, file = _FILES[size]
     return (
         common + 'Content-Type: multipart/mixed; boundary="speed"\r\n\r\n--speed\r\n' + text + "\r\n--speed\r\n"
         f'Content-Type: {kind}; name="{file}"\r\nContent-Transfer-Encoding: base64\r\n'
@@ -110,7 +135,7 @@ def _attachment(size: Size) -> tuple[bytes, bytes]:
     """The shared base64 lines of the file, and the raw bytes of its last lines, which end with a mark to fill in."""
     if size == "text":
         return b"", b""
-    file = _pdf(42_500) if size == "pdf" else _zip(291_000)
+    file = _pdf(42_500) if size == "pdf" else _zip(19_000_000 if size == "large" else 291_000)
     cut = (len(file) - _MARK) // _LINE * _LINE
     return _base64_lines(file[:cut]), file[cut:]
 

@@ -9,7 +9,7 @@ import aiohttp
 
 from tests.speed import live
 from tests.speed.cast import DESK
-from tests.speed.clients import Arrivals, IdleWatch, LiveSocket
+from tests.speed.clients import Arrivals, IdleWatch, LiveSocket, session
 from tests.speed.house import House
 from tests.speed.live import Chatter, Latency
 from tests.speed.peers import DOMAIN, PASSWORD, Peers
@@ -32,15 +32,15 @@ async def latencies(house: House, peers: Peers | None, *, quick: bool) -> list[R
     patients = house.cast.patients[:100]
     rows = []
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(_session())
+        opener = await stack.enter_async_context(session())
         at_patient, at_desk, at_idle = Arrivals(), Arrivals(), Arrivals()
-        sockets = [await _socket(stack, session, house, at_patient, patient.token) for patient in patients]
+        sockets = [await _socket(stack, opener, house, at_patient, patient.token) for patient in patients]
         one = await live.mail_one_by_one(house.mx(), house.recipients(len(patients)), at_patient, count)
         rows.append(_row("final dot → patient's socket, 1 mail in flight", one, beside[0]))
         many, kept = await live.mail_crowd(house.mx(), house.recipients(len(patients)), at_patient, crowd)
         note = f"at {rate(kept)}; by Little's law the median is at least 100 in flight / rate = {ms(100_000 / kept)}"
         rows.append(_row("final dot → patient's socket, 100 mails in flight", many, beside[1], note))
-        await _socket(stack, session, house, at_desk, house.cast.token)
+        await _socket(stack, opener, house, at_desk, house.cast.token)
         watch = await IdleWatch(at_idle).open(house.imap_port, DESK, house.cast.password)
         stack.push_async_callback(watch.close)
         there, idle = await live.post_one_by_one(
@@ -61,14 +61,14 @@ async def latencies(house: House, peers: Peers | None, *, quick: bool) -> list[R
 async def thousand(house: House, *, quick: bool) -> list[Row]:
     """A thousand sockets of two hundred patients: what each costs the server, and 100 messages a second among them."""
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(_session())
+        opener = await stack.enter_async_context(session())
         arrivals = Arrivals()
-        await _socket(stack, session, house, arrivals, house.cast.token)  # the desk; what is loaded once is its own
+        await _socket(stack, opener, house, arrivals, house.cast.token)  # the desk; what is loaded once is its own
         before = house.resident_bytes()
         writers = []
         for patient in house.cast.patients:
             sockets = await asyncio.gather(
-                *(_socket(stack, session, house, arrivals, patient.token) for _ in range(SOCKETS_EACH))
+                *(_socket(stack, opener, house, arrivals, patient.token) for _ in range(SOCKETS_EACH))
             )
             writers.append(Chatter(sockets[0], patient.conversation))
         count = len(writers) * SOCKETS_EACH
@@ -117,13 +117,9 @@ def _lost(latency: Latency) -> str:
     return f", {latency.lost} LOST" if latency.lost else ""
 
 
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-
-
 async def _socket(
-    stack: AsyncExitStack, session: aiohttp.ClientSession, house: House, arrivals: Arrivals, token: str
+    stack: AsyncExitStack, opener: aiohttp.ClientSession, house: House, arrivals: Arrivals, token: str
 ) -> LiveSocket:
-    socket = await LiveSocket(arrivals).open(session, house.http, token=token)
+    socket = await LiveSocket(arrivals).open(opener, house.http, token=token)
     stack.push_async_callback(socket.close)
     return socket
