@@ -36,12 +36,23 @@ class Named:
 
 ACTIONS: dict[str, Named] = {
     "agenda.accept": Named("Accepter", "Accept", "Rendez-vous accepté", "Appointment accepted"),
+    "agenda.add": Named(
+        "Ajouter à mon agenda", "Add to my calendar", "Ajouté à votre agenda", "Added to your calendar"
+    ),
+    "agenda.counter": Named(
+        "Demander un autre moment", "Ask for another time", "Autre moment demandé", "Another time asked for"
+    ),
     "agenda.decline": Named("Décliner", "Decline", "Rendez-vous décliné", "Appointment declined"),
+    "agenda.remove": Named(
+        "Retirer de mon agenda", "Remove from my calendar", "Retiré de votre agenda", "Removed from your calendar"
+    ),
     "catalogue.grant": Named("Autoriser", "Allow", "Autorisation donnée", "Permission given"),
     "catalogue.refuse": Named("Refuser", "Refuse", "Autorisation refusée", "Permission refused"),
     "catalogue.withdraw": Named(
         "Retirer l’autorisation", "Withdraw the permission", "Autorisation retirée", "Permission withdrawn"
     ),
+    "confirm.done": Named("C’est fait", "It is done", "Fait", "Done"),
+    "confirm.understood": Named("J’ai bien compris", "I have understood", "Compris", "Understood"),
     "dossier.file": Named(
         "Ranger dans mon dossier", "File in my record", "Rangé dans votre dossier", "Filed in your record"
     ),
@@ -52,14 +63,42 @@ ACTIONS: dict[str, Named] = {
     "reminders.not_concerned": Named("Pas concerné", "Not for me", "Noté : pas concerné", "Noted: not for me"),
 }
 
+# What the other side did since, recorded beside the answers: nothing may be answered any more, but for what `REOPENS`.
+_SINCE = {
+    "agenda.again": ("Vous avez déjà reçu ce rendez-vous.", "You already received this appointment."),
+    "agenda.cancelled": ("Ce rendez-vous est annulé.", "This appointment is cancelled."),
+    "agenda.kept": (
+        "Votre demande d’un autre moment n’a pas été retenue : le moment prévu reste proposé.",
+        "Your request for another time was not accepted: the planned time is still offered.",
+    ),
+    "agenda.moved": (
+        "Ce rendez-vous a changé. Répondez à sa nouvelle version.",
+        "This appointment has changed. Answer its new version.",
+    ),
+    "agenda.outdated": (
+        "Une version plus récente de ce rendez-vous existe.",
+        "A more recent version of this appointment exists.",
+    ),
+}
+EVENTS = {name: Named("", "", fr, en) for name, (fr, en) in _SINCE.items()}
+REOPENS = frozenset({"agenda.kept"})
+
 # type → last answer ('' before any) → what may be answered now; the first is the primary one.
 CARDS: dict[str, dict[str, tuple[str, ...]]] = {
     "appointment": {
-        "": ("agenda.accept", "agenda.decline"),
-        "agenda.accept": ("agenda.decline",),
-        "agenda.decline": ("agenda.accept",),
+        "": ("agenda.accept", "agenda.decline", "agenda.counter"),
+        "agenda.accept": ("agenda.decline", "agenda.counter"),
+        "agenda.counter": ("agenda.accept", "agenda.decline", "agenda.counter"),
+        "agenda.decline": ("agenda.accept", "agenda.counter"),
     },
     "cancellation": {"": ()},
+    "confirmation": {
+        "": ("confirm.understood", "confirm.done"),
+        "confirm.understood": ("confirm.done",),
+        "confirm.done": (),
+    },
+    "kept": {"": ()},
+    "publication": {"": ("agenda.add",), "agenda.add": ("agenda.remove",), "agenda.remove": ("agenda.add",)},
     "reminder": {
         "": ("reminders.done", "reminders.later", "reminders.not_concerned"),
         "reminders.done": (),
@@ -86,39 +125,44 @@ def check_card(card: dict[str, Any]) -> dict[str, Any]:
         raise Invalid("bad_card", "Les textes de la carte doivent être des chaînes.")
     if len(msgspec.json.encode(card)) > MAX_CARD:
         raise Invalid("card_too_large", f"La carte est trop longue ({MAX_CARD} octets au plus).")
-    return {name: value for name, value in card.items() if name not in {"choices", "answered"}}
+    return {name: value for name, value in card.items() if name not in {"choices", "answered", "event"}}
 
 
 def open_choices(card: dict[str, Any], last: str) -> tuple[str, ...]:
-    """The actions that may answer this card after that last answer."""
+    """The actions that may answer this card after that last answer, or after what the other side did."""
+    if last in EVENTS:
+        last = "" if last in REOPENS else last
     return CARDS.get(str(card.get("type")), {}).get(last, ())
 
 
 def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) -> dict[str, Any]:
-    """The card as read now: what may be answered, and what was."""
+    """The card as read now: what may be answered, what was, and what the other side did since (`event`)."""
     last = answers[-1] if answers else None
+    event = last if last is not None and last.action in EVENTS else None
     shown = dict(card)
     shown["choices"] = [
         {
             "action": name,
             "label": ACTIONS[name].fr,
             "label_en": ACTIONS[name].en,
-            "primary": number == 0 and last is None,
+            "primary": number == 0 and (last is None or event is not None),
         }
         for number, name in enumerate(open_choices(card, last.action if last else ""))
     ]
-    if last is not None:
-        detail = msgspec.json.decode(keys.open("answer", last.answer_id, last.detail))
-        named = ACTIONS[last.action]
-        at = datetime.fromtimestamp(last.at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        shown["answered"] = {
-            "action": last.action,
-            "label": named.done_fr,
-            "label_en": named.done_en,
-            "at": at,
-            "by": detail["by"],
-        }
+    answered = next((answer for answer in reversed(answers) if answer.action in ACTIONS), None)
+    if answered is not None:
+        shown["answered"] = {"action": answered.action, **_said(answered, ACTIONS[answered.action], keys)}
+    if event is not None:
+        shown["event"] = {"event": event.action, **_said(event, EVENTS[event.action], keys)}
     return shown
+
+
+def _said(answer: Answer, named: Named, keys: SpaceKeys) -> dict[str, Any]:
+    """An answer or an event, when and by whom; `message`: where it comes from or leads to, in `conversation`."""
+    detail = msgspec.json.decode(keys.open("answer", answer.answer_id, answer.detail))
+    at = datetime.fromtimestamp(answer.at / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    said = {"label": named.done_fr, "label_en": named.done_en, "at": at, "by": detail["by"]}
+    return said | {name: detail[name] for name in ("message", "conversation") if name in detail}
 
 
 def letter_form(card: dict[str, Any]) -> str:
@@ -130,6 +174,8 @@ def letter_form(card: dict[str, Any]) -> str:
     if choices:
         lines.append("Pour répondre, renvoyez le numéro de votre choix :")
         lines += [f"  {number}. {ACTIONS[name].fr}" for number, name in enumerate(choices, 1)]
+    if "agenda.counter" in choices:
+        lines.append("Pour un autre moment, écrivez sous le numéro ce qui vous conviendrait.")
     return "\n".join(lines).rstrip() + "\n"
 
 

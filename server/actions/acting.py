@@ -14,7 +14,7 @@ import msgspec
 
 from server import access, audit, posting, reading
 from server.access import ConversationHandle, MailboxHandle
-from server.actions import ACTIONS, agenda, catalogue, dossier, open_choices, reminders
+from server.actions import ACTIONS, agenda, catalogue, confirmations, dossier, open_choices, reminders
 from server.actions.ask import Ask, Done
 from server.audit import Act
 from server.drafts import Draft, Receipt
@@ -27,10 +27,15 @@ if TYPE_CHECKING:
 
 _PREPARE: dict[str, Callable[[Ask], Awaitable[Done]]] = {
     "agenda.accept": agenda.prepare_accept,
+    "agenda.add": agenda.prepare_add,
+    "agenda.counter": agenda.prepare_counter,
     "agenda.decline": agenda.prepare_decline,
+    "agenda.remove": agenda.prepare_remove,
     "catalogue.grant": catalogue.prepare_grant,
     "catalogue.refuse": catalogue.prepare_refuse,
     "catalogue.withdraw": catalogue.prepare_withdraw,
+    "confirm.done": confirmations.prepare_done,
+    "confirm.understood": confirmations.prepare_understood,
     "dossier.file": dossier.prepare_file,
     "reminders.done": reminders.prepare_done,
     "reminders.later": reminders.prepare_later,
@@ -105,7 +110,7 @@ async def act(
             "message": message_id,
             "action": action,
             "label": ACTIONS[action].done_fr,
-            "label_en": ACTIONS[action].done_en,
+            "label_en": done.text_en or ACTIONS[action].done_en,
         },
         mail=done.answers,
         only=frozenset({conversation.holder}) if done.private else frozenset(),

@@ -30,7 +30,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The line the thread will show, and what changes with it.
+    """The line the thread will show, and what changes with it. `text_en`: the line in English, when it says more than
+    the action's name.
 
     `answers`: the invitation it answers, for the mail side. `private`: the line is the holder's alone.
     """
@@ -40,3 +41,4 @@ class Done:
     answers: MailFacts | None = None
     later: tuple[Later, ...] = ()
     private: bool = False
+    text_en: str = ""

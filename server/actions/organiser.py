@@ -1,0 +1,112 @@
+"""What an organiser's letters do to the agenda and to the cards that came before: a newer version, a cancellation, a
+wish not granted.
+
+Promises: nothing is entered in an agenda here, where only the patient's gestures count: a proposal is known, not
+listed. What moved is proposed again; a card that was replaced takes no answer and says where its successor is; what
+arrives late changes nothing and says so. Only the same sender reaches an appointment (security item 30). Each function
+runs in the transaction of the letter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from server.actions import agenda
+from storage import conversations, documents, entries, messages
+from storage.database import Tx
+from storage.documents import Appointment
+from storage.ids import new_id
+
+if TYPE_CHECKING:
+    from server.app import App
+    from server.posting import Doing
+    from storage.vault import SpaceKeys
+
+_PLACE_AND_TIME = ("start", "end", "all_day", "location")
+
+
+def known(tx: Tx, app: App, keys: SpaceKeys, scope: str, uid: str, instance: str, state: str = "") -> bool:
+    """Whether this sender's appointment is known, or one of its series; in that state, if one is given."""
+    found = _concerned(tx, app, keys, scope, uid, instance)
+    return any(not state or appointment.state == state for appointment in found)
+
+
+def offered(doing: Doing, card: dict[str, Any], scope: str) -> None:
+    """An invitation or an announcement arrives."""
+    keys, uid, instance = doing.to.keys, str(card["uid"]), str(card["instance"])
+    uid_hash = agenda.identity(doing.app, keys.space_id, scope, uid, instance)
+    series = agenda.identity(doing.app, keys.space_id, scope, uid) if instance else ""
+    facts = agenda.facts_of(card) | {"listed": False, "series": series}
+    row = Appointment(new_id(), int(card["sequence"]), "proposed", doing.message_id, b"", doing.at)
+    sealed = agenda.sealed(keys, row.id, facts)
+    if documents.add_appointment(doing.tx, keys.space_id, row, uid_hash, sealed, doing.actor.account_id):
+        return
+    was = documents.hold_appointment(doing.tx, keys.space_id, uid_hash)
+    assert was is not None  # noqa: S101 - else it would have been added
+    had = agenda.facts_in(keys, was)
+    version = agenda.age(card, was, had)
+    if version <= 0:
+        _tell(doing, doing.message_id, "agenda.outdated" if version else "agenda.again", card, was.message_id)
+        return
+    # The patient's word was for that time and that place.
+    stays = was.state in ("accepted", "added") and all(had.get(name) == facts[name] for name in _PLACE_AND_TIME)
+    state = was.state if stays else "proposed"
+    changed = Appointment(was.id, row.sequence, state, doing.message_id, b"", doing.at)
+    agenda.put(doing, changed, facts | {"listed": had.get("listed", True)})
+    _tell(doing, was.message_id, "agenda.moved", card, doing.message_id)
+
+
+def cancelled(doing: Doing, card: dict[str, Any], scope: str) -> None:
+    """The appointment, or every one of the series, will not be."""
+    keys = doing.to.keys
+    for found in _concerned(doing.tx, doing.app, keys, scope, str(card["uid"]), str(card["instance"]), hold=True):
+        had = agenda.facts_in(keys, found)
+        if agenda.age(card, found, had) < 0:
+            _tell(doing, doing.message_id, "agenda.outdated", card, found.message_id)
+        elif found.state != "cancelled":
+            changed = Appointment(found.id, int(card["sequence"]), "cancelled", found.message_id, b"", doing.at)
+            agenda.put(doing, changed, had | {"stamp": card["stamp"]})
+            _tell(doing, found.message_id, "agenda.cancelled", card, doing.message_id)
+
+
+def kept(doing: Doing, card: dict[str, Any], scope: str) -> None:
+    """The other moment the patient asked for is not to be; what was planned is offered again."""
+    keys = doing.to.keys
+    for found in _concerned(doing.tx, doing.app, keys, scope, str(card["uid"]), str(card["instance"]), hold=True):
+        if found.state == "asked":
+            changed = Appointment(found.id, found.sequence, "proposed", found.message_id, b"", doing.at)
+            agenda.put(doing, changed, agenda.facts_in(keys, found))
+            _tell(doing, found.message_id, "agenda.kept", card, doing.message_id)
+
+
+def _concerned(
+    tx: Tx, app: App, keys: SpaceKeys, scope: str, uid: str, instance: str, *, hold: bool = False
+) -> list[Appointment]:
+    """The appointment of that name; for a whole series also each of it that came by itself."""
+    uid_hash = agenda.identity(app, keys.space_id, scope, uid, instance)
+    look = documents.hold_appointment if hold else documents.appointment_by_uid
+    found = look(tx, keys.space_id, uid_hash)
+    every = [] if instance else documents.appointments(tx, keys.space_id)
+    of_series = [one for one in every if agenda.facts_in(keys, one).get("series") == uid_hash]
+    return [found, *of_series] if found else of_series
+
+
+def _tell(doing: Doing, message_id: str, event: str, card: dict[str, Any], where: str) -> None:
+    """Record on a card what happened, and show it to everybody who has it. `where`: the message to look at instead."""
+    tx, keys = doing.tx, doing.to.keys
+    place = doing.conversation_id
+    if where != doing.message_id and (other := messages.find(tx, keys.space_id, where)) is not None:
+        place = other.conversation_id
+    detail = {"by": card.get("organizer_name") or doing.actor.name, "message": where, "conversation": place}
+    answer_id = new_id()
+    answer = messages.Answer(answer_id, event, doing.actor.account_id or doing.to.member, doing.at, b"")
+    sealed = keys.seal("answer", answer_id, msgspec.json.encode(detail))
+    messages.insert_answer(tx, keys.space_id, message_id, answer, sealed)
+    changed = messages.find(tx, keys.space_id, message_id)  # None for the letter that just arrives
+    if changed is None:
+        return
+    for member in conversations.participants(tx, keys.space_id, changed.conversation_id):
+        if member.mailbox_id and entries.change(tx, member.mailbox_id, message_id) is not None:
+            doing.wake.add(member.mailbox_id)
