@@ -27,11 +27,18 @@ class Act(Enum):
     CONVERSATION_READ = ("conversation:read", ACCESS_YEARS * 12)
     DOSSIER_READ = ("dossier:read", ACCESS_YEARS * 12)
     MAILBOX_READ = ("mailbox:read", TECHNICAL_MONTHS)
+    MAIL_DROPPED = ("mail:dropped", ACCESS_YEARS * 12)
+    MAIL_EXAMINED = ("mail:examined", ACCESS_YEARS * 12)  # what stands around it, never what it says
+    MAIL_HELD = ("mail:held", ACCESS_YEARS * 12)
+    MAIL_RELEASED = ("mail:released", ACCESS_YEARS * 12)
     MESSAGE_POSTED = ("message:posted", ACCESS_YEARS * 12)
     SIGNED_IN = ("session:opened", TECHNICAL_MONTHS)
     SIGNED_OUT = ("session:closed", TECHNICAL_MONTHS)
     SIGN_IN_REFUSED = ("session:refused", TECHNICAL_MONTHS)
     SPACE_WRITTEN_TO = ("space:written-to", ACCESS_YEARS * 12)
+    WRITER_BLOCKED = ("writer:blocked", ACCESS_YEARS * 12)
+    WRITER_FREED = ("writer:freed", ACCESS_YEARS * 12)
+    WRITER_TURNED_AWAY = ("writer:turned-away", ACCESS_YEARS * 12)
 
 
 _INSERT = """

@@ -12,7 +12,9 @@ from aiohttp import web
 from server.api import problems
 from server.api.door import as_json
 from server.errors import Refused
+from storage import quarantine
 from storage.database import DatabaseDown, Tx
+from storage.ids import now_ms
 
 if TYPE_CHECKING:
     from server.app import App
@@ -51,6 +53,11 @@ def add(app: App, site: web.Application) -> None:
     async def metrics(request: web.Request) -> web.Response:
         if not _beside_us(request):
             return problems.response(Refused("not_found", "Il n’y a rien à cette adresse."))
+        try:
+            async with asyncio.timeout(DATABASE_S):
+                app.metrics.quarantine(await app.db.read(quarantine.counts), now_ms())
+        except (DatabaseDown, OSError, TimeoutError):
+            pass  # the counters of this process are worth telling without it
         return web.Response(
             body=app.metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
