@@ -19,7 +19,7 @@ from aiohttp import web
 
 from server import access, attachments, reading
 from server.actions import dossier
-from server.drafts import FileFacts
+from server.drafts import FETCHING_REMOVED, FileFacts
 from server.errors import Refused
 from webchat import narrative
 from webchat.visit import Visit, route
@@ -132,4 +132,8 @@ async def show_letter(visit: Visit) -> web.Response:
         "X-Frame-Options": "SAMEORIGIN",
         "Referrer-Policy": "no-referrer",
     }
-    return web.Response(text=LETTER.format(entry.message.html), content_type="text/html", headers=headers)
+    html = entry.message.html
+    if html.startswith(FETCHING_REMOVED):
+        said = visit.words("message.fetching_removed")
+        html = f"<p><em>{said}</em></p>{html.removeprefix(FETCHING_REMOVED)}"
+    return web.Response(text=LETTER.format(html), content_type="text/html", headers=headers)
