@@ -24,27 +24,22 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$&.+^_-]{1,127}")
 _FIELD_NAME = re.compile(r"[!-9;-~]{1,76}")
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+# What a report of delivery says (RFC 3464 § 2.3.3): its title, its sentence in French and in English.
+_ACTIONS = {
+    "failed": ("Message non distribué", "n’a pas été distribué", "was not delivered"),
+    "delayed": (
+        "Message retardé", "n’a pas encore été distribué ; les essais continuent", "is not delivered yet"
+    ),
+    "delivered": ("Message remis", "a été remis", "was delivered"),
+    "relayed": (
+        "Message transmis", "a été transmis à un serveur qui ne dira pas s’il le remet", "was relayed"
+    ),
+}  # fmt: skip
 # Fields `extra` may not repeat: the letter itself says them.
-_OWN = frozenset(
-    [
-        "from",
-        "to",
-        "cc",
-        "bcc",
-        "subject",
-        "date",
-        "message-id",
-        "in-reply-to",
-        "references",
-        "reply-to",
-        "mime-version",
-        "content-type",
-        "content-transfer-encoding",
-        "auto-submitted",
-        "content-disposition",
-        "content-id",
-    ]
-)
+_OWN = frozenset((
+    "from", "to", "cc", "bcc", "subject", "date", "message-id", "in-reply-to", "references", "reply-to", "mime-version",
+    "content-type", "content-transfer-encoding", "auto-submitted", "content-disposition", "content-id",
+))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +72,22 @@ class OutLetter:
     attachments: tuple[OutPart, ...] = ()
     calendar: str = ""
     calendar_method: str = ""
+    machine: OutPart | None = None  # what software reads instead of the text: the last choice, that no reader shows
     auto_submitted: str = ""
     extra: tuple[tuple[str, str], ...] = ()
 
 
 def compose(letter: OutLetter) -> bytes:
-    """The mail: text alone, or alternative (text, HTML, calendar), within mixed when there are attachments."""
+    """The mail: text alone, or alternative (text, HTML, machine part, calendar), within mixed when there are
+    attachments.
+    """
     body = _text_part("text/plain", letter.text)
-    if letter.html or letter.calendar:
+    if letter.html or letter.calendar or letter.machine:
         choices = [body]
         if letter.html:
             choices.append(_text_part("text/html", letter.html))
+        if letter.machine:
+            choices.append(_attachment(letter.machine, "inline"))
         if letter.calendar:
             method = _token(letter.calendar_method.upper(), "REPLY")
             # RFC 6047 §2.4: the parameter equals the METHOD inside; Outlook and Gmail look at it, and want it last
@@ -115,47 +115,79 @@ def failure_report(
     diagnostic: str = "",
     original_recipient: str = "",
     action: str = "failed",
+    title: str = "",
+    in_reply_to: str = "",
+    whole: bool = False,
 ) -> bytes:
     """« Message non distribué » to the sender (RFC 3464 in RFC 6522), in French, with the headers of the original
     only.
 
-    `original`: the raw mail that failed; of its content nothing is sent back. `recipient`: the address that failed,
-    shown to the one who wrote it. `reason`: one French sentence. `status`: enhanced code (RFC 3463). `envelope_id`:
-    ENVID of RFC 3461.
+    `original`: the raw mail that failed; of its content nothing is sent back, unless `whole` (RET=FULL). `recipient`:
+    the address that failed, shown to the one who wrote it. `reason`: one French sentence. `status`: enhanced code (RFC
+    3463). `envelope_id`: ENVID of RFC 3461, decoded. `action`: failed, delayed, and of good news delivered, relayed.
+    `title`: the whole subject, when it is not the usual one. `in_reply_to`: the original's Message-ID.
     """
     block, subject = _original_header(original)
+    kind, happened, in_english = _ACTIONS[action]
+    because = f"Raison : {clean(reason)}\n" if reason else ""
     text = (
-        f"Votre message n’a pas été distribué.\n\nDestinataire : {clean(recipient)}\n"
+        f"Votre message {happened}.\n\nDestinataire : {clean(recipient)}\n"
         f"Objet : {subject or '(sans objet)'}\n"
-        f"Raison : {clean(reason)}\n\nCet avis est automatique ; il est inutile d’y répondre.\n"
-        f"\n--\nYour message was not delivered. Status: {clean(status)}\n"
+        f"{because}\nCet avis est automatique ; il est inutile d’y répondre.\n"
+        f"\n--\nYour message {in_english}. Status: {clean(status)}\n"
     )
-    if action == "delayed":
-        text = text.replace("n’a pas été distribué", "n’a pas encore été distribué ; les essais continuent", 1)
     first = [f"Reporting-MTA: dns; {clean(reporting_mta)}"]
     if envelope_id:
         first.insert(0, f"Original-Envelope-Id: {clean(envelope_id)}")
     if arrived is not None:
         first.append(f"Arrival-Date: {_date(arrived)}")
     second = [f"Original-Recipient: {clean(original_recipient)}"] if original_recipient else []
-    second += [
-        f"Final-Recipient: rfc822; {clean(recipient)}",
-        f"Action: {_token(action, 'failed')}",
-        f"Status: {clean(status)}",
-    ]
+    second += [f"Final-Recipient: rfc822; {clean(recipient)}", f"Action: {action}", f"Status: {clean(status)}"]
     if diagnostic:
         second.append(f"Diagnostic-Code: smtp; {clean(diagnostic)[:500]}")
     fields = "\r\n".join((*(_ascii(line) for line in first), "", *(_ascii(line) for line in second), ""))
     report = b"Content-Type: message/delivery-status\r\n\r\n" + fields.encode("ascii")
-    headers = b"Content-Type: text/rfc822-headers\r\nContent-Transfer-Encoding: " + (
-        b"7bit\r\n\r\n" + block if block.isascii() and _short(block) else b"base64\r\n\r\n" + _base64(block)
-    )
-    title = "Message retardé" if action == "delayed" else "Message non distribué"
+    returned = _returned(b"message/rfc822", original) if whole else _returned(b"text/rfc822-headers", block)
     letter = OutLetter(
-        message_id, date, from_, (to,), subject=f"{title} : {subject}".strip(), auto_submitted="auto-replied"
+        message_id,
+        date,
+        from_,
+        (to,),
+        subject=title or f"{kind} : {subject}".strip(),
+        auto_submitted="auto-replied",
+        in_reply_to=in_reply_to,
+        references=(in_reply_to,) if in_reply_to else (),
     )
-    parts = [_text_part("text/plain", text), report, headers]
+    parts = [_text_part("text/plain", text), report, returned]
     return _header(letter) + _multipart("report; report-type=delivery-status", parts, message_id)
+
+
+def read_receipt(
+    letter: OutLetter, original: bytes, reporting: str, recipient: str, original_recipient: str, disposition: str
+) -> bytes:
+    """A letter that says what became of `original` at its reader's (RFC 8098), with its headers. `reporting`: our name;
+    `disposition`: the value of that field.
+    """
+    fields = [f"Reporting-UA: {clean(reporting)}"]
+    fields += [f"Original-Recipient: {clean(original_recipient)}"] if original_recipient else []
+    fields.append(f"Final-Recipient: rfc822;{clean(recipient)}")
+    fields += [f"Original-Message-ID: {_id(letter.in_reply_to)}"] if letter.in_reply_to else []
+    fields.append(f"Disposition: {disposition}")
+    report = "Content-Type: message/disposition-notification\r\n\r\n" + "\r\n".join((*map(_ascii, fields), ""))
+    returned = _returned(b"text/rfc822-headers", _original_header(original)[0])
+    parts = [_text_part("text/plain", letter.text), report.encode("ascii"), returned]
+    return _header(letter) + _multipart("report; report-type=disposition-notification", parts, letter.message_id)
+
+
+def _returned(kind: bytes, data: bytes) -> bytes:
+    """What is sent back of the original. RFC 2046 § 5.2.1: a message/rfc822 is never in base64; it may be of 8 bits."""
+    if data.isascii() and _short(data):
+        encoding = b"7bit\r\n\r\n" + data
+    elif kind == b"message/rfc822":
+        encoding = b"8bit\r\n\r\n" + data
+    else:
+        encoding = b"base64\r\n\r\n" + _base64(data)
+    return b"Content-Type: " + kind + b"\r\nContent-Transfer-Encoding: " + encoding
 
 
 def _original_header(original: bytes) -> tuple[bytes, str]:
@@ -308,13 +340,14 @@ def _base64(data: bytes) -> bytes:
     return base64.encodebytes(data).replace(b"\n", b"\r\n")
 
 
-def _attachment(part: OutPart) -> bytes:
+def _attachment(part: OutPart, disposition: str = "attachment") -> bytes:
     maintype, _, subtype = part.type.lower().partition("/")
     kind = f"{maintype}/{subtype}"
     if not (_TOKEN.fullmatch(maintype) and _TOKEN.fullmatch(subtype)) or maintype in ("multipart", "message"):
         kind = "application/octet-stream"
     name = clean(part.name).replace("/", "_").replace("\\", "_").strip() or "piece-jointe"
-    head = f"Content-Type: {kind}{_name('name', name)}\r\nContent-Disposition: attachment{_name('filename', name)}\r\n"
+    shown = f"Content-Disposition: {disposition}{_name('filename', name)}\r\n"
+    head = f"Content-Type: {kind}{_name('name', name)}\r\n{shown}"
     return head.encode("ascii") + b"Content-Transfer-Encoding: base64\r\n\r\n" + _base64(part.data)
 
 

@@ -1,67 +1,87 @@
-"""The SMTP channel: a message owed to somebody hosted elsewhere leaves as a mail, to a trusted operator and nobody
-else.
+"""The SMTP channels: what is owed to somebody elsewhere leaves as a mail, to a trusted operator and nobody else.
 
-    parcel → the contact's address → its domain is trusted → the mail (`rendition`) → relay or MX → STARTTLS → 250
+    mail     a message → its contact's address → trusted? → the peer's turn → the mail (`rendition`) → signed → out
+    notice   an automatic mail, complete, from the null path (`notices`)
+    receipt  what a reading owes (`receipts`)
 
-Promises: nothing leaves in clear, nor to a server that is not proven: its certificate is one that vouches for the
-recipient's domain, or bears the name of the host we looked up, under an authority we trust; health data is never
-relayed to a domain outside the trusted operators. 4xx, silence and our own faults are `Temporary`; 5xx to the letter
-itself is `Permanent`, with a reason for the person who wrote. No text of the peer is shown or logged. At most
-`PER_PEER` connections to one domain; a peer that does not answer is left alone for `DOWN_S`, so that its mail waits
-without delaying others'.
+Promises: health data is never relayed to a domain outside the trusted operators. 4xx, silence and our own faults are
+`Temporary`; 5xx to the letter itself is `Permanent`, with a reason for the person who wrote. The octets of a message
+are those of its rendition: what is added at the door (`dressed`: X-MSS-NIL, DKIM) stands above them. An automatic mail
+that fails is dropped and counted: nothing answers it (RFC 3834 § 2). A mail is only in memory while it is its turn.
 
-RFC 5321 § 5.1 (MX), RFC 3207 (STARTTLS), RFC 7505 (null MX).
+Connections, and what they promise, are `peers`'.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
-import ssl
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import base64
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
-import aiosmtplib
-import dns.asyncresolver
-import dns.exception
-import dns.resolver
 import msgspec
-import structlog
-from cryptography import x509
 
-from mail_gateway import trust
-from mail_gateway.headers import Headers, addresses
+from mail_gateway import dkim, notices, trust
+from mail_gateway.compose import failure_report
+from mail_gateway.headers import Headers, Mailbox, addresses
 from mail_gateway.malformed import Malformed
+from mail_gateway.peers import Outgoing, Peers
+from mail_gateway.receipts import ReceiptChannel
 from mail_gateway.rendition import as_mail
+from mail_gateway.smtp_syntax import from_xtext
 from mail_gateway.trust import Trust
 from server import reading
-from server.delivery import Parcel, Permanent, Temporary
+from server.delivery import Channel, Parcel, Permanent, Temporary
+from server.drafts import MailFacts
 from server.settings import BadSettings
+from server.undelivered import News, Reporter
 from storage import conversations
+from storage.ids import new_id
+from storage.vault import SpaceKeys
 
 if TYPE_CHECKING:
     from server.app import App
 
-log = structlog.get_logger()
-
-PER_PEER = 4
-DOWN_S = 60.0
-CONNECT_S = 15.0
-COMMAND_S = 60.0
-SMTP_PORT = 25
-
-_REASONS = (
-    ("5.1.", "Son adresse n’existe pas, ou n’existe plus."),
-    ("5.2.2", "Sa boîte est pleine."),
-    ("5.2.", "Sa boîte ne reçoit plus de messages."),
-    ("5.3.4", "Le message est trop lourd pour son serveur."),
-    ("5.7.", "Son serveur a refusé le message."),
-)
-_REFUSED = "Son serveur a refusé le message."
 _OUTSIDE = "Son domaine ne fait pas partie des messageries de santé reconnues."
+
+
+def channels(app: App, peers: Peers | None = None) -> tuple[Channel, ...]:
+    """Every way out by SMTP, on connections that close with the worker; and who reports to professionals."""
+    way_out = WayOut(app, peers or Peers(app))
+    app.delivery.on_close.append(way_out.peers.close)
+    app.delivery.reporter = reporter(app)
+    return MailChannel(app, way_out), NoticeChannel(way_out), ReceiptChannel(app, way_out.send)
+
+
+class WayOut:
+    """A mail to an address elsewhere: to trusted operators only, signed."""
+
+    def __init__(self, app: App, peers: Peers) -> None:
+        self.app, self.peers = app, peers
+        self._keys = dkim.load(app.settings)
+
+    async def trusted(self, domain: str) -> Trust:
+        """The trust in force, which knows this domain. Raises `Temporary`, `Permanent`."""
+        try:
+            trusted = await trust.current(self.app)
+        except BadSettings as error:
+            raise Temporary("no_tls") from error
+        if not trusted.knows(domain):
+            raise Permanent("untrusted_domain", _OUTSIDE, "5.7.1")
+        return trusted
+
+    async def send(self, address: str, mail: bytes) -> None:
+        """An automatic mail. Raises `Temporary` (`Held`), `Permanent`."""
+        domain = address.rpartition("@")[2].lower()
+        trusted = await self.trusted(domain)
+        async with self.peers.turn(domain):
+            await self.peers.deliver(domain, Outgoing("", address, await self.dressed(mail), notify="NEVER"), trusted)
+
+    async def dressed(self, mail: bytes) -> bytes:
+        """What every mail that leaves bears: our product's number (ECO.2.4.3), and its domain's signature."""
+        header = mail[: mail.find(b"\r\n\r\n") + 2]
+        if self.app.settings.mss_nil and b"\nx-mss-nil:" not in b"\n" + header.lower():
+            mail = f"X-MSS-NIL: {self.app.settings.mss_nil}\r\n".encode("ascii") + mail
+        return await dkim.signed(self._keys, sender(mail).rpartition("@")[2].lower(), mail)
 
 
 class MailChannel:
@@ -69,32 +89,22 @@ class MailChannel:
 
     name = "mail"
 
-    def __init__(self, app: App, resolver: dns.asyncresolver.Resolver | None = None) -> None:
-        self._app = app
-        self._resolver = resolver  # the system's when None
-        self._peers: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
-        self._down: dict[str, float] = {}
+    def __init__(self, app: App, way_out: WayOut) -> None:
+        self._app, self._way_out = app, way_out
 
     async def send(self, parcel: Parcel) -> None:
-        """Returns when the recipient's server has taken the mail. Raises `Temporary`, `Permanent`."""
+        """Returns when the recipient's server has taken the mail. Raises `Temporary` (`Held`), `Permanent`."""
         address = await self._address(parcel)
         domain = address.rpartition("@")[2].lower()
-        try:
-            trusted = await trust.current(self._app)
-        except BadSettings as error:
-            raise Temporary("no_tls") from error
-        if not trusted.knows(domain):
-            raise Permanent("untrusted_domain", _OUTSIDE)
-        opened = await reading.open_unchecked(self._app, parcel.keys, parcel.delivery.message_id)
-        mail = await as_mail(self._app, parcel.keys, opened)
-        sender = _sender(mail)
-        if sender and not self._ours(sender):
-            return  # whoever wrote it elsewhere chose whom it goes to; their operator sends it, and speaks for it
-        peer = self._peers.setdefault(domain, asyncio.Semaphore(PER_PEER))
-        async with peer:
-            if self._down.get(domain, 0.0) > time.monotonic():
-                raise Temporary("peer_down")
-            await self._deliver(domain, sender, address, mail, trusted)
+        trusted = await self._way_out.trusted(domain)
+        async with self._way_out.peers.turn(domain):
+            opened = await reading.open_unchecked(self._app, parcel.keys, parcel.delivery.message_id)
+            mail = await as_mail(self._app, parcel.keys, opened)
+            author = sender(mail)
+            if author and not self._ours(author):
+                return  # whoever wrote it elsewhere chose whom it goes to; their operator sends it, and speaks for it
+            mail = await self._way_out.dressed(mail)
+            await self._way_out.peers.deliver(domain, Outgoing(author, address, mail, parcel.delivery.id), trusted)
 
     def _ours(self, address: str) -> bool:
         settings = self._app.settings
@@ -107,95 +117,20 @@ class MailChannel:
             raise Permanent("no_contact", "Ce correspondant n’est plus connu ici.")
         return str(msgspec.json.decode(parcel.keys.open("contact", contact, card))["address"])
 
-    async def _deliver(self, domain: str, sender: str, recipient: str, mail: bytes, trusted: Trust) -> None:
-        """Try the servers of the domain in order: the next one when the last could not be talked to at all."""
-        failure = Temporary("no_server")
-        for host, port in await self.servers(domain):
-            try:
-                async with self._connection(host, port, domain, trusted) as client:
-                    await _hand_over(client, sender, recipient, mail)
-                return
-            except Temporary as error:
-                failure = error
-                if error.code.startswith("smtp_"):
-                    raise
-        self._down = {name: until for name, until in self._down.items() if until > time.monotonic()}
-        self._down[domain] = time.monotonic() + DOWN_S
-        raise failure
 
-    async def servers(self, domain: str) -> list[tuple[str, int]]:
-        if self._app.settings.mail_relay:
-            host, _, port = self._app.settings.mail_relay.rpartition(":")
-            return [(host.strip("[]"), int(port))]
-        try:
-            resolver = self._resolver or dns.asyncresolver.get_default_resolver()
-            answer = await resolver.resolve(domain, "MX", lifetime=CONNECT_S)
-        except dns.resolver.NoAnswer:
-            return [(domain, SMTP_PORT)]  # § 5.1: the implicit MX
-        except dns.resolver.NXDOMAIN:
-            raise Permanent("no_domain", "Son domaine n’existe pas, ou n’existe plus.") from None
-        except dns.exception.DNSException:
-            raise Temporary("dns") from None
-        found = sorted((record.preference, record.exchange.to_text(omit_final_dot=True)) for record in answer)
-        if found == [(0, ".")] or not found:  # RFC 7505
-            raise Permanent("no_mail", "Son domaine ne reçoit pas de courrier.")
-        return [(host, SMTP_PORT) for _, host in found[:5]]
+class NoticeChannel:
+    """The channel of `notices`: `{"to": address, "mail": its octets in base64}`."""
 
-    @asynccontextmanager
-    async def _connection(self, host: str, port: int, domain: str, trusted: Trust) -> AsyncIterator[aiosmtplib.SMTP]:
-        """A server of that domain, over proven TLS."""
-        client = aiosmtplib.SMTP(
-            hostname=host, port=port, local_hostname=self._app.settings.mail_domain, timeout=CONNECT_S, start_tls=False
-        )
-        try:
-            await client.connect()
-            await client.ehlo()
-            if not client.supports_extension("starttls"):
-                raise Temporary("no_starttls")
-            await client.starttls(tls_context=trusted.outgoing)
-            tls = client.get_transport_info("ssl_object")
-            if not _proven(tls.getpeercert(binary_form=True), host, domain, trusted):
-                raise Temporary("wrong_certificate")
-            client.timeout = COMMAND_S
-            yield client
-            try:
-                await client.quit()
-            except (aiosmtplib.SMTPException, OSError):
-                pass  # it took the mail; how it says goodbye is its own business
-        except (
-            aiosmtplib.SMTPResponseException
-        ) as error:  # § 4.2.1: said before the letter, it is about the server's mood
-            raise Temporary(f"peer_{error.code}") from None
-        except ssl.SSLError:
-            raise Temporary("tls") from None
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            log.info("outbound.no_connection", error=type(error).__name__)
-            raise Temporary("no_connection") from None
-        finally:
-            client.close()
+    name = notices.CHANNEL
+
+    def __init__(self, way_out: WayOut) -> None:
+        self._way_out = way_out
+
+    async def send(self, parcel: Parcel) -> None:
+        await self._way_out.send(str(parcel.target["to"]), base64.b64decode(parcel.target["mail"]))
 
 
-async def _hand_over(client: aiosmtplib.SMTP, sender: str, recipient: str, mail: bytes) -> None:
-    options = ["BODY=8BITMIME"] if not mail.isascii() and client.supports_extension("8bitmime") else []
-    try:
-        await client.sendmail(sender, [recipient], mail, mail_options=options)
-    except aiosmtplib.SMTPRecipientsRefused as error:
-        refused = error.recipients[0]
-        _refused(refused.code, refused.message)
-    except aiosmtplib.SMTPResponseException as error:
-        _refused(error.code, error.message)
-
-
-def _refused(code: int, text: str) -> None:
-    if 500 <= code < 600 and code != 521:  # 521, 421: the host takes no mail now, whatever the letter
-        status = text.partition(" ")[0]
-        raise Permanent(
-            f"smtp_{code}", next((reason for start, reason in _REASONS if status.startswith(start)), _REFUSED)
-        )
-    raise Temporary(f"smtp_{code}")
-
-
-def _sender(mail: bytes) -> str:
+def sender(mail: bytes) -> str:
     """The envelope sender: the letter's own From, so that what comes back finds its thread. "" when it has none."""
     end = mail.find(b"\r\n\r\n")
     try:
@@ -205,28 +140,38 @@ def _sender(mail: bytes) -> str:
     return found[0].address if found else ""
 
 
-def _proven(certificate: bytes | None, host: str, domain: str, trusted: Trust) -> bool:
-    """Whether a certificate whose chain is good is the right one: it vouches for the domain, or bears the host's
-    name.
-    """
-    if certificate is None:
-        return False
-    return domain in trusted.domains(certificate) or _bears(certificate, host)
+def reporter(app: App) -> Reporter:
+    """Who writes to a professional hosted here what became of her letter (RFC 3464), unless she asked not to hear."""
 
-
-def _bears(certificate: bytes, host: str) -> bool:
-    """RFC 6125 § 6.4: the host, whole, among the alternative names. A star stands for nobody."""
-    try:
-        names = (
-            x509.load_der_x509_certificate(certificate)
-            .extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            .value
+    async def report(keys: SpaceKeys, news: News) -> tuple[str, bytes] | None:
+        opened = await reading.open_unchecked(app, keys, news.message_id)
+        facts = opened.body.mail or MailFacts()
+        if not _wants(facts.dsn_notify, "DELAY" if news.action == "delayed" else "FAILURE"):
+            return None
+        writer = next((one for one in opened.participants if one.member_id == opened.message.author_id), None)
+        host = app.settings.mail_domain
+        identifier = f"{new_id()}@{host}"
+        mail = failure_report(
+            message_id=identifier,
+            date=datetime.now(UTC),
+            from_=Mailbox("Pli", f"no-reply@{host}"),
+            to=Mailbox(writer.name, writer.address) if writer else Mailbox("", f"no-reply@{host}"),
+            original=await as_mail(app, keys, opened),
+            recipient=news.address,
+            reason=news.detail,
+            status=news.status,
+            reporting_mta=host,
+            envelope_id=from_xtext(facts.dsn_envid),
+            whole=facts.dsn_ret == "FULL" and news.action == "failed",
+            arrived=datetime.fromtimestamp(opened.message.at / 1000, UTC),
+            action=news.action,
         )
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-    try:
-        return ipaddress.ip_address(host) in names.get_values_for_type(x509.IPAddress)
-    except ValueError:
-        pass
-    known = {name.lower().rstrip(".") for name in names.get_values_for_type(x509.DNSName)}
-    return host.lower().rstrip(".") in known
+        return identifier, mail
+
+    return report
+
+
+def _wants(notify: str, what: str) -> bool:
+    """RFC 3461 § 4.1: without NOTIFY, failures are told, and delays by custom."""
+    asked = {word.strip().upper() for word in notify.split(",") if word.strip()}
+    return not asked or what in asked

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from server import logs
+from server.absence import AbsenceNotes
 from server.bots.reminders import ReminderChannel
 from server.delivery import DeliveryWorker
 from server.hub import Hub, RedisHub
@@ -91,18 +92,22 @@ async def open_app(
         role = settings.role
         if role in {"all", "worker"}:
             import mail_gateway.outbound
+            import mail_gateway.verdict
 
-            app.delivery.add(mail_gateway.outbound.MailChannel(app))
+            for channel in mail_gateway.outbound.channels(app):
+                app.delivery.add(channel)
+            app.delivery.add(mail_gateway.verdict.QuarantineChannel(app))
             app.delivery.add(ReminderChannel(app))
+            app.delivery.add(AbsenceNotes(app))
             app.delivery.start()
             sweeper = asyncio.create_task(_sweep_forever(app), name="sweep")
             doors.callback(sweeper.cancel)
-        if role in {"all", "smtp"}:
-            import mail_gateway.inbound
         if role in {"all", "worker", "smtp"}:
             import mail_gateway.trust_lists
 
             await doors.enter_async_context(mail_gateway.trust_lists.kept_fresh(app))
+        if role in {"all", "smtp"}:
+            import mail_gateway.inbound
 
             await doors.enter_async_context(mail_gateway.inbound.mx_door(app))
             await doors.enter_async_context(mail_gateway.inbound.submission_door(app))

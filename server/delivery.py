@@ -1,14 +1,19 @@
-"""The delivery worker: claims what is due, hands it to its channel, backs off, and tells the writer of a final failure.
+"""The delivery worker: claims what is due, hands it to its channel, backs off, and tells the writer what becomes of it.
 
     claim (one transaction, a lease)  →  Channel.send  →  done | due again later | failed, and a bounce through post()
 
 A worker that dies loses its lease and the delivery is due again. Each delivery is a task of its own, so that a dead
-peer delays nobody else's; a channel limits what it opens to one peer.
+peer delays nobody else's; a channel limits what it opens to one peer, and hands back (`Held`) what has to wait for it.
+
+The waits are those of `mail_retry_seconds` (5 minutes first), each longer by up to a fifth that the delivery's own id
+decides, so that what failed together is not tried together. After `mail_warn_hours` whoever wrote is told that it is
+late, after `mail_give_up_hours` that it failed (RFC 5321 § 4.5.4.1). What tells this is `server.undelivered`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,25 +21,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import structlog
 
-from server import posting, reading
-from server.access import ConversationHandle
-from server.drafts import Actor, Author, Draft
-from server.errors import PliError
+from server import reading, undelivered
+from server.errors import Refused
 from server.settings import retry_waits
-from storage import accounts, conversations, deliveries, messages
+from server.undelivered import Reporter
+from storage import deliveries, messages
 from storage.database import DatabaseDown, Tx
 from storage.deliveries import Delivery
 from storage.ids import now_ms
-from storage.vault import SpaceKeys
+from storage.vault import CannotOpen, SpaceKeys
 
 if TYPE_CHECKING:
     from server.app import App
 
 log = structlog.get_logger()
 
-LEASE_MS = 10 * 60_000
-AT_ONCE = 64  # deliveries under way in this process
+LEASE_MS = 15 * 60_000  # longer than the longest sending: a channel waits ten minutes for a peer's last word
+SEND_S = 14 * 60.0
+AT_ONCE = 5000  # deliveries in hand in this process; most of them wait for their peer's turn
+CLAIM = 256  # deliveries of one claim: others write too
 LONGEST_SLEEP_S = 60.0
+SPREAD = 0.2  # of a wait
 
 
 class Temporary(Exception):
@@ -45,11 +52,19 @@ class Temporary(Exception):
         super().__init__(code)
 
 
-class Permanent(Exception):
-    """Never. `detail`: for the person who wrote, in French."""
+class Held(Temporary):
+    """Not even tried: its turn comes at `until` (ms). Counts as no attempt."""
 
-    def __init__(self, code: str, detail: str) -> None:
-        self.code, self.detail = code, detail
+    def __init__(self, code: str, until: int) -> None:
+        self.until = until
+        super().__init__(code)
+
+
+class Permanent(Exception):
+    """Never. `detail`: for the person who wrote, in French. `status`: RFC 3463, for mail software."""
+
+    def __init__(self, code: str, detail: str, status: str = "5.0.0") -> None:
+        self.code, self.detail, self.status = code, detail, status
         super().__init__(code)
 
 
@@ -66,7 +81,7 @@ class Parcel:
 
 
 class Channel(Protocol):
-    """A way out. `send` returns when it is done, or raises `Temporary` or `Permanent`."""
+    """A way out. `send` returns when it is done, or raises `Temporary` (`Held`) or `Permanent`."""
 
     name: str
 
@@ -74,7 +89,9 @@ class Channel(Protocol):
 
 
 class DeliveryWorker:
-    """One task a process; several processes share the table."""
+    """One task a process; several processes share the table. `reporter`: writes the mail that tells a professional, at
+    her mail client, what became of hers.
+    """
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -85,6 +102,8 @@ class DeliveryWorker:
         self._closing = False
         self._waits = retry_waits(app.settings)
         self.on_idle: Callable[[], None] | None = None
+        self.on_close: list[Callable[[], None]] = []
+        self.reporter: Reporter | None = None
 
     def add(self, channel: Channel) -> None:
         self._channels[channel.name] = channel
@@ -104,12 +123,14 @@ class DeliveryWorker:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+        for close in self.on_close:
+            close()
 
     async def _run(self) -> None:
         """Claim while there is room, each delivery in a task of its own: a slow peer holds up its own letters."""
         while not self._closing:  # a cancellation that meets a wake-up is lost in wait_for (fixed in Python 3.12)
             self._wake.clear()
-            room = AT_ONCE - len(self._sending)
+            room = min(CLAIM, AT_ONCE - len(self._sending))
             try:
                 batch = await self._app.db.write(deliveries.claim, LEASE_MS, room) if room else []
                 due = None if batch or not room else await self._app.db.read(deliveries.next_due)
@@ -142,39 +163,64 @@ class DeliveryWorker:
         try:
             keys = await app.db.read(lambda tx: reading.space_keys(app, tx, delivery.space_id))
             target = msgspec.json.decode(keys.open("delivery", delivery.id, delivery.target))
+        except (Refused, CannotOpen):  # the space was forgotten, and what it owed with it
+            await app.db.write(deliveries.failed, delivery, "forgotten")
+            return
+        parcel = Parcel(delivery, keys, target, delivery.attempts)
+        try:
             channel = self._channels.get(delivery.channel)
             if channel is None:
                 raise Temporary("no_channel")
-            await channel.send(Parcel(delivery, keys, target, delivery.attempts))
+            async with asyncio.timeout(SEND_S):  # well within the lease: nobody else sends it meanwhile
+                await channel.send(parcel)
         except Temporary as error:
-            await self._again(delivery, keys, target, error.code)
+            await self._later(parcel, error)
         except Permanent as error:
-            await self._give_up(delivery, keys, target, error)
+            await self._give_up(parcel, error)
         except Exception as error:  # noqa: BLE001 - one poisoned delivery must not stop the queue; it backs off like any other
             log.error("delivery.failed", channel=delivery.channel, error=type(error).__name__)
-            await self._back_off(delivery, type(error).__name__)
+            await self._later(parcel, Temporary(type(error).__name__))
         else:
             wake = await app.db.write(_done, delivery, target)
             app.hub.wake(wake)
             app.metrics.delivered(delivery.channel)
 
-    async def _again(self, delivery: Delivery, keys: SpaceKeys, target: dict[str, Any], code: str) -> None:
-        limit_ms = self._app.settings.mail_give_up_hours * 3_600_000
-        if now_ms() - delivery.created_at > limit_ms:
-            await self._give_up(
-                delivery, keys, target, Permanent(code, "Le serveur du destinataire n’a pas répondu à temps.")
+    async def _later(self, parcel: Parcel, error: Temporary) -> None:
+        """Due again: after the next wait, or when its turn comes; told of once it is late, given up in the end."""
+        delivery, settings, now = parcel.delivery, self._app.settings, now_ms()
+        give_up = delivery.created_at + settings.mail_give_up_hours * 3_600_000
+        warn = delivery.created_at + settings.mail_warn_hours * 3_600_000
+        if now >= give_up:
+            detail = "Le serveur du destinataire n’a pas répondu à temps."
+            await self._give_up(parcel, Permanent(error.code, detail, "4.4.7"))
+            return
+        warns = delivery.channel == "mail" and delivery.warned_at is None and bool(settings.mail_warn_hours)
+        if warns and now >= warn:
+            await undelivered.late(self._app, parcel, error.code, give_up, self.reporter)
+        wait = self._waits[min(max(delivery.attempts, 1), len(self._waits)) - 1] * 1000
+        wait = max(error.until - now, 0) if isinstance(error, Held) else wait
+        due = min(now + wait + int(wait * SPREAD * spread(delivery.id)), give_up)
+        due = min(due, warn) if warns and now < warn else due
+        again = deliveries.put_back if isinstance(error, Held) else deliveries.retry
+        await self._app.db.write(again, delivery, due, error.code)
+
+    async def _give_up(self, parcel: Parcel, error: Permanent) -> None:
+        """What a person wrote comes back to them; what is automatic is dropped, and counted (RFC 3834 § 2)."""
+        delivery = parcel.delivery
+        if delivery.channel == "mail":
+            member = str(parcel.target.get("contact", ""))
+            await undelivered.never(
+                self._app, parcel.keys, delivery.message_id, member, error.detail, error.status, self.reporter
             )
         else:
-            await self._back_off(delivery, code)
-
-    async def _back_off(self, delivery: Delivery, code: str) -> None:
-        wait = self._waits[min(delivery.attempts, len(self._waits)) - 1]
-        await self._app.db.write(deliveries.retry, delivery, now_ms() + wait * 1000, code)
-
-    async def _give_up(self, delivery: Delivery, keys: SpaceKeys, target: dict[str, Any], error: Permanent) -> None:
-        await bounce(self._app, keys, delivery.message_id, str(target.get("contact", "")), error.detail)
+            log.warning("delivery.dropped", channel=delivery.channel, code=error.code)
         await self._app.db.write(deliveries.failed, delivery, error.code)
         self._app.metrics.bounced()
+
+
+def spread(delivery_id: str) -> float:
+    """Between 0 and 1, the same for the same delivery."""
+    return int.from_bytes(hashlib.blake2b(delivery_id.encode(), digest_size=4).digest()) / 2**32
 
 
 def _done(tx: Tx, delivery: Delivery, target: dict[str, Any]) -> set[str]:
@@ -185,65 +231,3 @@ def _done(tx: Tx, delivery: Delivery, target: dict[str, Any]) -> set[str]:
     ):
         return set()
     return reading.tell_author(tx, delivery.space_id, message)
-
-
-SYSTEM = Actor("", "system", "Pli")
-
-
-async def bounce(app: App, keys: SpaceKeys, message_id: str, member: str, detail: str) -> None:
-    """Tell whoever wrote a message, in its thread, that it did not reach `member`. The same failure is told once."""
-
-    def locate(tx: Tx) -> tuple[ConversationHandle, str, str] | None:
-        message = messages.find(tx, keys.space_id, message_id)
-        if message is None:
-            return None
-        people = conversations.participants(tx, keys.space_id, message.conversation_id)
-        writer = next((p for p in people if p.member_id == message.author_id), None)
-        header = conversations.header(tx, keys.space_id, message.conversation_id)
-        if writer is None or header is None:
-            return None
-        holder = accounts.holder_of(tx, keys.space_id)
-        card = conversations.contact_card(tx, keys.space_id, member)
-        name = str(msgspec.json.decode(keys.open("contact", member, card))["name"]) if card else ""
-        handle = ConversationHandle(
-            SYSTEM,
-            keys.space_id,
-            keys,
-            "system",
-            holder.id if holder else "",
-            holder.mailbox_id if holder else "",
-            message.conversation_id,
-            writer.member_id,
-            writer.mailbox_id,
-            keys.open("subject", message.conversation_id, header[0]).decode(),
-            header[1],
-        )
-        return handle, writer.member_id, name
-
-    found = await app.db.read(locate)
-    if found is None:
-        return
-    handle, writer, name = found
-
-    def effect(doing: posting.Doing) -> None:
-        messages.add_receipt(doing.tx, keys.space_id, message_id, member, "failed")
-        message = messages.find(doing.tx, keys.space_id, message_id)
-        if message is not None:
-            doing.wake.update(reading.tell_author(doing.tx, keys.space_id, message))
-
-    whom = f" à {name}" if name else ""
-    draft = Draft(
-        to=handle,
-        kind="bounce",
-        text=f"Votre message n’a pas pu être remis{whom}. {detail} Votre texte est gardé ici.",
-        retry_key=f"bounce:{message_id}:{member}",
-        in_reply_to=message_id,
-        only=frozenset({writer}),
-        effect=effect,
-        author=Author("system", "Pli"),
-    )
-    try:
-        await posting.post(app, SYSTEM, draft)
-    except PliError as error:
-        log.error("delivery.bounce_failed", code=error.code)
-        raise

@@ -22,6 +22,9 @@ class Metrics:
         self._bounced = Counter("pli_deliveries_failed", "Deliveries given up", registry=self.registry)
         self._unopened = Counter("pli_sealed_unopened", "Sealed values that did not open", registry=self.registry)
         self._unscanned = Counter("pli_unscanned", "Letters that clamd could not scan", registry=self.registry)
+        self._reports_dropped = Counter(
+            "pli_reports_dropped", "Reports of other servers that are about no letter of ours", registry=self.registry
+        )
         self._refused = Counter(
             "pli_refusals", "Refusals at a door, by door and code", ["door", "code"], registry=self.registry
         )
@@ -48,6 +51,9 @@ class Metrics:
             "pli_unknown_recipients", "Recipients asked for who are not here, by door", ["door"], registry=self.registry
         )
         self.sessions = Gauge("pli_sessions", "Open sessions, by door", ["door"], registry=self.registry)
+
+    def report_dropped(self) -> None:
+        self._reports_dropped.inc()
 
     def posted(self, kind: str) -> None:
         self._posted(kind).inc()

@@ -25,6 +25,7 @@ class Delivery:
     attempts: int
     created_at: int
     target: bytes
+    warned_at: int | None = None  # when its writer was told that it is late
 
 
 def insert(tx: Tx, keys: SpaceKeys, message_id: str, channel: str, due_at: int, target: dict[str, Any]) -> None:
@@ -51,7 +52,7 @@ def claim(tx: Tx, lease_ms: int, limit: int) -> list[Delivery]:
         "UPDATE deliveries SET lease_at = :until, attempts = attempts + 1 WHERE (space_id, id) IN ("
         "SELECT space_id, id FROM deliveries WHERE state = 'due' AND due_at <= :now AND lease_at <= :now"
         f" ORDER BY due_at LIMIT :limit{skip})"
-        " RETURNING space_id, id, message_id, channel, attempts, created_at, target",
+        " RETURNING space_id, id, message_id, channel, attempts, created_at, target, warned_at",
         until=now + lease_ms,
         now=now,
         limit=limit,
@@ -82,6 +83,28 @@ def retry(tx: Tx, delivery: Delivery, due_at: int, error: str) -> None:
     )
 
 
+def put_back(tx: Tx, delivery: Delivery, due_at: int, error: str) -> None:
+    """As `retry`, for one that was not tried at all: its turn had not come. It counts as no attempt."""
+    tx.run(
+        "UPDATE deliveries SET due_at = :due, lease_at = 0, attempts = attempts - 1, last_error = :error"
+        " WHERE space_id = :s AND id = :id",
+        due=due_at,
+        error=error,
+        s=delivery.space_id,
+        id=delivery.id,
+    )
+
+
+def warned(tx: Tx, delivery: Delivery) -> None:
+    """Its writer is told that it is late."""
+    tx.run(
+        "UPDATE deliveries SET warned_at = :now WHERE space_id = :s AND id = :id",
+        now=now_ms(),
+        s=delivery.space_id,
+        id=delivery.id,
+    )
+
+
 def failed(tx: Tx, delivery: Delivery, error: str) -> None:
     tx.run(
         "UPDATE deliveries SET state = 'failed', last_error = :error WHERE space_id = :s AND id = :id",
@@ -89,6 +112,16 @@ def failed(tx: Tx, delivery: Delivery, error: str) -> None:
         s=delivery.space_id,
         id=delivery.id,
     )
+
+
+def find(tx: Tx, space_id: str, delivery_id: str) -> tuple[str, str, bytes] | None:
+    """(message, channel, sealed target) of a delivery of this space, whatever became of it."""
+    rows = tx.run(
+        "SELECT message_id, channel, target FROM deliveries WHERE space_id = :s AND id = :id",
+        s=space_id,
+        id=delivery_id,
+    )
+    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
 
 
 def of_message(tx: Tx, space_id: str, message_id: str) -> list[tuple[str, str, int]]:

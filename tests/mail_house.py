@@ -13,7 +13,8 @@ from ssl import SSLContext
 
 from mail_gateway import trust
 from mail_gateway.inbound import mx_door, submission_door
-from mail_gateway.outbound import MailChannel
+from mail_gateway.outbound import channels
+from mail_gateway.verdict import QuarantineChannel
 from server import reading
 from server.app import open_core
 from server.views import Entry
@@ -90,7 +91,9 @@ async def open_mail_house(
         house = MailHouse(app, await settle(app))
         house.certificates = Certificates.at(folder / "certificates")
         await trust.add(app, "operator.example", house.certificates.operator()[0].read_bytes())
-        app.delivery.add(MailChannel(app))
+        for channel in channels(app):
+            app.delivery.add(channel)
+        app.delivery.add(QuarantineChannel(app))
         if deliver:
             app.delivery.start()
         async with mx_door(app), submission_door(app):

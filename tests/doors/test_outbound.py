@@ -20,7 +20,7 @@ import pytest
 from mail_gateway import trust
 from mail_gateway.compose import failure_report
 from mail_gateway.headers import Mailbox
-from mail_gateway.outbound import MailChannel
+from mail_gateway.peers import Peers
 from server import reading
 from server.actions import acting
 from server.delivery import Permanent, Temporary
@@ -102,7 +102,8 @@ async def test_their_answer_to_it_comes_back_into_the_thread(both: tuple[MailHou
     house, operator = both
     await answered(house)
     sent = str(operator.got[0].letter["Message-ID"])
-    assert (await bring(house, plain("Oui", message_id="<2@operator.example>", in_reply_to=sent))).startswith("250")
+    reply = plain("Oui", subject="Re: Consignes", message_id="<2@operator.example>", in_reply_to=sent)
+    assert (await bring(house, reply)).startswith("250")
     assert len({entry.conversation for entry in await house.entries("dominique")}) == 1
 
 
@@ -295,29 +296,29 @@ class Names(asyncio.DatagramProtocol):
 
 
 @pytest.fixture
-async def channel(tmp_path: Path, sqlite_url: str) -> AsyncIterator[MailChannel]:
+async def peers(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Peers]:
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(Names, local_addr=("127.0.0.1", 0))
     resolver = dns.asyncresolver.Resolver(configure=False)
     resolver.nameservers, resolver.port = ["127.0.0.1"], transport.get_extra_info("sockname")[1]
     async with open_mail_house(tmp_path, sqlite_url) as house:
-        yield MailChannel(house.app, resolver)
+        yield Peers(house.app, resolver)
     transport.close()
 
 
-async def test_the_servers_of_a_domain_are_those_it_names_the_preferred_first(channel: MailChannel) -> None:
-    assert await channel.servers("two.example") == [("mx1.two.example", 25), ("mx2.two.example", 25)]
-    assert await channel.servers("plain.example") == [("plain.example", 25)], "RFC 5321 § 5.1"
+async def test_the_servers_of_a_domain_are_those_it_names_the_preferred_first(peers: Peers) -> None:
+    assert await peers.servers("two.example") == [("mx1.two.example", 25), ("mx2.two.example", 25)]
+    assert await peers.servers("plain.example") == [("plain.example", 25)], "RFC 5321 § 5.1"
 
 
 @pytest.mark.parametrize("domain", ["null.example", "absent.example"])
-async def test_a_domain_without_mail_is_told_at_once(domain: str, channel: MailChannel) -> None:
+async def test_a_domain_without_mail_is_told_at_once(domain: str, peers: Peers) -> None:
     with pytest.raises(Permanent):
-        await channel.servers(domain)
+        await peers.servers(domain)
 
 
-async def test_a_name_server_in_trouble_is_asked_again_later(channel: MailChannel) -> None:
+async def test_a_name_server_in_trouble_is_asked_again_later(peers: Peers) -> None:
     with pytest.raises(Temporary):
-        await channel.servers("broken.example")
+        await peers.servers("broken.example")
 
 
 # ---- what they say later ---------------------------------------------------------------------------------------------
