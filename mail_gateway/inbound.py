@@ -1,13 +1,14 @@
 """The two doors where mail comes in: who may speak, for whom, and to whom.
 
     MX door          trusted operators, by their certificate, to patients only
-    submission door  professionals hosted here, by password, to patients (and, in copy, to professionals)
+    submission door  professionals hosted here, by password, to patients (and, in copy, to professionals);
+                     by STARTTLS, and at another port by TLS at once
 
 The protocol is `smtp`'s, what becomes of a letter is `letterbox`'s; here stand the decisions.
 
 Promises: a peer that proved nothing learns nothing (MAIL is refused before anything is looked up); the sender shown
 is the one verified: certificate or password, envelope and From must agree (security items 16, 17); who asks after too
-many unknown patients is answered nothing more (item 20); we relay to nobody on behalf of anybody (item 21).
+many unknown patients is answered nothing more (item 20, `brakes`); we relay to nobody on behalf of anybody (item 21).
 """
 
 from __future__ import annotations
@@ -16,22 +17,22 @@ import hashlib
 import os
 import re
 import ssl
-import time
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
-from mail_gateway import clamd, letterbox, reports, trust
+from mail_gateway import clamd, dsn, letterbox, quarantine, reports, trust
 from mail_gateway.addresses import normalise, parse_patient
+from mail_gateway.brakes import Brake, Pace
 from mail_gateway.letterbox import Sent
 from mail_gateway.malformed import Malformed
 from mail_gateway.mime import Letter, Mailbox
+from mail_gateway.quarantine import Kept
+from mail_gateway.returned import Came
 from mail_gateway.smtp import Door, Envelope, Path, Refusal, Session
+from mail_gateway.smtp_syntax import same_person
 from server import access, people
 from server.access import SpaceHandle
 from server.drafts import Actor, Member
@@ -40,42 +41,24 @@ from server.errors import Refused
 if TYPE_CHECKING:
     from server.app import App
 
-log = structlog.get_logger()
-
-UNKNOWN_AN_HOUR: Final = 20
 RESERVE: Final = 32 * 1024 * 1024  # octets
 _HELO = re.compile(r"[^A-Za-z0-9.:\[\]_-]")
 _MESSAGE_ID = re.compile(rb"^message-id[ \t]*+:[ \t]*+<[^<>\s]", re.IGNORECASE | re.MULTILINE)
 _DATE = re.compile(rb"^date[ \t]*+:", re.IGNORECASE | re.MULTILINE)
+MAX_COPIED: Final = 50  # addresses of To and Cc that are looked at
+_NO_PATIENT = "Aucun patient parmi les destinataires : cette messagerie sert à écrire aux patients"
 _NO_SPACE = Refusal(550, "5.1.1", "Ce patient n’a pas d’espace de santé ici")
 
 
-class Brake:
-    """Counts the unknown recipients that somebody asked for within the hour."""
-
-    def __init__(self) -> None:
-        self._asked: dict[str, deque[float]] = {}
-
-    def check(self, who: str) -> None:
-        """Raises `Refusal` once there were too many: then nobody's existence is told, known or not."""
-        asked = self._asked.get(who)
-        while asked and asked[0] < time.monotonic() - 3600:
-            asked.popleft()
-        if asked is not None and len(asked) >= UNKNOWN_AN_HOUR:
-            log.warning("smtp.too_many_unknown", who=who)
-            raise Refusal(450, "4.7.1", "Trop de destinataires inconnus, réessayez dans une heure")
-
-    def count(self, who: str) -> None:
-        self._asked.setdefault(who, deque()).append(time.monotonic())
-
-
 class _Common:
-    """What both doors do with a patient's address."""
+    """What both doors do with a patient's address. `who`: the names that unknown recipients count for."""
+
+    door = ""
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.name = app.settings.mail_domain
-        self.brake = Brake()
+        self.brake = Brake(app, self.door)
 
     def room(self, size: int) -> None:
         """Refuses a letter, before it is sent, that would leave less than `RESERVE` on the disk: what is read, and who
@@ -88,21 +71,32 @@ class _Common:
         if disk.f_bavail * disk.f_frsize < RESERVE + size:
             raise Refusal(452, "4.3.1", "Insufficient system storage")
 
-    async def patient(self, who: str, actor: Actor, address: str) -> SpaceHandle:
+    async def patient(self, who: Sequence[str], actor: Actor, address: str) -> SpaceHandle:
         """The space of the patient this address names, for somebody who may ask. Raises `Refusal`."""
         settings = self.app.settings
-        self.brake.check(who)
+        self.brake.check(*who)
         try:
-            ins = parse_patient(address, (settings.patient_domain,), strict_key=settings.strict_ins_key).ins
+            named = parse_patient(address, (settings.patient_domain,), strict_key=settings.strict_ins_key)
         except Malformed as error:
             raise Refusal(553, "5.1.3", error.detail) from None
         try:
-            return await access.patient(self.app, actor, ins)
+            return await access.patient(self.app, actor, named.ins, named.token)
         except Refused as error:
+            if error.code == "no_thread":
+                raise Refusal(550, "5.1.1", error.detail) from None
             if error.code == "closed":
                 raise Refusal(550, "5.2.1", error.detail) from None
-            self.brake.count(who)
+            self.brake.count(*who)
             raise Refusal(_NO_SPACE.code, _NO_SPACE.status, _NO_SPACE.text) from None
+
+    async def colleague(self, who: Sequence[str], address: str) -> Member:
+        """A professional hosted here, in copy of a letter to a patient. Raises `Refusal`."""
+        self.brake.check(*who)
+        found = await people.hosted(self.app, address)
+        if found is None:
+            self.brake.count(*who)
+            raise Refusal(550, "5.1.1", "Cette adresse n’existe pas ici")
+        return _member(found)
 
     def is_patients(self, address: str) -> bool:
         return address.rpartition("@")[2].lower() == self.app.settings.patient_domain.lower()
@@ -126,6 +120,7 @@ class _Common:
 class MxDoor(_Common):
     """Mail of other operators for the patients."""
 
+    door = "smtp"
     signs_in = False
 
     async def tls(self) -> ssl.SSLContext:
@@ -146,6 +141,7 @@ class MxDoor(_Common):
 
     async def sender(self, session: Session, envelope: Envelope) -> None:
         domains = await self._domains(session)
+        session.party = f"operator:{min(domains)}"
         address = envelope.sender.address
         if address and address.rpartition("@")[2].lower() not in domains:
             raise Refusal(550, "5.7.1", "Votre certificat ne vaut pas pour le domaine de cet expéditeur")
@@ -153,88 +149,158 @@ class MxDoor(_Common):
 
     async def recipient(self, session: Session, envelope: Envelope, path: Path) -> None:
         domains = await self._domains(session)
+        address = envelope.sender.address or f"postmaster@{min(domains)}"
+        who = (f"operator:{min(domains)}", f"sender:{self.app.vault.lookup('brake', address.lower())[:16]}")
+        if path.address.rpartition("@")[2].lower() == self.app.settings.mail_domain.lower():
+            path.found = await self.colleague(who, path.address)
+            return
         if not self.is_patients(path.address):
-            raise Refusal(550, "5.7.1", "Cette porte ne prend que le courrier des patients")
-        sender = people.correspondent(envelope.sender.address or f"postmaster@{min(domains)}")
-        path.found = await self.patient(f"domain:{min(domains)}", sender, path.address)
+            raise Refusal(550, "5.7.1", "Cette porte ne prend que le courrier des patients, et de qui leur écrit")
+        path.found = await self.patient(who, people.correspondent(address), path.address)
 
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None:
         domains = await self._domains(session)
-        raw = self.traced(session, raw)
-        await clamd.check(self.app, raw)
-        found = await _read(raw)
-        letter, spaces = found[0], self.spaces(envelope)
-        if letter.is_report:
-            for _, space in spaces:
-                await reports.take(self.app, raw, domains, space)
-            return
-        if not envelope.sender.address and not letter.auto_submitted:
-            raise Refusal(550, "5.7.1", "Un message sans expéditeur doit être un avis automatique")
-        author = _author(letter)
-        if author.address.rpartition("@")[2] not in domains:
-            raise Refusal(550, "5.7.1", "Le champ From n’est pas d’un domaine que votre certificat couvre")
-        actor = people.correspondent(normalise(author.address), author.name)
-        sent = Sent(actor, envelope.sender.address, raw, reply_to=_reply_to(letter, actor, domains))
-        await letterbox.deliver(self.app, sent, found, spaces)
+        came = Came("mx", envelope.sender.address, domains=tuple(sorted(domains)), asked=envelope.asked)
+        traced = self.traced(session, raw)
+        await clamd.check(self.app, traced)
+        await quarantine.take(self.app, came, raw, traced, self.spaces(envelope), from_operator)
 
 
 class SubmissionDoor(_Common):
     """Mail of the professionals hosted here."""
 
+    door = "submission"
     signs_in = True
+
+    def __init__(self, app: App) -> None:
+        super().__init__(app)
+        self.pace = Pace(app)
 
     async def tls(self) -> ssl.SSLContext:
         return trust.server_context(self.app.settings)
 
     async def sign_in(self, session: Session, address: str, password: str) -> Actor:
-        return await people.sign_in(self.app, address, password, session.peer)
+        actor = await people.sign_in(self.app, address, password, session.peer)
+        session.party = f"account:{actor.account_id}"
+        return actor
 
     async def sender(self, session: Session, envelope: Envelope) -> None:
         actor = _signed_in(session)
-        if envelope.sender.address.lower() != actor.address.lower():
+        if same_person(envelope.sender.address) != actor.address.lower():
             raise Refusal(553, "5.7.1", "L’expéditeur doit être l’adresse avec laquelle vous êtes connecté")
         self.room(envelope.sender.size)
 
     async def recipient(self, session: Session, envelope: Envelope, path: Path) -> None:
         actor = _signed_in(session)
-        who = f"account:{actor.account_id}"
+        self.pace.check(actor.account_id)
+        path.found = await self._found(actor, path)
+        self.pace.count(actor.account_id)
+
+    async def _found(self, actor: Actor, path: Path) -> SpaceHandle | Member:
+        who = (f"account:{actor.account_id}",)
         if self.is_patients(path.address):
-            path.found = await self.patient(who, actor, path.address)
-            return
+            return await self.patient(who, actor, path.address)
         domain = path.address.rpartition("@")[2].lower()
         if domain == self.app.settings.mail_domain.lower():
-            self.brake.check(who)
-            found = await people.hosted(self.app, path.address)
-            if found is None:
-                self.brake.count(who)
-                raise Refusal(550, "5.1.1", "Cette adresse n’existe pas ici")
-            path.found = _member(found)
-        elif (await trust.current(self.app)).knows(domain):
-            path.found = Member(
-                address=normalise(path.address), organisation=f"address:{normalise(path.address).lower()}"
-            )
-        else:
+            return await self.colleague(who, path.address)
+        if not (await trust.current(self.app)).knows(domain):
             raise Refusal(550, "5.7.1", "Ce domaine ne fait pas partie des messageries de santé reconnues")
+        address = normalise(path.address)
+        return Member(address=address, organisation=f"address:{address.lower()}")
 
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None:
-        actor = _signed_in(session)
-        raw = self.traced(session, _named(raw, self.name))
-        await clamd.check(self.app, raw)
-        found = await _read(raw)
-        letter = found[0]
-        if _author(letter).address.lower() != actor.address.lower():
-            raise Refusal(550, "5.7.1", "Le champ From doit être l’adresse avec laquelle vous êtes connecté")
-        spaces = self.spaces(envelope)
-        if not spaces:
-            raise Refusal(
-                550, "5.7.1", "Aucun patient parmi les destinataires : cette messagerie sert à écrire aux patients"
-            )
         members = tuple(path.found for path in envelope.recipients if isinstance(path.found, Member))
-        others = tuple(
-            _with_name(one, letter) for one in members if one.account_id != actor.account_id or not one.account_id
-        )
-        sent = Sent(actor, envelope.sender.address, raw, members=others)
-        await letterbox.deliver(self.app, sent, found, spaces)
+        actor = _signed_in(session)
+        came = Came("submission", actor.address, actor, members=members, asked=envelope.asked)
+        traced = self.traced(session, _named(raw, self.name))
+        await clamd.check(self.app, traced)
+        await quarantine.take(self.app, came, raw, traced, self.spaces(envelope), from_professional)
+
+
+# ---- what a letter must be, once it is whole -------------------------------------------------------------------------
+# Of the envelope's facts alone, so that a letter that was kept is read again by the same rules (`verdict`).
+
+
+async def from_operator(app: App, came: Came, raw: bytes, spaces: Sequence[tuple[str, SpaceHandle]]) -> list[Kept]:
+    """A letter or a report of another operator. Returns who did not get it. Raises `Refusal` and our own errors."""
+    found, domains = await _read(raw), frozenset(came.domains)
+    letter = found[0]
+    if letter.is_report:
+        for _, space in spaces:
+            await reports.take(app, raw, domains, space)
+        return []
+    if not came.sender and not letter.auto_submitted:
+        raise Refusal(550, "5.7.1", "Un message sans expéditeur doit être un avis automatique")
+    author = _author(letter)
+    if author.address.rpartition("@")[2] not in domains:
+        raise Refusal(550, "5.7.1", "Le champ From n’est pas d’un domaine que votre certificat couvre")
+    actor = people.correspondent(normalise(author.address), author.name)
+    reply_to = _reply_to(letter, actor, domains)
+    spaces = spaces or await _patients_of(app, letter, actor)
+    if not spaces:
+        raise Refusal(550, "5.7.1", _NO_PATIENT)
+    members = await _copied(app, letter, {actor.address.lower(), reply_to.address.lower() if reply_to else ""})
+    sent = Sent(actor, came.sender, raw, members, reply_to, came.ignore_references, came.despite_identity)
+    return await _deliver(app, came, sent, found, spaces)
+
+
+async def _deliver(
+    app: App, came: Came, sent: Sent, found: letterbox.Read, spaces: Sequence[tuple[str, SpaceHandle]]
+) -> list[Kept]:
+    kept = await letterbox.deliver(app, sent, found, spaces)
+    if came.asked.success:
+        held = {one.ins for one in kept}
+        shown = [one for one in spaces if one[0] not in held]
+        await dsn.delivered(app, came, await letterbox.key_of(sent, found[0]), found[0], sent.raw, shown)
+    return kept
+
+
+async def _patients_of(app: App, letter: Letter, actor: Actor) -> list[tuple[str, SpaceHandle]]:
+    """The patients a letter names, for the part of it that came to a hosted colleague in copy: their operator sends
+    one to each domain, in any order. Whichever is first delivers it, and the other finds it there (`retry_key`).
+    """
+    found: dict[str, SpaceHandle] = {}
+    for mailbox in (*letter.to, *letter.cc):
+        try:
+            ins = parse_patient(mailbox.address, (app.settings.patient_domain,), strict_key=False).ins
+            found[ins] = found.get(ins) or await access.patient(app, actor, ins)
+        except (Malformed, Refused):
+            continue
+    return list(found.items())
+
+
+async def _copied(app: App, letter: Letter, but: set[str]) -> tuple[Member, ...]:
+    """The professionals in To and Cc: they read the letter, so they read the answers. Nobody outside the trust
+    circle joins.
+    """
+    trusted = await trust.current(app)
+    members = []
+    for mailbox in (*letter.to, *letter.cc)[:MAX_COPIED]:
+        address = normalise(mailbox.address).lower()
+        domain = address.rpartition("@")[2]
+        if address in but or domain == app.settings.patient_domain.lower():
+            continue
+        if domain == app.settings.mail_domain.lower():
+            hosted = await people.hosted(app, address)
+            members += [_member(hosted)] if hosted is not None else []
+        elif trusted.knows(domain):
+            members.append(Member(organisation=f"address:{address}", name=mailbox.name or address, address=address))
+    return tuple(members)
+
+
+async def from_professional(app: App, came: Came, raw: bytes, spaces: Sequence[tuple[str, SpaceHandle]]) -> list[Kept]:
+    """A letter of somebody hosted here, who signed in. As `from_operator`."""
+    actor, found = came.actor, await _read(raw)
+    letter = found[0]
+    if actor is None or same_person(_author(letter).address) != actor.address.lower():
+        raise Refusal(550, "5.7.1", "Le champ From doit être l’adresse avec laquelle vous êtes connecté")
+    if not spaces:
+        raise Refusal(550, "5.7.1", _NO_PATIENT)
+    others = tuple(
+        _with_name(one, letter) for one in came.members if one.account_id != actor.account_id or not one.account_id
+    )
+    sent = Sent(actor, came.sender, raw, others, None, came.ignore_references, came.despite_identity, came.asked)
+    return await _deliver(app, came, sent, found, spaces)
 
 
 def _named(raw: bytes, host: str) -> bytes:
@@ -308,15 +374,26 @@ async def mx_door(app: App) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def submission_door(app: App) -> AsyncIterator[None]:
-    """As `mx_door`."""
+    """As `mx_door`. One handler for both ways in, by STARTTLS and by TLS at once: what it counts, it counts once."""
     trust.server_context(app.settings)
-    async with _door(Door(SubmissionDoor(app)), app, "submission", app.settings.submission_port):
+    settings, handler = app.settings, SubmissionDoor(app)
+    # Who lets the system choose one port means to run beside others, and so for its twin.
+    at_once = settings.submissions_port if settings.submission_port else 0
+    async with (
+        _door(Door(handler), app, "submission", settings.submission_port),
+        _door(Door(handler, tls_at_once=True), app, "submissions", at_once),
+    ):
         yield
 
 
 @asynccontextmanager
 async def _door(door: Door, app: App, name: str, port: int) -> AsyncIterator[None]:
-    await door.open(app.settings.host, port)
+    try:
+        await door.open(app.settings.host, port)
+    except OSError:
+        if not (app.settings.demo and door.tls_at_once):
+            raise
+        await door.open(app.settings.host, 0)  # another demonstration has this port: who plays both reads `demo.json`
     app.ports[name] = door.port
     try:
         yield

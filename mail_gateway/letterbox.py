@@ -15,23 +15,27 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from mail_gateway import appointments, cleaning, mime, structure
+from mail_gateway import appointments, cleaning, dsn, lineage, mime, placing, structure, xdm
 from mail_gateway.discretion import for_one
 from mail_gateway.enclosures import enclosed, has_archive
 from mail_gateway.malformed import Malformed
 from mail_gateway.mime import Letter
 from mail_gateway.prose import split_quoted
-from mail_gateway.smtp_syntax import Refusal
+from mail_gateway.quarantine import Kept, Returned, why
+from mail_gateway.smtp_syntax import Asked, Refusal
 from mail_gateway.structure import Node
-from server import access, actions, people, posting, reading
+from server import access, actions, audit, exchanges, posting, reading
 from server.access import ConversationHandle, SpaceHandle
 from server.actions import acting
-from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailFacts, Member, Opening
+from server.actions.confirmations import confirmation_card
+from server.audit import Act
+from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailFacts, Member
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
-from storage import conversations
+from storage.database import Tx
+from storage.ids import now_ms
 
 if TYPE_CHECKING:
     from server.app import App
@@ -39,7 +43,10 @@ if TYPE_CHECKING:
 
 HASHED_APART: Final = 64 * 1024  # octets from which a hash costs more than a change of thread
 LARGE: Final = 512 * 1024  # octets from which a letter is read in a thread
+ABSENCE_DAYS: Final = 7
 _NUMBER: Final = re.compile(r"\s*([1-9])\s*[.)]?\s*")
+_BLOCKED: Final = "Ce patient ne souhaite pas recevoir vos messages. Un document de soins (IHE_XDM) reste possible."
+_DEPOSIT: Final = "Un document a été déposé par ce professionnel, que vous avez bloqué. Son message n’est pas affiché."
 _CUT: Final = "\n\n[…] La suite de ce message est dans le fichier joint."
 
 
@@ -52,6 +59,9 @@ class Sent:
     raw: bytes
     members: tuple[Member, ...] = ()
     reply_to: Actor | None = None
+    ignore_references: bool = False  # an operator looked at forged ones: a conversation of its own
+    despite_identity: bool = False  # an operator established whom the documents are about
+    asked: Asked = field(default_factory=Asked)  # of reports
 
 
 Read = tuple[Letter, Node]  # a letter, and where everything is in its raw mail
@@ -62,20 +72,48 @@ async def read(raw: bytes) -> Read:
     return mime.read_with_root(raw) if len(raw) < LARGE else await asyncio.to_thread(mime.read_with_root, raw)
 
 
-async def deliver(app: App, sent: Sent, found: Read, spaces: Sequence[tuple[str, SpaceHandle]]) -> None:
-    """One message for each (INS, space). Raises `Refusal` or our own errors; a repeated call changes nothing.
+async def deliver(app: App, sent: Sent, found: Read, spaces: Sequence[tuple[str, SpaceHandle]]) -> list[Kept]:
+    """One message for each (INS, space); returns those whose letter is not to be shown, or not now, and is to be kept.
 
-    `found`: what `read` says of `sent.raw`.
+    Raises `Refusal` or our own errors; a repeated call changes nothing. `found`: what `read` says of `sent.raw`.
     """
-    try:
-        apart = len(sent.raw) > HASHED_APART
-        key = await asyncio.to_thread(retry_key, sent, found[0]) if apart else retry_key(sent, found[0])
-        ready = [(ins, await _prepare(app, sent, found, ins, space, key)) for ins, space in spaces]
-    except Malformed as error:
-        raise Refusal(550, "5.6.0", error.detail) from None
-    for _, (actor, draft) in ready:
-        if not await _answered(app, sent, draft):
-            await _post(app, actor, draft)
+    ready, kept = [], []
+    key = await key_of(sent, found[0])
+    for ins, space in spaces:
+        try:
+            if not await _welcome(app, sent, found[0], space, alone=len(spaces) == 1):
+                continue
+            ready.append((ins, space, await _prepare(app, sent, found, ins, space, key)))
+        except Malformed as error:
+            raise Refusal(550, "5.6.0", error.detail) from None
+        except Exception as error:  # noqa: BLE001 - `why` raises again what is no reason to keep a letter
+            kept.append(Kept(ins, space, why(error), key))
+    for ins, space, (actor, draft) in ready:
+        try:
+            if not await _answered(app, sent, draft):
+                await _post(app, actor, draft)
+        except Exception as error:  # noqa: BLE001 - as above
+            kept.append(Kept(ins, space, why(error), key))
+    return kept
+
+
+async def _welcome(app: App, sent: Sent, letter: Letter, space: SpaceHandle, *, alone: bool) -> bool:
+    """Whether the patient takes letters of this sender. False: dropped without a word, as `blocked_senders` says.
+
+    Raises `Refusal`, or `Returned` when other patients of the letter want it. Health documents are always deposited.
+    """
+    if has_archive(letter) or not await access.is_blocked(app, sent.actor, space):
+        return True
+    await app.db.write(_turn_away, sent.actor, space)
+    if app.settings.blocked_senders == "silent":
+        return False
+    if alone:
+        raise Refusal(550, "5.7.1", _BLOCKED)
+    raise Returned("blocked", _BLOCKED)
+
+
+def _turn_away(tx: Tx, actor: Actor, space: SpaceHandle) -> None:
+    audit.record(tx, Act.WRITER_TURNED_AWAY, actor, space.space_id, "correspondent")
 
 
 async def _post(app: App, actor: Actor, draft: Draft) -> None:
@@ -87,10 +125,20 @@ async def _post(app: App, actor: Actor, draft: Draft) -> None:
         raise Refusal(451, "4.3.0", "Try again later") from None
 
 
+async def key_of(sent: Sent, letter: Letter) -> str:
+    """`retry_key`, away from the event loop when the letter is long."""
+    apart = len(sent.raw) > HASHED_APART
+    return await asyncio.to_thread(retry_key, sent, letter) if apart else retry_key(sent, letter)
+
+
 def retry_key(sent: Sent, letter: Letter) -> str:
     """The same Message-ID, sender and content is the same letter (item 24); without Message-ID, the same date and
-    subject.
+    subject. An automatic answer that says the same again is the same for `ABSENCE_DAYS`.
     """
+    if letter.auto_replied:
+        said = split_quoted(letter.text)[0].strip()
+        seed = f"{sent.sender.lower()}\0{said}\0{now_ms() // (ABSENCE_DAYS * 86_400_000)}".encode()
+        return f"auto:{hashlib.blake2b(seed, digest_size=16).hexdigest()}"
     name = letter.message_id or f"{letter.date}\0{letter.subject}"
     seed = f"{name}\0{sent.sender.lower()}\0".encode() + mime.body_hash(sent.raw)
     return f"mail:{hashlib.blake2b(seed, digest_size=16).hexdigest()}"
@@ -99,55 +147,42 @@ def retry_key(sent: Sent, letter: Letter) -> str:
 async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHandle, key: str) -> tuple[Actor, Draft]:
     raw = for_one(sent.raw, ins, app.settings.patient_domain)
     letter, root = found if raw is sent.raw else await read(raw)
-    actor, to, answers = await _place(app, sent, letter, ins, space)
-    traits = await app.db.read(lambda tx: people.traits(app, tx, space.space_id)) if has_archive(letter) else None
-    within = await enclosed(raw, root, letter, ins, traits)
+    place = await placing.place(app, sent, letter, ins, space)
     keys = space.keys
+    address = f"{ins}@{app.settings.patient_domain}"
+    brought = await appointments.read(app, sent.actor, letter, raw, root, address, keys)
+    attached = replace(letter, attachments=brought.attachments)
+    within = await enclosed(app, raw, root, attached, ins, space, established=sent.despite_identity)
     files = [*within.files]
-    for document in within.documents:
-        files.append(File(document.facts, await app.blobs.put(keys, document.content)))
     text, more = _text(letter, root)
-    kind, card, effect = appointments.card(sent.actor, letter, text, keys.space_id)
+    deposit = has_archive(letter) and await access.is_blocked(app, sent.actor, space)
+    if deposit:  # the document, and no word of somebody whom the patient does not want to hear
+        text, more, letter = _DEPOSIT, (), replace(letter, html="", asks_receipt="")
+        brought = appointments.Brought()
+        files = [file for file in files if file.part == "" or xdm.is_xdm(file.facts.name, "zip")]
+    elif brought.card is None and placing.asks_confirmation(letter):
+        brought = replace(brought, kind="card", card=confirmation_card(sent.actor.name))
+    author = Author(sent.actor.kind, sent.actor.name, sent.actor.role, sent.actor.organisation)
     draft = Draft(
-        to=to,
-        text="" if card and not text.strip() else text,
-        kind=kind,
-        subject=subject(letter),
+        to=place.to,
+        text="" if brought.card and not text.strip() else text,
+        kind=brought.kind,
+        subject=placing.subject(letter),
         html=await cleaning.safe(letter.html),
-        card=card,
+        card=brought.card,
         files=(*files, *more),
         retry_key=key,
-        in_reply_to=answers,
-        mail=_facts(letter),
+        in_reply_to=place.answers,
+        mail=dsn.noted(app, _facts(letter, sent.sender), sent.asked),
         raw=raw,
         members=sent.members,
-        effect=_effects(effect, _replies(letter, to)),
-        author=Author(sent.actor.kind, sent.actor.name, sent.actor.role, sent.actor.organisation),
+        effect=_effects(brought.effect, _replies(letter), lineage.following(within.followed, files, author)),
+        author=author,
     )
-    return actor, draft
+    return place.actor, draft
 
 
-async def _place(
-    app: App, sent: Sent, letter: Letter, ins: str, space: SpaceHandle
-) -> tuple[Actor, ConversationHandle | Opening, str]:
-    """(who takes part, where the letter goes, the message it answers)."""
-    references = tuple(dict.fromkeys((*letter.in_reply_to, *reversed(letter.references))))
-    for actor in (sent.actor, sent.reply_to):
-        if actor is None or not references:
-            continue
-        found = await access.correspondence(app, actor, ins, references)
-        if isinstance(found, tuple):
-            return actor, found[0], found[1]
-    actor = sent.reply_to or sent.actor
-    return actor, Opening(replace(space, actor=actor), subject(letter)), ""
-
-
-def subject(letter: Letter) -> str:
-    """ECO.3.1.3: the software's prefix is not for people."""
-    return letter.subject.removeprefix("XDM/1.0/DDM+").strip() or "(sans objet)"
-
-
-def _facts(letter: Letter) -> MailFacts:
+def _facts(letter: Letter, return_path: str) -> MailFacts:
     references = tuple(dict.fromkeys((*letter.references, *letter.in_reply_to)))
     author = letter.from_[0] if letter.from_ else None
     return MailFacts(
@@ -157,12 +192,16 @@ def _facts(letter: Letter) -> MailFacts:
         from_address=author.address if author else "",
         to=tuple(mailbox.address for mailbox in letter.to),
         cc=tuple(mailbox.address for mailbox in letter.cc),
-        receipt_to=letter.asks_receipt,
+        receipt_to="" if letter.auto_submitted else letter.asks_receipt,
+        return_path=return_path,
+        automatic=letter.auto_submitted,
     )
 
 
 def _text(letter: Letter, root: Node) -> tuple[str, tuple[File, ...]]:
     """The whole text, quotation included; what is too long for a message is also a file."""
+    if letter.subject == placing.FIN and not letter.text.strip() and letter.from_:
+        return f"{letter.from_[0].name or letter.from_[0].address} a mis fin à cet échange.", ()
     if len(letter.text) <= MAX_TEXT:
         return letter.text, ()
     node = next((node for node in structure.walk(root) if node.type == "text"), None)
@@ -179,13 +218,11 @@ def _text(letter: Letter, root: Node) -> tuple[str, tuple[File, ...]]:
 Effect = Callable[["Doing"], None] | None
 
 
-def _replies(letter: Letter, to: ConversationHandle | Opening) -> Effect:
+def _replies(letter: Letter) -> Effect:
     """MSSanté, CNAM note § 7: FIN ends the right to answer; the professional's next letter gives it back."""
     if letter.ends_exchange:
-        return lambda doing: conversations.set_replies(doing.tx, doing.to.space_id, doing.conversation_id, "closed")
-    if isinstance(to, ConversationHandle) and to.replies == "closed":
-        return lambda doing: conversations.set_replies(doing.tx, doing.to.space_id, doing.conversation_id, "open")
-    return None
+        return exchanges.end
+    return None if letter.auto_submitted else exchanges.reopen
 
 
 def _effects(*effects: Effect) -> Effect:
@@ -206,7 +243,7 @@ def _effects(*effects: Effect) -> Effect:
 async def _answered(app: App, sent: Sent, draft: Draft) -> bool:
     """Whether the letter was an answer to a card, by its number, and the action was done. Otherwise it is a letter.
 
-    A number with more under it does both: nothing somebody wrote is lost.
+    A number with more under it does both: nothing somebody wrote is lost. Under another moment it is the wish.
     """
     first, _, rest = split_quoted(draft.text)[0].strip().partition("\n")
     number = _NUMBER.fullmatch(first)
@@ -219,7 +256,8 @@ async def _answered(app: App, sent: Sent, draft: Draft) -> bool:
         return False
     try:
         box = await access.mailbox(app, sent.actor)
-        await acting.act(app, box, draft.in_reply_to, action, {}, draft.retry_key)
+        wish = {"text": rest.strip()} if action == "agenda.counter" else {}
+        await acting.act(app, box, draft.in_reply_to, action, wish, draft.retry_key)
     except (Conflict, Invalid, NotAllowed, Refused):
         return False
-    return not (rest.strip() and not rest.strip().startswith("--")) and not draft.files
+    return not draft.files and (bool(wish) or not rest.strip() or rest.strip().startswith("--"))

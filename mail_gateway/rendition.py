@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from mail_gateway import calendar, describe
+from mail_gateway import appointments, cards, describe
 from mail_gateway.compose import OutLetter, OutPart, compose
 from mail_gateway.headers import Mailbox
-from server import actions, attachments, reading
+from server import actions, attachments, reading, threads
 from server.drafts import Body, MailFacts
 from storage import blobs, renditions
 from storage.blobs import Blob
@@ -122,27 +122,23 @@ async def _letter(app: App, keys: SpaceKeys, opened: OpenMessage) -> OutLetter:
         to=tuple(_mailbox(other) for other in _others(opened)),
         subject=_subject(body.subject, bool(references)),
         text=written(body).rstrip("\n") + "\n",
+        html=cards.as_html(body.text, body.card) if body.card else "",
+        machine=cards.as_machine(body.card) if body.card else None,
         in_reply_to=references[-1] if references else "",
         references=references,
+        reply_to=_reply_to(app, opened),
         attachments=tuple(files),
-        calendar=_calendar(app, opened, mail),
-        calendar_method="REPLY",
+        calendar=_calendar(opened, mail),
+        calendar_method=mail.method,
         auto_submitted="auto-generated" if automatic else "",  # RFC 3834: no robot answers a robot
     )
 
 
-def _calendar(app: App, opened: OpenMessage, mail: MailFacts) -> str:
+def _calendar(opened: OpenMessage, mail: MailFacts) -> str:
     """The answer to an invitation, in the name of the patient it was sent to (RFC 6047)."""
     patient = next((person for person in opened.participants if person.kind == "holder"), None)
-    if not mail.invitation or patient is None or mail.partstat not in {"ACCEPTED", "DECLINED", "TENTATIVE"}:
-        return ""
     at = datetime.fromtimestamp(opened.message.at // 1000, UTC)
-    try:
-        return calendar.reply(
-            mail.invitation, Mailbox(patient.name, patient.address), cast(calendar.Answer, mail.partstat), at
-        )
-    except calendar.Malformed:
-        return ""  # the card was not made from a mail: the text of the answer says it all
+    return appointments.answer(mail, Mailbox(patient.name, patient.address), at) if patient is not None else ""
 
 
 def written(body: Body) -> str:
@@ -159,6 +155,15 @@ def _author(app: App, opened: OpenMessage) -> Mailbox:
         name = f"{name}, {author.role} de {author.acting_for}" if author.role else f"{name}, pour {author.acting_for}"
     address = known.address if known and opened.message.kind != "bounce" else ""
     return Mailbox(name, address or f"no-reply@{app.settings.mail_domain}")
+
+
+def _reply_to(app: App, opened: OpenMessage) -> Mailbox | None:
+    """An answer to a patient finds its conversation by the token too, should it lose its references on the way."""
+    patient = next((one for one in opened.participants if one.member_id == opened.message.author_id), None)
+    if patient is None or patient.kind != "holder" or not app.settings.reply_tokens or opened.message.kind == "bounce":
+        return None
+    local, _, domain = patient.address.rpartition("@")
+    return Mailbox(patient.name, f"{local}+{threads.token(app, opened.message.conversation_id)}@{domain}")
 
 
 def _others(opened: OpenMessage) -> list[Contact]:

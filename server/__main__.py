@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from mail_gateway import whitelist
+from mail_gateway import dkim, whitelist
 from server import admin, demo, doctor
 from server.app import open_app
 from server.errors import PliError
@@ -120,6 +120,7 @@ def migrate(settings_of: Callable[[], Settings]) -> None:
 def doctor_command(settings_of: Callable[[], Settings]) -> None:
     """Check the settings and the machine, and say what is wrong."""
     findings = _run(doctor.examine(settings_of(), admin.trust_status))
+    findings += [doctor.Finding(good, text) for good, text in dkim.said(settings_of())]
     for finding in findings:
         mark = "ok   " if finding.good else "warn " if finding.warning else "WRONG"
         click.echo(f"{mark} {finding.text}")
@@ -197,6 +198,23 @@ def people_link(settings_of: Callable[[], Settings], who: str) -> None:
 def people_password(settings_of: Callable[[], Settings], who: str, password_file: Any) -> None:
     """Set the mail password of a professional or a team."""
     _do(settings_of(), "people.password", who=who, password=password_file.readline().rstrip("\n"))
+
+
+@people_group.command("absence")
+@click.argument("who")
+@click.option("--from", "start", default="", help="First instant, 2026-12-24 or 2026-12-24T08:00; now when absent.")
+@click.option("--until", "end", default="", help="When they are back.")
+@click.option("--text-file", type=click.File(), help="What patients are told, once each; « - » reads standard input.")
+@click.option("--end", "back", is_flag=True, help="They are back: no more notes.")
+@click.pass_obj
+def people_absence(
+    settings_of: Callable[[], Settings], who: str, start: str, end: str, text_file: Any, back: bool
+) -> None:
+    """Declare that a professional or a team is away. Hours are those of Paris."""
+    if not back and (not end or text_file is None):
+        raise click.UsageError("say --until and --text-file, or --end")
+    text = "" if back else text_file.read(4000)
+    _do(settings_of(), "people.absence", who=who, start=start, end="" if back else end, text=text)
 
 
 @people_group.command("end")

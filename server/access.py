@@ -17,14 +17,15 @@ Grounds (what gives the right):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from server import audit
+from server import audit, exchanges, threads
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import NotAllowed, Refused
 from storage import accounts, conversations, entries, messages
+from storage import exchanges as standings
 from storage.database import Tx
 from storage.vault import CannotOpen, SpaceKeys
 
@@ -51,7 +52,9 @@ class MailboxHandle:
 
 @dataclass(frozen=True, slots=True)
 class SpaceHandle:
-    """A space that the actor may act in. `holder`, `mailbox_id`: of the person it belongs to."""
+    """A space that the actor may act in. `holder`, `mailbox_id`: of the person it belongs to. `thread`: the token of
+    the address that led here.
+    """
 
     actor: Actor
     space_id: str
@@ -59,6 +62,7 @@ class SpaceHandle:
     ground: str
     holder: str
     mailbox_id: str
+    thread: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ class ConversationHandle(SpaceHandle):
     """A conversation the actor may read and write in. `member`: the member the actor acts as (an account's or a
     contact's id).
 
-    `through`: the mailbox the actor reads it in ('' for a correspondent elsewhere).
+    `through`: the mailbox the actor reads it in ('' for a correspondent elsewhere). `replies`: whether the holder may
+    answer (see `exchanges.replies`). `about`: the conversation it follows.
     """
 
     conversation_id: str
@@ -74,6 +79,7 @@ class ConversationHandle(SpaceHandle):
     through: str
     subject: str
     replies: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +133,8 @@ def _conversation(
         member=member,
         through=through,
         subject=keys.open("subject", conversation_id, header[0]).decode(),
-        replies=header[1],
+        replies=exchanges.replies(tx, space_id, conversation_id, holder.id if holder else ""),
+        about=header[1],
     )
 
 
@@ -241,13 +248,35 @@ def _patient(app: App, tx: Tx, actor: Actor, ins: str) -> SpaceHandle:
     return SpaceHandle(actor, space.id, keys, "correspondent", holder.id, holder.mailbox_id)
 
 
-async def patient(app: App, actor: Actor, ins: str) -> SpaceHandle:
+async def patient(app: App, actor: Actor, ins: str, token: str = "") -> SpaceHandle:
     """The space of the patient with this INS, for somebody who may write to patients. It lets one write, and read
-    nothing.
+    nothing. `token`: of the conversation that the address names besides.
 
-    Raises `Refused` with code `no_space` or `closed`: a door tells these apart only to a peer it trusts.
+    Raises `Refused` with code `no_space`, `closed` or `no_thread`: a door tells these apart only to a peer it trusts.
     """
-    return await app.db.read(lambda tx: _patient(app, tx, actor, ins))
+
+    def decide(tx: Tx) -> SpaceHandle:
+        space = _patient(app, tx, actor, ins)
+        if token and not threads.found(app, tx, space.space_id, [threads.token_reference(token)]):
+            raise Refused("no_thread", "Cette adresse de réponse est abîmée : écrivez-la sans ce qui suit le « + ».")
+        return replace(space, thread=token.lower())
+
+    return await app.db.read(decide)
+
+
+async def is_blocked(app: App, actor: Actor, space: SpaceHandle) -> bool:
+    """Whether the holder wants no letters from this writer."""
+
+    def decide(tx: Tx) -> bool:
+        me = member_id(app, tx, actor, space.space_id)
+        return bool(me) and standings.standing(tx, space.space_id, me).blocked
+
+    return await app.db.read(decide)
+
+
+async def has_references(app: App, space: SpaceHandle, references: Sequence[str]) -> bool:
+    """Whether this patient has a message with one of these references, whoever wrote it."""
+    return await app.db.read(lambda tx: threads.found(app, tx, space.space_id, references)) is not None
 
 
 async def correspondence(
@@ -259,11 +288,10 @@ async def correspondence(
 
     Never matched on the subject. Raises as `patient`.
     """
-    hashes = [app.vault.lookup("reference", reference) for reference in references]
 
     def decide(tx: Tx) -> SpaceHandle | tuple[ConversationHandle, str]:
         space = _patient(app, tx, actor, ins)
-        known = conversations.referenced(tx, space.space_id, hashes)
+        known = threads.found(app, tx, space.space_id, references)
         if known is None:
             return space
         conversation_id, message_id = known
@@ -287,20 +315,21 @@ async def correspondent(app: App, space: SpaceHandle, address: str) -> None:
     `NotAllowed`.
     """
 
-    def decide(tx: Tx) -> bool:
+    def decide(tx: Tx) -> None:
         account = accounts.by_address(tx, address)
         member = (
             account.id
             if account
             else conversations.contact_id(tx, space.space_id, app.vault.lookup("address", address))
         )
-        return bool(member) and conversations.knows(tx, space.space_id, str(member))
+        if not member or not conversations.knows(tx, space.space_id, member):
+            raise NotAllowed(
+                "not_a_correspondent",
+                "Vous pourrez écrire à ce professionnel s’il vous a déjà écrit. Votre texte est gardé.",
+            )
+        exchanges.may_answer([standings.standing(tx, space.space_id, member)])
 
-    if not await app.db.read(decide):
-        raise NotAllowed(
-            "not_a_correspondent",
-            "Vous pourrez écrire à ce professionnel s’il vous a déjà écrit. Votre texte est gardé.",
-        )
+    await app.db.read(decide)
 
 
 def organisation(actor: Actor) -> str:
@@ -318,27 +347,15 @@ def member_id(app: App, tx: Tx, actor: Actor, space_id: str) -> str:
 
 
 def confirm(tx: Tx, to: SpaceHandle) -> None:
-    """The access decision again, inside the write. Raises `Refused` or `NotAllowed`."""
+    """The access decision again, inside the write. Raises `Refused`."""
     actor = to.actor
     if not actor.external and not accounts.in_force(tx, actor.account_id):
         raise Refused
     if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, actor.account_id) is None:
         raise Refused
     if isinstance(to, ConversationHandle):
-        rows = tx.run(
-            "SELECT c.replies FROM conversations c JOIN participants p ON p.space_id = c.space_id AND "
-            "p.conversation_id = c.id"
-            " WHERE c.space_id = :s AND c.id = :c AND p.member_id = :m AND p.left_at IS NULL",
-            s=to.space_id,
-            c=to.conversation_id,
-            m=to.member,
-        )
-        if not rows:
+        if not conversations.takes_part(tx, to.space_id, to.conversation_id, to.member):
             raise Refused
-        if rows[0][0] == "closed" and to.member == to.holder:
-            raise NotAllowed(
-                "replies_closed", "Ce professionnel a mis fin à l’échange. Vous pourrez écrire s’il vous recontacte."
-            )
     elif to.ground == "correspondent":
         space = accounts.space(tx, to.space_id)
         if space is None or space.state != "open":
@@ -370,9 +387,10 @@ async def common_conversation(app: App, actor: Actor, space: SpaceHandle) -> Con
     """The newest conversation of a space that this writer takes part in: where a bot goes on."""
 
     def decide(tx: Tx) -> ConversationHandle | None:
-        found = conversations.newest_with(tx, space.space_id, actor.account_id)
+        me = member_id(app, tx, actor, space.space_id)
+        found = conversations.newest_with(tx, space.space_id, me) if me else None
         if found is None:
             return None
-        return _conversation(app, tx, actor, space.space_id, found, actor.account_id, actor.mailbox_id, "participant")
+        return _conversation(app, tx, actor, space.space_id, found, me, actor.mailbox_id, "participant")
 
     return await app.db.read(decide)

@@ -14,13 +14,15 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from mail_gateway import trust, trust_lists
-from server import people
+from server import absence, people
+from server.actions.agenda import PLACE
 from server.app import App, open_core
 from server.bots import reminders
 from server.errors import Invalid, PliError
@@ -81,6 +83,19 @@ async def _end(app: App, who: str) -> dict[str, Any]:
     account = await _find(app, who)
     await app.db.write(accounts.end, account.id)
     return {"account": account.id}
+
+
+async def _absence(app: App, who: str, start: str, end: str, text: str) -> dict[str, Any]:
+    account = await _find(app, who)
+    if not end:
+        return {"ended": await absence.end(app, account.id)}
+    try:
+        told = [datetime.fromisoformat(moment) if moment else datetime.now(PLACE) for moment in (start, end)]
+    except ValueError as error:
+        raise Invalid("bad_date", "Une date s’écrit 2026-12-24 ou 2026-12-24T08:00.") from error
+    first, last = (moment if moment.tzinfo else moment.replace(tzinfo=PLACE) for moment in told)
+    await absence.declare(app, account.id, first, last, text)
+    return {"account": account.id, "from": first.isoformat(), "until": last.isoformat()}
 
 
 async def _remind(app: App) -> dict[str, Any]:
@@ -146,6 +161,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "people.list": _list_people,
     "people.sign-in-link": _sign_in_link,
     "people.password": _password,
+    "people.absence": _absence,
     "people.end": _end,
     "quarantine.list": _quarantine_list,
     "quarantine.show": _quarantine_show,

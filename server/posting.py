@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import access, audit, people
+from server import access, audit, exchanges, people, threads
 from server.access import ConversationHandle
 from server.audit import Act
 from server.drafts import (
@@ -41,7 +41,7 @@ from server.drafts import (
     Receipt,
 )
 from server.errors import Invalid, TooLarge, Unavailable
-from storage import blobs, conversations, deliveries, entries, messages
+from storage import absences, blobs, conversations, deliveries, entries, messages
 from storage.blobs import Blob
 from storage.conversations import Participant
 from storage.database import DatabaseDown, Tx
@@ -81,7 +81,8 @@ class _Sealed:
     subject: Sealed | None
     raw: Blob | None
     files: tuple[tuple[str, File, Sealed], ...]
-    references: tuple[str, ...]
+    reference: str
+    token: str  # of a new conversation, as a reference
 
 
 async def post(app: App, actor: Actor, draft: Draft) -> Receipt:
@@ -137,7 +138,7 @@ async def _seal(app: App, actor: Actor, draft: Draft, keys: SpaceKeys) -> _Seale
     files = draft.files + await _take_uploads(app, actor, draft.uploads, keys)
     sealed_files = []
     for file in files:
-        file_id = new_id()
+        file_id = file.id or new_id()
         sealed_files.append((file_id, file, keys.seal("file", file_id, _json.encode(file.facts))))
     return _Sealed(
         draft,
@@ -149,7 +150,8 @@ async def _seal(app: App, actor: Actor, draft: Draft, keys: SpaceKeys) -> _Seale
         keys.seal("subject", conversation_id, subject.encode()) if opens else None,
         raw,
         tuple(sealed_files),
-        (app.vault.lookup("reference", mail.message_id),),
+        threads.reference_hash(app, mail.message_id),
+        threads.reference_hash(app, threads.token_reference(threads.token(app, conversation_id))) if opens else "",
     )
 
 
@@ -199,10 +201,13 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
     if draft.effect is not None:
         draft.effect(Doing(app, tx, actor, to, sealed.message_id, sealed.conversation_id, at, wake))
     _insert(tx, actor, to, sealed)
+    # What somebody asked for is answered whatever happened since; a word of one's own goes to those who take it.
+    answers = to.member == to.holder and draft.kind in {"text", "card"}
+    deaf = exchanges.deaf(tx, space_id, to.conversation_id, to.holder) if answers else frozenset[str]()
     seq, owed = 0, bool(draft.later)
     for member in conversations.participants(tx, space_id, sealed.conversation_id):
         own = member.member_id == to.member
-        if draft.only and member.member_id not in draft.only:
+        if (draft.only and member.member_id not in draft.only) or member.member_id in deaf:
             continue
         if member.kind == "contact":
             if not own:
@@ -212,6 +217,8 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
         sent = own and draft.kind != "bounce"
         number = entries.add(tx, member.mailbox_id, space_id, sealed.conversation_id, sealed.message_id, own=sent)
         wake.add(member.mailbox_id)
+        if answers and not own:
+            owed |= absences.owe(tx, sealed.keys, sealed.message_id, member.member_id)
         seq = number if member.mailbox_id == to.through else seq
     for later in draft.later:
         deliveries.insert(tx, sealed.keys, sealed.message_id, later.channel, later.due_at, later.target)
@@ -225,6 +232,8 @@ def _place(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> ConversationHandl
     access.confirm(tx, target)
     if target.ground in access.DELEGATED:
         me = Participant(target.holder, "account", target.mailbox_id, "")
+    elif isinstance(draft.to, ConversationHandle) and target.ground == "system":
+        me = Participant(draft.to.member, "account", draft.to.through, "")  # Pli tells them; it takes no part itself
     else:
         me = _participant(tx, app, keys, _as_member(actor))
     joining = [_participant(tx, app, keys, member) for member in draft.members]
@@ -304,8 +313,9 @@ def _insert(tx: Tx, actor: Actor, to: ConversationHandle, sealed: _Sealed) -> No
         messages.insert_attachment(tx, space_id, attachment, facts)
     for upload in draft.uploads:
         messages.remove_upload(tx, actor.space_id, upload)
-    for reference in sealed.references:
-        conversations.insert_reference(tx, space_id, reference, sealed.conversation_id, message_id)
+    conversations.insert_reference(tx, space_id, sealed.reference, sealed.conversation_id, message_id)
+    if sealed.token:
+        conversations.insert_reference(tx, space_id, sealed.token, sealed.conversation_id, "")
 
 
 def _known_receipt(tx: Tx, actor: Actor, space_id: str, known: tuple[str, str]) -> Receipt:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import access, actions
+from server import access, actions, exchanges, receipts, versions
 from server.access import ConversationHandle, MailboxHandle
 from server.drafts import Body, FileFacts
 from server.errors import Refused
 from server.views import AuthorView, ConversationView, Entry, FileView, MessageView, Page
-from storage import accounts, documents, entries, messages
+from storage import accounts, entries, messages
 from storage import conversations as talks
 from storage.database import Tx
 from storage.messages import Attachment, Message
@@ -74,18 +74,18 @@ def _keys(app: App, tx: Tx, space_id: str, known: dict[str, SpaceKeys]) -> Space
 
 
 def _status(tx: Tx, keys: SpaceKeys, message: Message) -> tuple[str, str, str]:
-    """The furthest state known: read, failed, delivered, sent; with its time and who. What is in a mailbox here is
-    delivered.
+    """The furthest state known: read, failed, delivered or delayed, sent; with its time and who. What is in a mailbox
+    here is delivered.
     """
-    order = ("sent", "delivered", "failed", "read")
+    order = {"sent": 0, "delivered": 1, "delayed": 1, "confirmed": 1, "failed": 2, "read": 3}
     elsewhere = any(
         member.kind == "contact" for member in talks.participants(tx, keys.space_id, message.conversation_id)
     )
     state, at, who = "sent" if elsewhere else "delivered", "", ""
     for member, known, when in messages.receipts(tx, keys.space_id, message.id):
-        if order.index(known) > order.index(state):
+        if order[known] > order[state] or order[known] == order[state] == 1:  # on its way, the newest counts
             account = accounts.by_id(tx, member)
-            state, at, who = known, iso(when), account.name if account else ""
+            state, at, who = "delivered" if known == "confirmed" else known, iso(when), account.name if account else ""
     return state, at, who
 
 
@@ -93,26 +93,10 @@ def view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str) -> Me
     """A message as the member (an account's id) sees it. Raises `CannotOpen`."""
     body = _body.decode(keys.open("body", message.id, message.body))
     mine = message.author_id == member and message.kind != "bounce"
-    files = []
+    files: list[FileView] = []
     if message.files:
-        for attachment in messages.attachments(tx, keys.space_id, message.id):
-            facts = _facts.decode(keys.open("file", attachment.id, attachment.facts))
-            files.append(
-                FileView(
-                    attachment.id,
-                    facts.name,
-                    facts.type,
-                    facts.size,
-                    keys.space_id,
-                    facts.title,
-                    facts.document_label,
-                    facts.category,
-                    facts.author,
-                    facts.created,
-                    facts.damaged,
-                    documents.filed(tx, keys.space_id, attachment.id),
-                )
-            )
+        found = messages.attachments(tx, keys.space_id, message.id)
+        files = [versions.file_view(tx, keys, attachment, member) for attachment in found]
     card = body.card
     if card is not None:
         card = actions.present(card, messages.answers(tx, keys.space_id, message.id), keys)
@@ -134,6 +118,7 @@ def view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str) -> Me
         status,
         status_at,
         status_by,
+        body.mail is not None and body.mail.automatic,
     )
 
 
@@ -218,7 +203,7 @@ async def conversations(
 
     def pull(tx: Tx) -> list[ConversationView]:
         known: dict[str, SpaceKeys] = {}
-        found = []
+        found, patient = [], box.owner_kind == "holder"
         for item in entries.threads(tx, box.mailbox_id, before or _END, max(1, min(limit, MAX_PAGE))):
             keys = _keys(app, tx, item.space_id, known)
             header = talks.header(tx, item.space_id, item.conversation_id)
@@ -228,9 +213,10 @@ async def conversations(
             subject = keys.open("subject", item.conversation_id, header[0]).decode()
             others = _others(app, tx, keys, item.conversation_id, box.owner)
             shown = [AuthorView(other.kind, other.name, other.role, other.organisation) for other in others]
+            rule = exchanges.replies(tx, item.space_id, item.conversation_id, box.owner) if patient else "open"
             found.append(
                 ConversationView(
-                    item.conversation_id, subject, shown, last[0].message, item.last_seq, item.unread, header[1]
+                    item.conversation_id, subject, shown, last[0].message, item.last_seq, item.unread, rule
                 )
             )
         return found
@@ -283,7 +269,7 @@ async def mark_read(app: App, conversation: ConversationHandle, up_to: int) -> i
         access.confirm_reading(tx, conversation)
         wake: set[str] = set()
         for entry in entries.unseen_up_to(tx, conversation.through, conversation.conversation_id, up_to):
-            _set_flags(tx, conversation.member, entry, entry.flags | entries.SEEN, wake)
+            _set_flags(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake)
         return entries.unread(tx, conversation.through), wake
 
     left, wake = await app.db.write(mark)
@@ -302,7 +288,7 @@ async def set_flags(app: App, box: MailboxHandle, message_id: str, change: Calla
         if current is None:
             raise Refused
         flags = change(current.flags)
-        _set_flags(tx, box.owner, current, flags, wake)
+        _set_flags(app, tx, box.owner, current, flags, wake)
         return flags, wake
 
     flags, wake = await app.db.write(store)
@@ -310,7 +296,7 @@ async def set_flags(app: App, box: MailboxHandle, message_id: str, change: Calla
     return flags
 
 
-def _set_flags(tx: Tx, reader: str, entry: entries.Entry, flags: int, wake: set[str]) -> int:
+def _set_flags(app: App, tx: Tx, reader: str, entry: entries.Entry, flags: int, wake: set[str]) -> int:
     if flags == entry.flags:
         return entry.modseq
     modseq = entries.set_flags(tx, entry, flags)
@@ -324,6 +310,7 @@ def _set_flags(tx: Tx, reader: str, entry: entries.Entry, flags: int, wake: set[
     )
     if first_reading and message is not None:
         wake.update(tell_author(tx, entry.space_id, message))
+        receipts.owe(tx, _keys(app, tx, entry.space_id, {}), message, reader)
     return modseq
 
 

@@ -19,8 +19,22 @@ class AuthorView(msgspec.Struct, frozen=True):
     acting_for: str = ""
 
 
+class ChangeView(msgspec.Struct, frozen=True):
+    """What became of a document. `state`: replaced, deleted (by its author), or same (as one that was here before).
+    `by`: who did it; `message`, `conversation`: where the newer one is, or the first; "" when the reader has them not.
+    """
+
+    state: str
+    at: str
+    by: str = ""
+    message: str = ""
+    conversation: str = ""
+
+
 class FileView(msgspec.Struct, frozen=True):
-    """A file of a message. The document fields are empty when it is not a document we understand."""
+    """A file of a message. The document fields are empty when it is not a document we understand. `restricted`: its
+    author does not want it in a record that is shared.
+    """
 
     id: str
     name: str
@@ -34,6 +48,9 @@ class FileView(msgspec.Struct, frozen=True):
     created: str = ""
     damaged: str = ""
     filed: bool = False
+    note: str = ""
+    restricted: bool = False
+    change: ChangeView | None = None
 
 
 class MessageView(msgspec.Struct, frozen=True):
@@ -54,6 +71,7 @@ class MessageView(msgspec.Struct, frozen=True):
     status: str = "sent"
     status_at: str = ""
     status_by: str = ""
+    automatic: bool = False  # an absence note or another answer that no person wrote
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -20,8 +20,7 @@ class Participant:
 
 def insert(tx: Tx, space_id: str, conversation_id: str, subject: Sealed, about: str) -> None:
     tx.run(
-        "INSERT INTO conversations (space_id, id, subject, replies, created_at, about) VALUES (:s, :id, :subject, "
-        "'open', :at, :about)",
+        "INSERT INTO conversations (space_id, id, subject, created_at, about) VALUES (:s, :id, :subject, :at, :about)",
         s=space_id,
         id=conversation_id,
         subject=subject,
@@ -57,14 +56,24 @@ def participants(tx: Tx, space_id: str, conversation_id: str) -> list[Participan
     return [Participant(*row) for row in rows]
 
 
-def header(tx: Tx, space_id: str, conversation_id: str) -> tuple[bytes, str, str] | None:
-    """(sealed subject, reply rule, the conversation it follows)."""
-    rows = tx.run(
-        "SELECT subject, replies, about FROM conversations WHERE space_id = :s AND id = :c",
-        s=space_id,
-        c=conversation_id,
+def takes_part(tx: Tx, space_id: str, conversation_id: str, member_id: str) -> bool:
+    return bool(
+        tx.run(
+            "SELECT 1 FROM participants WHERE space_id = :s AND conversation_id = :c AND member_id = :m"
+            " AND left_at IS NULL",
+            s=space_id,
+            c=conversation_id,
+            m=member_id,
+        )
     )
-    return (rows[0][0], rows[0][1], rows[0][2]) if rows else None
+
+
+def header(tx: Tx, space_id: str, conversation_id: str) -> tuple[bytes, str] | None:
+    """(sealed subject, the conversation it follows)."""
+    rows = tx.run(
+        "SELECT subject, about FROM conversations WHERE space_id = :s AND id = :c", s=space_id, c=conversation_id
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def find_in_mailbox(tx: Tx, mailbox_id: str, conversation_id: str) -> str | None:
@@ -138,13 +147,3 @@ def newest_with(tx: Tx, space_id: str, member_id: str) -> str | None:
         m=member_id,
     )
     return rows[0][0] if rows else None
-
-
-def set_replies(tx: Tx, space_id: str, conversation_id: str, replies: str) -> None:
-    """`open`, or `closed` when the professional ended the exchange (X-MSS-MES: FIN)."""
-    tx.run(
-        "UPDATE conversations SET replies = :r WHERE space_id = :s AND id = :c",
-        r=replies,
-        s=space_id,
-        c=conversation_id,
-    )

@@ -124,7 +124,6 @@ conversations = Table(
     _id("space_id", key=True),
     _id("id", key=True),
     _sealed("subject"),
-    _text("replies", "open"),
     _at("created_at"),
     _text("about", ""),  # the conversation it follows, when it was split from one
 )
@@ -482,8 +481,9 @@ absences = Table(
 )
 Index("absences_by_account", absences.c.account_id)
 
-# The documents that letters enclosed, and what their authors did to them since. Hashes: of uniqueId, of setId, of the
-# author, of the organisation. state: current, replaced, deleted.
+# The documents that letters enclosed, and what their authors did to them since. Hashes: of uniqueId, of the file, of
+# setId, of the uniqueId it replaces, of the author, of the organisation. state: current, same (as one that was here
+# before), replaced, deleted.
 enclosed_documents = Table(
     "enclosed_documents",
     metadata,
@@ -491,12 +491,14 @@ enclosed_documents = Table(
     _id("attachment_id", key=True),
     _text("message_id"),
     _text("unique_hash"),
+    _text("content_hash", ""),
     _text("set_hash", ""),
     _number("version"),
+    _text("replaces_hash", ""),
     _text("author_hash", ""),
     _text("organisation_hash", ""),
     _text("state", "current"),
-    _text("changed_by", ""),  # the message that replaced or withdrew it
+    _text("changed_by", ""),  # the message that replaced or withdrew it, or had it before
     _at("changed_at", optional=True),
 )
 Index("enclosed_by_unique", enclosed_documents.c.space_id, enclosed_documents.c.unique_hash)

@@ -17,7 +17,7 @@ from server.app import App, open_app, open_core
 from server.drafts import Actor, Draft, Opening, Receipt
 from server.posting import post
 from server.settings import Settings
-from storage import accounts
+from storage import accounts, exchanges
 from storage.database import Tx
 
 PASSWORD = "un mot de passe assez long"
@@ -63,6 +63,13 @@ class House:
         """Somebody who may write to patients opens a conversation."""
         space = await access.patient(self.app, self.people[writer], self.ins(patient))
         return await post(self.app, self.people[writer], Draft(to=Opening(space, subject), text=text, **draft))  # type: ignore[arg-type]
+
+    async def stand(self, writer: str, patient: str, kind: str, state: str) -> None:
+        """The writer ended the exchange with the patient (replies: ended, open), or is blocked by them (block:
+        blocked, free).
+        """
+        space, member = self.people[patient].space_id, self.people[writer].account_id
+        await self.app.db.write(exchanges.record, space, member, kind, state, member)
 
     async def answer(self, writer: str, conversation: str, text: str = "Merci", **draft: object) -> Receipt:
         """Somebody answers in a conversation of their mailbox."""

@@ -12,9 +12,10 @@ from server import access, people, reading
 from server.access import ConversationHandle
 from server.actions import agenda, catalogue, dossier
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_TEXT
+from server.errors import Refused
 from server.people import Traits
-from server.reading import Contact
-from server.views import AuthorView, ConversationView, Entry
+from server.views import ConversationView, Entry
+from storage import exchanges
 from webchat import present, words
 from webchat.visit import Visit, nonce, route
 from webchat.words import instant
@@ -96,7 +97,9 @@ async def thread_page(
         await reading.mark_read(app, handle, page.entries[-1].seq if page.entries else 0)
         rows = [_as_read(row) if row.id == handle.conversation_id else row for row in rows]
     contacts = await reading.people_in(app, handle)
-    others = [_author(contact) for contact in contacts if contact.member_id != handle.member]
+    others = [contact for contact in contacts if contact.member_id != handle.member]
+    mine = handle.member == handle.holder
+    standings = await app.db.read(exchanges.standings, handle.space_id, handle.conversation_id) if mine else {}
     return visit.page(
         "thread.html",
         "messages",
@@ -112,7 +115,10 @@ async def thread_page(
         names=", ".join(other.name for other in others[:3]),
         people=others,
         patient=await _patient(visit, handle),
-        closed=handle.replies == "closed" and handle.member == handle.holder,
+        closed=handle.replies if mine and handle.replies != "open" else "",
+        mine=mine,
+        standings=standings,
+        about=await _about(visit, handle),
         documents=[
             (entry.message.id, item)
             for entry in page.entries
@@ -136,8 +142,15 @@ def _as_read(row: ConversationView) -> ConversationView:
     return msgspec.structs.replace(row, unread=0)
 
 
-def _author(contact: Contact) -> AuthorView:
-    return AuthorView(contact.kind, contact.name, contact.role, contact.organisation)
+async def _about(visit: Visit, handle: ConversationHandle) -> tuple[str, str]:
+    """(id, subject) of the conversation that this one follows, when it is in this mailbox."""
+    if not handle.about:
+        return "", ""
+    try:
+        before = await access.conversation(visit.app, visit.box, handle.about)
+    except Refused:
+        return "", ""
+    return before.conversation_id, before.subject
 
 
 async def _patient(visit: Visit, handle: ConversationHandle) -> dict[str, Any] | None:
@@ -153,7 +166,8 @@ def _appointments(visit: Visit, entries: list[Entry]) -> list[dict[str, Any]]:
     found = []
     for entry in entries:
         card = entry.message.card
-        start = instant(str(card.get("start") or "")) if card and card.get("type") == "appointment" else None
+        stands = card and card.get("type") == "appointment" and (card["choices"] or "event" not in card)
+        start = instant(str(card.get("start") or "")) if card and stands else None
         if start is not None:
             when = present.span(visit.words, start, None, bool(card and card.get("all_day")))
             found.append({"id": entry.message.id, "card": card, "when": when})

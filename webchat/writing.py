@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
-from server import access, attachments, people, posting, reading
+from server import access, attachments, blocking, people, posting, reading
 from server.access import ConversationHandle, SpaceHandle
 from server.actions import acting
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_SUBJECT, MAX_TEXT, Draft, Member, Opening, Receipt
@@ -53,6 +53,7 @@ def add_routes(app: App, site: web.Application) -> None:
     """Every form."""
     route(app, site, "POST", "/c/{conversation}", write)
     route(app, site, "POST", "/c/{conversation}/act", act)
+    route(app, site, "POST", "/c/{conversation}/block", block)
     route(app, site, "GET", "/new", choose_whom)
     route(app, site, "GET", "/c/{conversation}/new", begin)
     route(app, site, "POST", "/c/{conversation}/new", write_new)
@@ -168,12 +169,20 @@ async def act(visit: Visit) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"{visit.desk.base}/c/{receipt.conversation}#m-{form['message']}")
 
 
+async def block(visit: Visit) -> web.StreamResponse:
+    """The holder wants no more letters from somebody, or wants them again."""
+    conversation = visit.request.match_info["conversation"]
+    form = await read_form(visit.request)
+    await blocking.block(visit.app, visit.box, conversation, form["member"], free=form["free"] == "1")
+    raise web.HTTPSeeOther(f"{visit.desk.base}/c/{conversation}")
+
+
 async def choose_whom(visit: Visit) -> web.StreamResponse:
     """People one may write to about something new: those one already has a conversation with."""
     found: dict[tuple[str, str, str], tuple[AuthorView, str]] = {}
     for row in await reading.conversations(visit.app, visit.box, None, reading.MAX_PAGE):
         for person in row.with_:
-            if person.kind not in {"bot", "operator"} and len(row.with_) == 1:
+            if person.kind not in {"bot", "operator"} and len(row.with_) == 1 and row.replies == "open":
                 found.setdefault((person.kind, person.name, person.organisation), (person, row.id))
     return visit.page("new.html", "messages", known=list(found.values()), person=None)
 

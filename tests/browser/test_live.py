@@ -7,12 +7,9 @@ from typing import Any
 from playwright.async_api import Browser, FilePayload, expect
 
 from server import people
-from storage.database import Tx
 from tests.browser.chromium import window
 from tests.browser.scenes import appointment, letter_with_documents
 from tests.house import House
-
-ENDED = "UPDATE conversations SET replies = :rule"
 
 
 async def test_a_letter_appears_without_reloading_and_is_announced_once(browser: Browser, house: House) -> None:
@@ -80,24 +77,17 @@ async def test_ones_words_stand_at_once_and_are_confirmed_in_place(browser: Brow
         assert seen.complaints == []
 
 
-async def _let(house: House, rule: str) -> None:
-    def change(tx: Tx) -> None:
-        tx.run(ENDED, rule=rule)
-
-    await house.app.db.write(change)
-
-
 async def test_what_was_not_sent_says_so_in_its_place_and_can_be_tried_again(browser: Browser, house: House) -> None:
     receipt = await house.letter("morel", "dominique", "Bonjour", "Votre opération")
     async with window(browser, house, "dominique") as seen:
         page = await seen.go(f"/c/{receipt.conversation}")
         await seen.live()
-        await _let(house, "closed")
+        await house.stand("morel", "dominique", "replies", "ended")
         await page.fill("#text", "Encore une question")
         await page.keyboard.press("Control+Enter")
         bubble = page.locator(".bubble.mine")
         await expect(bubble).to_contain_text("Non envoyé – Ce professionnel a mis fin à l’échange.")
-        await _let(house, "open")
+        await house.stand("morel", "dominique", "replies", "open")
         await bubble.get_by_role("button", name="Réessayer").click()
         await expect(page.locator(".bubble.mine:not(.pending)")).to_contain_text("Encore une question")
         await expect(page.locator(".bubble")).to_have_count(1)

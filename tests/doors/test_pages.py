@@ -7,7 +7,6 @@ import re
 
 import aiohttp
 
-from storage.database import Tx
 from tests.browser.scenes import DOCUMENT, LABEL, REPORT, SUBJECT, appointment, letter_with_documents, offer, reminded
 from tests.browser.visitor import visitor
 from tests.house import House
@@ -133,11 +132,7 @@ async def test_dominique_begins_a_new_conversation_with_somebody_who_wrote_befor
 
 async def test_when_the_exchange_was_ended_there_is_nothing_to_write_in_and_the_page_says_why(house: House) -> None:
     receipt = await house.letter("morel", "dominique")
-
-    def close(tx: Tx) -> None:
-        tx.run("UPDATE conversations SET replies = 'closed' WHERE id = :id", id=receipt.conversation)
-
-    await house.app.db.write(close)
+    await house.stand("morel", "dominique", "replies", "ended")
     async with visitor(house, "dominique") as dominique:
         thread = await dominique.get(f"/c/{receipt.conversation}")
         assert "Ce professionnel a mis fin à l’échange" in thread.said

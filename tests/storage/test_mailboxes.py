@@ -11,7 +11,7 @@ from server.drafts import Draft
 from server.errors import NotAllowed, Refused
 from server.posting import post
 from server.views import Entry
-from storage import accounts, conversations
+from storage import accounts
 from storage.database import Tx
 from tests.house import House
 
@@ -113,7 +113,7 @@ async def test_an_account_that_ended_posts_nothing_with_an_old_handle(core: Hous
 
 async def test_an_exchange_that_was_ended_refuses_the_patient_and_says_why(core: House) -> None:
     sent = await core.letter("morel", "dominique")
-    await core.app.db.write(conversations.set_replies, sent.space, sent.conversation, "closed")
+    await core.stand("morel", "dominique", "replies", "ended")
     with pytest.raises(NotAllowed) as refusal:
         await core.answer("dominique", sent.conversation)
     assert "mis fin" in refusal.value.detail

@@ -22,8 +22,10 @@ def upgrade() -> None:
         sa.Column("attachment_id", sa.Text(), nullable=False),
         sa.Column("message_id", sa.Text(), nullable=False),
         sa.Column("unique_hash", sa.Text(), nullable=False),
+        sa.Column("content_hash", sa.Text(), server_default="", nullable=False),
         sa.Column("set_hash", sa.Text(), server_default="", nullable=False),
         sa.Column("version", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("replaces_hash", sa.Text(), server_default="", nullable=False),
         sa.Column("author_hash", sa.Text(), server_default="", nullable=False),
         sa.Column("organisation_hash", sa.Text(), server_default="", nullable=False),
         sa.Column("state", sa.Text(), server_default="current", nullable=False),
@@ -104,9 +106,11 @@ def upgrade() -> None:
         " JOIN participants p ON p.space_id = c.space_id AND p.conversation_id = c.id WHERE c.replies = 'closed'"
         " AND p.member_id NOT IN (SELECT id FROM accounts WHERE kind = 'holder')"
     )
+    op.drop_column("conversations", "replies")
 
 
 def downgrade() -> None:
+    op.add_column("conversations", sa.Column("replies", sa.Text(), server_default="open", nullable=False))
     op.drop_column("documents", "replaced_by")
     op.drop_column("documents", "state")
     op.drop_column("deliveries", "warned_at")

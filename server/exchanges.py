@@ -1,0 +1,77 @@
+"""The rules of the exchange between a patient and those who write to them: who may answer, who is blocked.
+
+MSSanté (CNAM note § 7): a professional ends an exchange by `X-MSS-MES: FIN` or the exact subject `[FIN]`, and opens it
+again by writing. It holds for every conversation with that professional, not for one. The patient may block somebody
+(`server.blocking`): their letters are then refused or dropped, but documents they deposit still arrive.
+
+Each change is a record with its author and date (`storage.exchanges`), and a line in the thread where it happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from server.errors import NotAllowed
+from storage import conversations
+from storage import exchanges as rows
+from storage.database import Tx
+from storage.exchanges import Standing
+
+if TYPE_CHECKING:
+    from server.posting import Doing
+
+
+def replies(tx: Tx, space_id: str, conversation_id: str, holder: str) -> str:
+    """May the holder answer here? open; closed when everybody else ended the exchange; blocked when the holder blocked
+    those who did not.
+    """
+    return _rule(list(_standings(tx, space_id, conversation_id, holder).values()))
+
+
+def deaf(tx: Tx, space_id: str, conversation_id: str, holder: str) -> frozenset[str]:
+    """May the holder write here, and not only act on what was asked? The members that take no answer. Raises
+    `NotAllowed` when nobody does.
+    """
+    standings = _standings(tx, space_id, conversation_id, holder)
+    may_answer(list(standings.values()))
+    return frozenset(member for member, standing in standings.items() if standing.ended or standing.blocked)
+
+
+def _rule(standings: Sequence[Standing]) -> str:
+    if not standings or any(not (standing.ended or standing.blocked) for standing in standings):
+        return "open"
+    return "blocked" if any(standing.blocked for standing in standings) else "closed"
+
+
+def may_answer(standings: Sequence[Standing]) -> None:
+    """May the holder write to these? Raises `NotAllowed`, saying why and who can change it."""
+    rule = _rule(standings)
+    if rule == "closed":
+        raise NotAllowed(
+            "replies_closed", "Ce professionnel a mis fin à l’échange. Vous pourrez écrire s’il vous recontacte."
+        )
+    if rule == "blocked":
+        raise NotAllowed("blocked_by_you", "Vous avez bloqué ce correspondant. Débloquez-le pour lui écrire.")
+
+
+def _standings(tx: Tx, space_id: str, conversation_id: str, holder: str) -> dict[str, Standing]:
+    """Of everybody but the holder; empty when nothing was ever recorded about any of them."""
+    known = rows.standings(tx, space_id, conversation_id)
+    if not known:
+        return {}
+    others = [p.member_id for p in conversations.participants(tx, space_id, conversation_id) if p.member_id != holder]
+    return {other: known.get(other, Standing()) for other in others}
+
+
+def end(doing: Doing) -> None:
+    """The effect of FIN: whoever wrote this message takes no more answers from this patient."""
+    rows.record(doing.tx, doing.to.space_id, doing.to.member, rows.REPLIES, "ended", doing.to.member, doing.message_id)
+
+
+def reopen(doing: Doing) -> None:
+    """The effect of an ordinary message after FIN."""
+    if rows.standing(doing.tx, doing.to.space_id, doing.to.member).ended:
+        rows.record(
+            doing.tx, doing.to.space_id, doing.to.member, rows.REPLIES, "open", doing.to.member, doing.message_id
+        )

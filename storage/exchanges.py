@@ -1,0 +1,64 @@
+"""What stands between a space and those who write to it: exchanges ended or open, writers blocked or free. Functions of
+one transaction.
+
+Each change is a record with its author and date; the newest counts, and no record at all means open and free.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from storage.database import Tx
+from storage.ids import new_id, now_ms
+
+REPLIES = "replies"  # open, ended: said by the writer (MSSanté, X-MSS-MES)
+BLOCK = "block"  # blocked, free: the holder's wish
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a member stands with a space now."""
+
+    ended: bool = False
+    blocked: bool = False
+
+
+def record(tx: Tx, space_id: str, member_id: str, kind: str, state: str, by: str, message_id: str = "") -> None:
+    """The newest record of that kind about this member. `by`: the account or contact that wants it."""
+    rows = tx.run(
+        "SELECT COALESCE(MAX(at), 0) FROM exchanges WHERE space_id = :s AND member_id = :m AND kind = :kind",
+        s=space_id,
+        m=member_id,
+        kind=kind,
+    )
+    tx.run(
+        "INSERT INTO exchanges (space_id, member_id, kind, at, id, state, by, message_id)"
+        " VALUES (:s, :m, :kind, :at, :id, :state, :by, :message)",
+        s=space_id,
+        m=member_id,
+        kind=kind,
+        at=max(now_ms(), int(rows[0][0]) + 1),  # the newest is the newest, also within a millisecond
+        id=new_id(),
+        state=state,
+        by=by,
+        message=message_id,
+    )
+
+
+def standing(tx: Tx, space_id: str, member_id: str) -> Standing:
+    rows = tx.run(
+        "SELECT kind, state FROM exchanges WHERE space_id = :s AND member_id = :m ORDER BY at", s=space_id, m=member_id
+    )
+    newest = {row[0]: row[1] for row in rows}
+    return Standing(newest.get(REPLIES) == "ended", newest.get(BLOCK) == "blocked")
+
+
+def standings(tx: Tx, space_id: str, conversation_id: str) -> dict[str, Standing]:
+    """Those of a conversation about whom anything was ever recorded."""
+    rows = tx.run(
+        "SELECT DISTINCT e.member_id FROM exchanges e JOIN participants p ON p.space_id = e.space_id"
+        " AND p.member_id = e.member_id WHERE e.space_id = :s AND p.conversation_id = :c AND p.left_at IS NULL",
+        s=space_id,
+        c=conversation_id,
+    )
+    return {row[0]: standing(tx, space_id, row[0]) for row in rows}
