@@ -34,7 +34,7 @@ _OIDS = {
 _STRINGS = {0x0C: "utf-8", 0x13: "ascii", 0x14: "ascii", 0x16: "ascii", 0x1E: "utf-16-be"}  # ASN.1 tags
 _ATTRIBUTE = re.compile(
     r"""[ \t]*+(?:OID\.)?(?P<type>[A-Z][A-Z0-9-]*+|[0-9]++(?:\.[0-9]++)++)[ \t]*+=[ \t]*+
-        (?P<value>"(?:[^"\\]|\\.)*+"|\#(?:[0-9A-F]{2})++|(?:[^,+"\\]|\\.)*+)
+        (?P<value>"(?:[^"\\]|\\.)*+"|\#(?:[0-9A-F]{2})++|(?!\#)(?:[^,+"\\]|\\.)*+)
         [ \t]*+(?P<end>,|\+|\Z)""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
