@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,16 @@ def card_facts(words: Words, card: dict[str, Any]) -> list[tuple[str, str]]:
         value = str(card.get(f"{name}_name") or card.get(name) or "").removeprefix("mailto:")
         if value:
             facts.append((words(f"card.{name}"), value))
+    if card.get("claimed"):
+        facts.append((words("card.claimed"), words("card.claimed.value", name=card["claimed"])))
     return facts
+
+
+def says_more(message: MessageView) -> bool:
+    """Whether a letter with a card has a text that the card does not repeat: nothing a professional wrote is hidden."""
+    card = message.card or {}
+    wrote, shown = ("".join(str(text).split()) for text in (message.text, f"{card.get('title')}{card.get('text')}"))
+    return card.get("type") in ("appointment", "cancellation", "kept", "publication") and wrote not in shown
 
 
 def span(words: Words, start: datetime, end: datetime | None, all_day: bool) -> str:
@@ -220,7 +229,8 @@ def span(words: Words, start: datetime, end: datetime | None, all_day: bool) -> 
     first = start.astimezone(PLACE).date()
     day = words.day(first)
     if all_day:
-        return day
+        last = (end or start).astimezone(PLACE).date() - timedelta(days=1)  # the end is the day after
+        return words("card.days", first=day, last=words.day(last)) if last > first else day
     if end is None or end <= start:
         return f"{day}, {words.hour(start)}"
     last = end.astimezone(PLACE).date()
@@ -280,6 +290,7 @@ def environment() -> jinja2.Environment:
         status,
         card_text,
         card_facts,
+        says_more,
         span,
         scope,
         offered,

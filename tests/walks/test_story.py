@@ -216,7 +216,7 @@ async def test_an_invitation_is_accepted_in_the_chat_and_the_reply_is_in_the_doc
         card = entry["message"]["card"]
         assert card["type"] == "appointment"
         assert card["organizer_name"] == "Dr Agathe MOREL"
-        assert [choice["label"] for choice in card["choices"]] == ["Accepter", "Décliner"]
+        assert [choice["label"] for choice in card["choices"]] == ["Accepter", "Décliner", "Demander un autre moment"]
         accepted = await chat.client.call(
             "act", {"message": entry["message"]["id"], "action": "agenda.accept", "client_key": "yes"}
         )
