@@ -21,7 +21,8 @@ from mail_gateway import identity, structure, xdm
 from mail_gateway.headers import clean, decode_base64
 from mail_gateway.identity import Recipient
 from mail_gateway.lineage import Followed
-from mail_gateway.mime import Letter, Part
+from mail_gateway.mime import Letter
+from mail_gateway.parts import Part
 from mail_gateway.package import Package, Paper, Parcel
 from mail_gateway.parser_process import PARSERS, WORKERS
 from mail_gateway.smtp_syntax import Refusal
@@ -73,9 +74,9 @@ async def enclosed(
             continue
         kind = _kind(part, node, raw)
         package = await _unpacked(raw, node, kind) if kind else Package(foreign=True)
-        if not established and not package.foreign:
+        if not package.foreign:
             recipient = recipient or await _recipient(app, ins, space)
-            identity.check(package, recipient)
+            identity.check(package, recipient, established=established)
         alone = package.papers[0] if kind == "document" and package.papers else None
         file = _file(raw, part, node, number, package, alone)
         files.append(file)
@@ -144,7 +145,9 @@ def _file(raw: bytes, part: Part, node: Node, number: int, package: Package, alo
     if alone is not None:
         return File(_facts(alone, name, part.size), part=place, id=new_id())
     withdraws = any(paper.lineage.action == "delete" for paper in package.papers)
-    facts = FileFacts(name, kind, part.size, damaged=package.damaged, note=_WITHDRAWAL if withdraws else "")
+    facts = FileFacts(
+        name, kind, part.size, damaged=package.damaged or part.unread, note=_WITHDRAWAL if withdraws else ""
+    )
     return File(facts, part=place)
 
 

@@ -47,12 +47,16 @@ class Recipient:
     strict_key: bool
 
 
-def check(package: Package, recipient: Recipient) -> None:
-    """Raises `Held` when what was sent must not be shown to the recipient."""
+def check(package: Package, recipient: Recipient, *, established: bool = False) -> None:
+    """Raises `Held` when what was sent must not be shown to the recipient. `established`: somebody looked, and it is
+    about them whatever it says; what its author hides stays hidden.
+    """
     if "INVISIBLE_PATIENT" in package.marks:
         raise Held("invisible_patient", _HIDDEN, "906")
     if recipient.represented and "INVISIBLE_REPRESENTANTS_LEGAUX" in package.marks:
         raise Held("invisible_representatives", _HIDDEN_DELEGATES, "906")
+    if established:
+        return
     named = Claim(ids=package.patients)
     if any(_contradicts(claim, recipient) for claim in (named, *package.claims)):
         raise Held("wrong_patient", _MISMATCH, "904")
