@@ -13,8 +13,9 @@ import pytest
 
 from mail_gateway import trust
 from mail_gateway.inbound import MxDoor
-from mail_gateway.smtp import Door, Limits
+from mail_gateway.smtp import Door, Limits, Share
 from tests import letters
+from tests.doors.test_smtp_tls import ENDS
 from tests.mail_house import FROM, TO_CAMILLE, TO_DOMINIQUE, MailHouse, bring, open_mail_house, plain
 from tests.wire import Wire, connected
 
@@ -41,7 +42,7 @@ async def test_ehlo_offers_what_the_other_tests_prove_and_nothing_else(house: Ma
         before = await wire.say("EHLO a.example")
         after = await wire.secure(house.peer())
     offered = {line[4:] for line in before.splitlines()[1:]}
-    basic = {"SIZE 26214400", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES"}
+    basic = {"SIZE 26214400", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN"}
     assert offered == basic | {"STARTTLS"}
     assert {line[4:] for line in after.splitlines()[1:]} == basic
 
@@ -72,14 +73,6 @@ async def test_an_envelope_may_come_in_one_piece(house: MailHouse) -> None:
     assert await house.texts("dominique") == ["n° 0", "n° 1", "n° 2"]
 
 
-async def test_dsn_parameters_are_understood(house: MailHouse) -> None:
-    async with connected(house.app.ports["smtp"], house.peer()) as wire:
-        assert (await wire.say(f"MAIL FROM:<{FROM}> RET=HDRS ENVID=abc+2B SIZE=1000")).startswith("250")
-        rcpt = f"RCPT TO:<{TO_DOMINIQUE}> NOTIFY=FAILURE,DELAY ORCPT=rfc822;{TO_DOMINIQUE}"
-        assert (await wire.say(rcpt)).startswith("250")
-        assert (await wire.data(plain())).startswith("250")
-
-
 # ---- who may speak ---------------------------------------------------------------------------------------------------
 
 
@@ -88,15 +81,6 @@ async def test_nobody_says_mail_in_clear(house: MailHouse) -> None:
         said = await wire.envelope(FROM, TO_DOMINIQUE)
     assert said[0].startswith("530 5.7.0")
     assert said[1].startswith("503")
-
-
-async def test_a_peer_without_certificate_learns_nothing_of_who_exists(house: MailHouse) -> None:
-    answers = set()
-    async with connected(house.app.ports["smtp"], house.client()) as wire:
-        for recipient in (TO_DOMINIQUE, "299999999999999@patient.pli.example", "nobody@pli.example", "x@else.example"):
-            answers.add(tuple(await wire.envelope(FROM, recipient)))
-    assert len(answers) == 1
-    assert answers.pop()[0].startswith("550 5.7.1")
 
 
 @pytest.mark.parametrize("which", ["self_signed", "expired", "stranger"])
@@ -147,7 +131,7 @@ async def test_we_relay_for_nobody(house: MailHouse) -> None:
     async with connected(house.app.ports["smtp"], house.peer()) as wire:
         assert (await wire.say(f"MAIL FROM:<{FROM}>")).startswith("250")
         for trick in (
-            "x@else.example", "agathe.morel@pli.example", f"@pli.example:{TO_DOMINIQUE}", "x%else.example@pli.example",
+            "x@else.example", "personne@pli.example", f"@pli.example:{TO_DOMINIQUE}", "x%else.example@pli.example",
             f"{TO_DOMINIQUE}@else.example", "else.example!x", '"x@else.example"@patient.pli.example', "", "Postmaster",
         ):  # fmt: skip
             assert (await wire.say(f"RCPT TO:<{trick}>"))[0] == "5", trick
@@ -165,18 +149,6 @@ async def test_each_wrong_recipient_has_its_reply(house: MailHouse) -> None:
             "299999999999999@patient.pli.example", TO_CAMILLE,
         )  # fmt: skip
     assert [reply[:9] for reply in replies] == ["250 2.1.0", "553 5.1.3", "553 5.1.3", "550 5.1.1", "550 5.2.1"]
-
-
-async def test_who_asks_after_too_many_strangers_is_answered_nothing_more(house: MailHouse) -> None:
-    async with connected(house.app.ports["smtp"], house.peer()) as wire:
-        await wire.say(f"MAIL FROM:<{FROM}>")
-        for number in range(20):
-            said = await wire.say(f"RCPT TO:<2999999999999{number:02}@patient.pli.example>")
-            assert said.startswith("550 5.1.1")
-    async with connected(house.app.ports["smtp"], house.peer()) as wire:
-        _, known, unknown = await wire.envelope(FROM, TO_DOMINIQUE, "299999999999999@patient.pli.example")
-    assert known == unknown
-    assert known.startswith("450 4.7.1")
 
 
 async def test_at_most_a_hundred_recipients(house: MailHouse) -> None:
@@ -215,47 +187,20 @@ async def test_what_cannot_be_a_letter_is_refused_and_the_next_one_taken(
     assert await house.texts("dominique") == ["la suivante"]
 
 
-ENDS = [
-    b"\n.\n", b"\n.\r\n", b"\r\n.\n", b"\r.\r", b"\r\n.\r", b"\r.\r\n", b"\n\n.\r\n",
-    b"\r\n\x00.\r\n", b"\r\n.\x00\r\n", b"\r\n. \r\n", b"\r\n .\r\n", b"\r\r\n.\r\n",
-    b"\r\n..\r\n", b"\r\n.\r\r\n", b"\r\n.\n\r\n", b"\n.\r",
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("end", ENDS, ids=[end.hex() for end in ENDS])
-async def test_only_a_dot_alone_ends_a_letter_so_that_none_hides_in_another(end: bytes, house: MailHouse) -> None:
+async def test_only_a_dot_alone_ends_a_letter_so_that_none_hides_in_another(house: MailHouse) -> None:
     smuggled = f"MAIL FROM:<{FROM}>\r\nRCPT TO:<{TO_DOMINIQUE}>\r\nDATA\r\n".encode() + plain("contrebande") + b".\r\n"
-    async with connected(house.app.ports["smtp"], house.peer()) as wire:
-        await wire.envelope(FROM, TO_DOMINIQUE)
-        assert (await wire.say("DATA")).startswith("354")
-        body = plain("dehors")
-        await wire.send(body[:-2] + end + smuggled)
-        first = await wire.hear()
-        with contextlib.suppress(
-            ConnectionError
-        ):  # where the letter did end, what follows it is improper and ends the session
-            await wire.say("NOOP")
+    for number, end in enumerate(ENDS):
+        async with connected(house.app.ports["smtp"], house.peer()) as wire:
+            await wire.envelope(FROM, TO_DOMINIQUE)
+            assert (await wire.say("DATA")).startswith("354")
+            await wire.send(plain("dehors", message_id=f"<{number}@operator.example>")[:-2] + end + smuggled)
+            first = await wire.hear()
+            assert first[:3] in ("250", "550"), (end, first)
+            with contextlib.suppress(ConnectionError):  # where the letter did end, what follows it ends the session
+                await wire.say("NOOP")
     texts = await house.texts("dominique")
-    assert len(texts) <= 1, texts
-    assert not any(text == "contrebande" for text in texts)
-    assert first[:3] in ("250", "550")
-
-
-async def test_nothing_said_before_the_handshake_is_done_after_it(house: MailHouse) -> None:
-    for slipped in (b"NOOP\r\n", b"EHLO a\r\n", f"MAIL FROM:<{FROM}>\r\n".encode(), b"x"):
-        async with connected(house.app.ports["smtp"]) as wire:
-            await wire.send(b"STARTTLS\r\n" + slipped)
-            assert (await wire.hear()).startswith("554 5.5.0")
-            assert await wire.ended()
-
-
-async def test_tls_is_begun_once_and_what_was_said_before_is_forgotten(house: MailHouse) -> None:
-    async with connected(house.app.ports["smtp"]) as wire:
-        await wire.say("STARTTLS")
-        await wire.writer.start_tls(house.peer(), server_hostname="localhost")
-        assert (await wire.say(f"MAIL FROM:<{FROM}>")).startswith("503"), "EHLO has to be said again"
-        await wire.say("EHLO a.example")
-        assert (await wire.say("STARTTLS")).startswith("503 5.5.1")
+    assert len(texts) <= len(ENDS)
+    assert all(text.startswith("dehors") for text in texts), texts
 
 
 async def test_a_letter_over_25_mb_is_refused_before_and_after_it_is_sent(house: MailHouse) -> None:
@@ -332,7 +277,7 @@ async def test_no_address_is_ever_logged(
 async def strict(house: MailHouse) -> AsyncIterator[Door]:
     limits = Limits(
         greeting_s=0.3, idle_s=0.6, data_grace_s=0.3, data_floor=1_000_000, handshake_s=0.4, tick_s=0.05,
-        sessions_per_peer=3, in_flight=200_000,
+        address=Share(3, 10, 200_000), in_flight=200_000,
     )  # fmt: skip
     door = Door(MxDoor(house.app), limits)
     await door.open("127.0.0.1", 0)

@@ -221,3 +221,44 @@ async def test_when_every_place_is_taken_the_next_is_told_to_come_back(tmp_path:
         assert await second.ended()
         async with connected(door.port) as third:
             assert (await third.say("NOOP")).startswith("250")
+
+
+# ---- what replies say ------------------------------------------------------------------------------------------------
+
+
+async def test_french_is_read_by_everybody_with_its_accents_by_who_asked(tmp_path: Path) -> None:
+    """RFC 6531 § 3.7.4.2."""
+    async with opened(tmp_path) as (door, shelf, context), connected(door.port, context) as wire:
+        sentence = "L’espace de ce patient est « fermé » – œuvre"
+        await wire.say("MAIL FROM:<a@b.example>")
+        shelf.fails = Refusal(550, "5.2.1", sentence)
+        assert await wire.say("RCPT TO:<c@d.example>") == '550 5.2.1 L\'espace de ce patient est " ferme " - oeuvre'
+        await wire.say("RSET")
+        await wire.say("MAIL FROM:<a@b.example> SMTPUTF8")
+        shelf.fails = Refusal(550, "5.2.1", sentence)
+        assert await wire.say("RCPT TO:<c@d.example>") == f"550 5.2.1 {sentence}"
+        await wire.say("RSET")
+        await wire.say("MAIL FROM:<a@b.example>")
+        shelf.fails = Refusal(550, "5.2.1", "fermé\r\n250 ok")
+        assert await wire.say("RCPT TO:<c@d.example>") == "550 5.2.1 ferme  250 ok"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"NO\x00OP",
+        b"MAIL FROM:<a\x00@b.example>",
+        b"MAIL FROM:<\xe9@b.example>",
+        b"\xff\xfe",
+        b"RCPT TO:<c\xc3@d.example>",
+    ],
+    ids=["NUL", "NUL in an address", "Latin-1 address", "no text", "cut UTF-8"],
+)
+@pytest.mark.parametrize("secure", [True, False])
+async def test_octets_that_are_no_command_are_refused_and_the_session_goes_on(
+    line: bytes, secure: bool, tmp_path: Path
+) -> None:
+    async with opened(tmp_path) as (door, _, context), connected(door.port, context if secure else None) as wire:
+        await wire.send(line + b"\r\n")
+        assert (await wire.hear()).startswith("500 5.5.2")
+        assert (await wire.say("NOOP")).startswith("250")

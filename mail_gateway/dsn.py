@@ -1,0 +1,111 @@
+"""Reports of delivery that a sender asked for (RFC 3461), where we are the last server.
+
+    NOTIFY=SUCCESS  →  the letter is in the patient's mailbox  →  « Message remis », once for each recipient
+
+Promises: a report is owed in one transaction with the mark that it was, so that a letter that is brought again, or a
+crash in between, gives one report and not two, and a letter that got its 250 gives one and not none; nobody is told but
+the envelope's sender, and never when it is null; only the headers come back with good news (§ 4.3). A letter that is
+held is no success. What is asked about recipients elsewhere is noted for the server that comes next (`noted`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from mail_gateway import returned
+from mail_gateway.compose import failure_report
+from mail_gateway.discretion import for_one
+from mail_gateway.headers import Mailbox
+from mail_gateway.mime import Letter
+from mail_gateway.returned import Came, Telling
+from mail_gateway.smtp_syntax import Asked, from_xtext
+from server.access import SpaceHandle
+from server.drafts import MailFacts
+from server.errors import Conflict
+from storage import messages
+from storage.database import Tx
+
+if TYPE_CHECKING:
+    from server.app import App
+
+
+async def delivered(
+    app: App, came: Came, key: str, letter: Letter, raw: bytes, spaces: Sequence[tuple[str, SpaceHandle]]
+) -> None:
+    """Report what is now in the mailboxes of these patients, and of the colleagues hosted here, to a sender who asked.
+
+    `key`: of the letter, the same when it comes again. A repeated call changes nothing.
+    """
+    if not came.sender or not spaces:
+        return
+    of_patients = dict(spaces)
+    for address, words, original in came.asked.recipients:
+        if "SUCCESS" not in words.split(","):
+            continue
+        ins = address.partition("@")[0].partition("+")[0].upper()
+        space = of_patients.get(ins) if _domain(address) == app.settings.patient_domain.lower() else None
+        if space is None and _domain(address) != app.settings.mail_domain.lower():
+            continue  # held, or elsewhere: whoever delivers it says so
+        place = space or spaces[0][1]
+        await _tell(app, came, place, f"dsn:{key}:{ins if space else address.lower()}", letter, raw, address, original)
+
+
+async def _tell(
+    app: App, came: Came, space: SpaceHandle, key: str, letter: Letter, raw: bytes, address: str, original: str
+) -> None:
+    identifier = f"{blake2b(key.encode(), digest_size=16).hexdigest()}@{app.settings.mail_domain}"
+    report = failure_report(
+        message_id=identifier,
+        date=datetime.now(UTC),
+        from_=Mailbox("Pli", f"postmaster@{app.settings.mail_domain}"),
+        to=Mailbox("", came.sender),
+        original=for_one(raw, address.partition("@")[0].partition("+")[0], app.settings.patient_domain),
+        recipient=address,
+        reason="",
+        status="2.0.0",
+        reporting_mta=app.settings.mail_domain,
+        envelope_id=from_xtext(came.asked.envid),
+        original_recipient=_original(original),
+        action="delivered",
+        in_reply_to=letter.message_id,
+    )
+
+    def once(tx: Tx) -> None:
+        if messages.claim_retry_key(tx, space.space_id, key, "", identifier[:32]) is not None:
+            raise Conflict
+
+    telling = Telling(came.sender, came.actor, identifier, f"Message remis : {letter.subject}"[:200].strip(), report)
+    try:
+        await returned.commit(app, space.keys, telling, once)
+    except Conflict:
+        pass  # it was told before
+
+
+def _original(orcpt: str) -> str:
+    """ORCPT as a report says it (RFC 3464 § 2.3.1): the kind, and the address decoded."""
+    kind, _, address = orcpt.partition(";")
+    return f"{kind.lower()}; {from_xtext(address)}" if address else ""
+
+
+def noted(app: App, facts: MailFacts, asked: Asked) -> MailFacts:
+    """The facts with what was asked about recipients elsewhere, who are told of by other servers."""
+    ours = (app.settings.mail_domain.lower(), app.settings.patient_domain.lower())
+    elsewhere = [words for address, words, _ in asked.recipients if words and _domain(address) not in ours]
+    if not elsewhere and not asked.envid:
+        return facts
+    return msgspec.structs.replace(facts, dsn_envid=asked.envid, dsn_ret=asked.ret, dsn_notify=_together(elsewhere))
+
+
+def _together(asked: Collection[str]) -> str:
+    """NOTIFY for one letter of several recipients: whatever anyone is to be told of; NEVER when that is said of all."""
+    words = sorted({word for one in asked for word in one.split(",")} - {"NEVER"})
+    return ",".join(words) if words else ("NEVER" if asked else "")
+
+
+def _domain(address: str) -> str:
+    return address.rpartition("@")[2].lower()
