@@ -17,16 +17,16 @@ from babel.core import get_global
 from mail_gateway.contentlines import Component
 
 FRANCE: Final = ZoneInfo("Europe/Paris")
-MOMENT: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?")  # DATE or DATE-TIME
+MOMENT: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?", re.ASCII)  # DATE or DATE-TIME
 
 # What Windows calls zones (Unicode CLDR windowsZones): Outlook and Exchange write these names.
 _WINDOWS: Final[dict[str, str]] = {
     name.lower(): zone for name, zone in get_global("windows_zone_mapping").items() if isinstance(zone, str)
 }
 # What it shows people, and some software writes instead: « (UTC+01:00) Bruxelles, Copenhague, Madrid, Paris ».
-_SHOWN = re.compile(r"\(?(?:UTC|GMT) ?(?:([+-])(\d\d?):?(\d\d)?)?\)?(?![\w/+-]).*", re.IGNORECASE)
+_SHOWN = re.compile(r"\(?(?:UTC|GMT) ?(?:([+-])(\d\d?):?(\d\d)?)?\)?(?![\w/+-]).*", re.IGNORECASE | re.ASCII)
 _MICROSOFT: Final = "tzone://microsoft/"
-_OFFSET = re.compile(r"([+-])(\d\d)(\d\d)(\d\d)?")
+_OFFSET = re.compile(r"([+-])(\d\d)(\d\d)(\d\d)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,30}(?:/[A-Za-z0-9_+-]{1,30}){0,2}")
 
 
