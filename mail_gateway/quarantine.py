@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from traceback import extract_tb
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from server import audit, people
 from server.access import SpaceHandle
 from server.audit import Act
 from server.drafts import Actor
-from server.errors import Conflict, PliError
+from server.errors import Conflict, Refused, Throttled, Unavailable
 from server.settings import quarantine_waits
 from storage import blobs, deliveries, messages, quarantine
 from storage.database import DatabaseDown, Tx
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 CHANNEL = "quarantine"
+# A refusal, a closed space, our load, our storage: the sender keeps the letter, and brings it again or not.
+_NO_POISON = (Refusal, Malformed, Refused, Throttled, Unavailable, DatabaseDown, OSError)
 
 
 class Held(Exception):
@@ -95,10 +98,10 @@ def why(error: Exception) -> Held:
     """The reason to keep a letter whose reading raised `error`. Raises it again when it is none."""
     if isinstance(error, Held):
         return error
-    if isinstance(error, (Refusal, Malformed, PliError, DatabaseDown, OSError)):
+    if isinstance(error, _NO_POISON):
         raise error
     place = extract_tb(error.__traceback__)[-1]
-    return Poison("unreadable", f"{type(error).__name__}, {place.name}:{place.lineno}")
+    return Poison("unreadable", f"{type(error).__name__} in {Path(place.filename).stem}.{place.name}:{place.lineno}")
 
 
 async def take(
