@@ -124,14 +124,21 @@ def _join_sections(found: dict[str, str]) -> dict[str, str]:
         sections.setdefault(base, []).append((int(number or 0), bool(star) or number is None, value))
     for base, pieces in sections.items():
         pieces.sort(key=lambda piece: piece[0])
-        charset, data = "", b""
+        charset, data, escaped = "", b"", b""
         for order, (_, encoded, value) in enumerate(pieces):
             if encoded and order == 0 and value.count("'") >= 2:
                 charset, _, value = value.split("'", 2)
             chunk = value.encode("utf-8", "replace")
-            data += _PERCENT.sub(lambda m: bytes((int(m[1], 16),)), chunk) if encoded else chunk
-        plain[base] = decode_text(data, charset)
+            if encoded:
+                escaped += chunk  # together: some clients cut within an escape
+            else:
+                data, escaped = data + _unescaped(escaped) + chunk, b""
+        plain[base] = decode_text(data + _unescaped(escaped), charset)
     return plain
+
+
+def _unescaped(value: bytes) -> bytes:
+    return _PERCENT.sub(lambda match: bytes((int(match[1], 16),)), value)
 
 
 # ---- addresses -------------------------------------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from datetime import datetime
 from mail_gateway import structure
 from mail_gateway.headers import MAX_ADDRESSES, Headers, Mailbox, addresses, date, decode_words, message_ids
 from mail_gateway.malformed import Malformed
-from mail_gateway.prose import from_html, reflow, split_quoted
+from mail_gateway.parts import Part, part_of
+from mail_gateway.prose import from_html, leaves_out, reflow, split_quoted
 from mail_gateway.structure import Node
 
 __all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read", "read_with_root", "split_quoted"]
@@ -24,22 +25,12 @@ __all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read"
 # A text longer than this is no letter: it is cut here and listed among the attachments too, so that nothing is lost.
 MAX_TEXT = 1_000_000
 MAX_SUBJECT = 998
-_CALENDARS = ("text/calendar", "application/ics")
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """An attachment, by its IMAP number. `name` may be ""; `type` in lower case as announced, not as sniffed; `size`
-    in decoded bytes; `inline` when the HTML refers to it by `content_id` or the sender asked for it to be shown in
-    place.
-    """
-
-    number: str
-    name: str
-    type: str
-    size: int
-    inline: bool
-    content_id: str
+MAX_ENCLOSED = 40  # of what is within forwarded letters, only as many are listed as leave room for a letter's own
+_FORWARDED = "---------- Message transféré ----------"  # as `prose.split_quoted` knows it
+_PLAIN_FORM = "---------- Version texte de ce message ----------"
+_QUOTED_FIELDS = (("De", "from"), ("Date", "date"), ("Objet", "subject"))
+_CALENDARS = ("text/calendar", "application/ics", "application/calendar", "text/x-vcalendar")
+_UNTYPED = ("application/octet-stream", "text/plain")  # of a file named .ics
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +55,11 @@ class Letter:
     attachments: tuple[Part, ...]
     calendar: str
     auto_submitted: bool
+    auto_replied: bool
     is_report: bool
     ends_exchange: bool
     asks_receipt: str
+    calendars: tuple[tuple[Part, str], ...] = ()  # every calendar, and the `method` of its Content-Type
 
 
 def read(raw: bytes) -> Letter:
@@ -97,10 +90,12 @@ def read_with_root(raw: bytes) -> tuple[Letter, Node]:
         html=rich,
         attachments=tuple(body.attachments),
         calendar=body.calendar,
-        auto_submitted=_auto_submitted(get("auto-submitted")),
+        auto_submitted=_automatic(headers) not in ("", "no"),
+        auto_replied=_automatic(headers) == "auto-replied",
         is_report=root.type == "multipart" and root.subtype == "report",
         ends_exchange=subject == "[FIN]" or "FIN" in headers.all("x-mss-mes"),  # MSSanté, note CNAM §7
-        asks_receipt=receipt[0].address if receipt else "",
+        asks_receipt=receipt[0].address if len({one.address for one in receipt}) == 1 else "",
+        calendars=tuple(body.calendars),
     )
     return letter, root
 
@@ -110,7 +105,7 @@ def part(raw: bytes, number: str) -> tuple[Part, bytes]:
     node = structure.find(structure.index(raw), number)
     if node is None or node.type == "multipart":
         raise Malformed("mime_no_part", "Le message n’a pas de pièce jointe à cette place.")
-    return _part(raw, node), structure.decode(raw, node)
+    return part_of(raw, node), structure.decode(raw, node)
 
 
 def body_hash(raw: bytes) -> bytes:
@@ -129,9 +124,17 @@ def _every(headers: Headers, name: str) -> tuple[Mailbox, ...]:
     return tuple(mailbox for value in values for mailbox in addresses(value))[:MAX_ADDRESSES]
 
 
-def _auto_submitted(value: str | None) -> bool:
-    """RFC 3834 §5. A list's `Precedence: bulk` is no automatic answer."""
-    return value is not None and value.partition(";")[0].partition("(")[0].strip().lower() not in ("no", "")
+def _automatic(headers: Headers) -> str:
+    """RFC 3834 §5: no, auto-generated, auto-replied …, and how answering machines said it before. A list's `Precedence:
+    bulk` is no automatic answer.
+    """
+    said = (headers.get("auto-submitted") or "").partition(";")[0].partition("(")[0].strip().lower()
+    if said in ("", "no") and (
+        (headers.get("precedence") or "").strip().lower() == "auto_reply"
+        or any(headers.get(name) for name in ("x-autoreply", "x-autorespond"))
+    ):
+        return "auto-replied"
+    return said
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,41 +160,66 @@ class _Body:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.calendar = ""
+        self.calendars: list[tuple[Part, str]] = []
         self.attachments: list[Part] = []
+        self.forwarded: list[Part] = []  # what is attached to letters within this one
+        self.within = 0
         self.length = 0
 
     def read(self, root: Node) -> tuple[str, str]:
         """(text, HTML) of the whole. The HTML is "" when the sender wrote none."""
         plain, rich = self.take(root, "")
-        text = plain[0].as_text() if len(plain) == 1 else "\n".join(piece.as_text().strip("\n") for piece in plain)
-        return text, "\n".join(piece.as_html() for piece in rich) if any(piece.html for piece in rich) else ""
+        self.attachments += self.forwarded[: max(0, MAX_ENCLOSED - len(self.attachments))]
+        return _joined(plain), "\n".join(piece.as_html() for piece in rich) if any(piece.html for piece in rich) else ""
 
     def take(self, node: Node, parent: str) -> _Views:
         if node.type == "multipart":
             views = [self.take(child, node.subtype) for child in node.children]
             plain = [piece for view, _ in views for piece in view]
             rich = [piece for _, view in views for piece in view]
-            if node.subtype == "alternative":  # RFC 2046 §5.1.4: each reader sees one of them
-                plain = [piece for piece in plain if not piece.html] or plain
-                rich = [piece for piece in rich if piece.html] or rich
-            return plain, rich
+            return _alternative(plain, rich) if node.subtype == "alternative" else (plain, rich)
         kind = f"{node.type}/{node.subtype}"
         attached = node.disposition == "attachment" or bool(node.filename)
-        if kind in _CALENDARS or (kind == "application/octet-stream" and node.filename.lower().endswith(".ics")):
+        if node.type == "message" and node.children:
+            return self.take_letter(node)
+        if not self.within and (kind in _CALENDARS or (kind in _UNTYPED and node.filename.lower().endswith(".ics"))):
+            self.calendars.append((part_of(self.raw, node), node.params.get("method", "")))
             if not self.calendar:
                 self.calendar = structure.text(self.raw, node)[:MAX_TEXT]
             if attached and parent != "alternative":
-                self.attachments.append(_part(self.raw, node))
+                self.attach(node)
         elif kind in ("text/plain", "text/html") and not attached:
             return self.take_text(node)
         else:
-            self.attachments.append(_part(self.raw, node))
+            self.attach(node)
         return [], []
+
+    def attach(self, node: Node) -> None:
+        (self.forwarded if self.within else self.attachments).append(part_of(self.raw, node))
+
+    def take_letter(self, node: Node) -> _Views:
+        """A letter within the letter (message/rfc822): a file, its words as a quotation, and what is attached to it.
+        Its appointments are not this sender's to make.
+        """
+        self.attach(node)
+        inner = node.children[0]
+        self.within += 1
+        plain, _ = self.take(inner, "")
+        self.within -= 1
+        words = _joined(plain)
+        if not words.strip():
+            return [], []
+        headers = Headers(self.raw[inner.header_start : inner.header_end])
+        said = ((name, decode_words(headers.get(key) or "").strip()) for name, key in _QUOTED_FIELDS)
+        lines = [f"{name} : {value[:MAX_SUBJECT]}" for name, value in said if value]
+        quoted = "\n".join(f"> {line}".rstrip() for line in (*lines, "", *words.strip("\n").split("\n")))
+        piece = _Piece(False, f"\n{_FORWARDED}\n{quoted}\n")
+        return [piece], [piece]
 
     def take_text(self, node: Node) -> _Views:
         content = structure.text(self.raw, node)
         if self.length + len(content) > MAX_TEXT:
-            self.attachments.append(_part(self.raw, node))
+            self.attach(node)
             content = content[: max(0, MAX_TEXT - self.length)]
         self.length += len(content)
         if not content or content.isspace():
@@ -202,34 +230,19 @@ class _Body:
         return [piece], [piece]
 
 
-def _part(raw: bytes, node: Node) -> Part:
-    inline = node.disposition == "inline" or (node.disposition != "attachment" and bool(node.content_id))
-    return Part(
-        node.number or "1",
-        node.filename,
-        f"{node.type}/{node.subtype}",
-        _decoded_size(raw, node),
-        inline,
-        node.content_id,
-    )
+def _joined(pieces: list[_Piece]) -> str:
+    return pieces[0].as_text() if len(pieces) == 1 else "\n".join(piece.as_text().strip("\n") for piece in pieces)
 
 
-def _decoded_size(raw: bytes, node: Node) -> int:
-    """Without decoding when base64 lines are all of one length, as every client writes them; by decoding otherwise."""
-    start, end = node.body_start, node.body_end
-    if node.encoding not in ("base64", "quoted-printable"):
-        return end - start
-    if node.encoding == "base64":
-        while end > start and raw[end - 1] in b"\r\n \t":
-            end -= 1
-        newline = raw.find(b"\n", start, min(end, start + 1000))
-        if newline < 0:
-            stride, ending = end - start + 1, 0
-        else:
-            stride, ending = newline + 1 - start, 2 if raw[newline - 1] == 13 else 1
-        newlines = raw[start + stride - 1 : end : stride] if newline >= 0 else b""
-        regular = newlines.count(b"\n") == len(newlines) and raw.find(b"=", start, max(start, end - 2)) < 0
-        symbols = end - start - len(newlines) * ending
-        if regular and symbols % 4 == 0:
-            return symbols // 4 * 3 - raw.count(b"=", max(start, end - 2), end)
-    return len(structure.decode(raw, node))
+def _alternative(plain: list[_Piece], rich: list[_Piece]) -> _Views:
+    """RFC 2046 §5.1.4: each reader sees one of them. The plain form is what is read, unless it leaves out something of
+    the other (« votre logiciel n’affiche pas… », or a trick): then the words of the other come first.
+    """
+    texts = [piece for piece in plain if not piece.html]
+    pages = [piece for piece in rich if piece.html]
+    if texts and pages:
+        text, page = _joined(texts), _joined(pages)
+        if leaves_out(text, page, some=True):
+            more = [_Piece(False, f"\n{_PLAIN_FORM}\n{text}")] if leaves_out(page, text) else []
+            return [*pages, *more], pages
+    return texts or plain, pages or rich

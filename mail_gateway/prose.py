@@ -7,6 +7,7 @@ Does not produce HTML and does not make any safe to show.
 from __future__ import annotations
 
 import re
+import unicodedata
 from html.entities import html5
 
 MAX_HTML = 1_000_000
@@ -132,6 +133,31 @@ def _character(match: re.Match[str]) -> str:
     if (code < 32 and code not in (9, 10)) or 0xD800 <= code <= 0xDFFF or code > 0x10FFFF:
         return "\ufffd"
     return chr(code)
+
+
+# ---- two forms of one letter ----------------------------------------------------------------------------------------
+
+_WORD = re.compile(r"[^\W_]+")
+# What clients write in one of the forms only: addresses of links, places of pictures.
+_NOT_SAID = re.compile(
+    r"(?:https?://|www\.|mailto:|tel:|cid:)[^\s>\])]+|\[(?:image|logo)\b[^\]\n]{0,200}\]", re.IGNORECASE
+)
+
+
+def leaves_out(form: str, other: str, *, some: bool = False) -> bool:
+    """Whether one form of a letter leaves out words of the other. `some`: more than a tenth of them, or a number (an
+    hour, a dose).
+    """
+    wanted = _words(other)
+    missing = wanted - _words(form)
+    if not some:
+        return bool(missing)
+    return len(missing) * 10 > len(wanted) or any(not word.isalpha() for word in missing)
+
+
+def _words(text: str) -> set[str]:
+    text = unicodedata.normalize("NFKC", _NOT_SAID.sub(" ", text)).replace("\u00ad", "").casefold()
+    return set(_WORD.findall(text))
 
 
 # ---- quotations ------------------------------------------------------------------------------------------------------

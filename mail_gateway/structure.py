@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, clean, decode_base64, decode_text, decode_words, parameters
 from mail_gateway.malformed import Malformed
 
-__all__ = ["Malformed", "Node", "decode", "find", "index", "index_with_headers", "text", "walk"]
+__all__ = ["Malformed", "Node", "decode", "file_name", "find", "index", "index_with_headers", "text", "walk"]
 
 MAX_LEVELS = 100
 MAX_PARTS = 1000
@@ -150,7 +150,7 @@ class _Indexer:
             children = (self.node(body, end, number or "1", level + 1, "text/plain", enclosed=True)[0],)
         field = headers.get("content-id")
         node = Node(
-            number, maintype, subtype, params, encoding, disposition, _filename(filename) if filename else "",
+            number, maintype, subtype, params, encoding, disposition, file_name(filename) if filename else "",
             clean(field).strip(" <>") if field else "", decode_words(headers.get("content-description") or "")[:998],
             start, body, body, end, raw.count(b"\n", body, end) if maintype in ("text", "message") else 0, children,
         )  # fmt: skip
@@ -234,7 +234,7 @@ def _content_type(value: str, default: str) -> tuple[str, str, dict[str, str]]:
     return match[1], match[2], params
 
 
-def _filename(name: str) -> str:
+def file_name(name: str) -> str:
     """A bare file name for a person to read: encoded words decoded (RFC 2047, wrong here but usual), no path, no
     control.
     """

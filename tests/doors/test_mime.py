@@ -142,7 +142,10 @@ def test_a_forwarded_letter_is_an_attachment_with_the_numbers_imap_gives() -> No
     root = structure.index(raw)
     assert [node.number for node in structure.walk(root)] == ["", "1", "2", "2", "2.1", "2.2"]
     letter = mime.read(raw)
-    assert [(p.number, p.type) for p in letter.attachments] == [("2", "message/rfc822")]
+    assert [(p.number, p.type, p.name) for p in letter.attachments] == [
+        ("2", "message/rfc822", "Résultat.eml"),
+        ("2.2", "application/pdf", "consignes.pdf"),
+    ]
     assert mime.part(raw, "2.2")[1] == letters.pdf("A jeun depuis minuit")
     assert mime.part(raw, "2")[1].replace(b"\r\n", b"\n").strip() == inner.replace(b"\r\n", b"\n").strip()
 
