@@ -12,7 +12,8 @@ holds.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 Effect = Callable[["Doing"], None] | None
 
 MAX_READ: Final = 4  # calendars of one letter that are looked into; more are files
+LARGE: Final = 32 * 1024  # octets of calendars that are read in a thread
 MAX_DESCRIPTION: Final = 2000  # characters on the card
 MAX_ICS: Final = 10_000  # as what a service may send: `AppointmentCard` of the API
 
@@ -53,7 +55,9 @@ async def read(
     """The letter's appointment. `address`: the patient's, whom the invitation asks; `actor`: who sent it, verified."""
     if not letter.calendars:
         return Brought(letter.attachments)
-    read = [(part, _read(raw, root, part, method)) for part, method in letter.calendars[:MAX_READ]]
+    looked = letter.calendars[:MAX_READ]
+    large = sum(part.size for part, _ in looked) > LARGE
+    read = await asyncio.to_thread(_read, raw, root, looked) if large else _read(raw, root, looked)
     invitation = next((found for _, found in read if found is not None), None)
     made = await _made(app, actor, letter, invitation, address, keys) if invitation is not None else None
     twins = [part for part, found in read if found is not None and invitation is not None and _twins(found, invitation)]
@@ -110,7 +114,7 @@ async def _made(
 def _card(actor: Actor, letter: Letter, invitation: Invitation, address: str) -> dict[str, Any]:
     organizer = invitation.organizer
     somebody_else = organizer.address and organizer.address.lower() != actor.address.lower()
-    ics = essence(invitation.ics, address)
+    ics = essence(invitation, address)
     return agenda.appointment_card(
         title=invitation.summary or letter.subject or "Rendez-vous",
         text=(invitation.description.strip() or letter.text.strip())[:MAX_DESCRIPTION],
@@ -130,12 +134,20 @@ def _card(actor: Actor, letter: Letter, invitation: Invitation, address: str) ->
     )
 
 
-def _read(raw: bytes, root: Node, part: Part, method: str) -> Invitation | None:
-    node = structure.find(root, part.number)
-    try:
-        return read_invitation(structure.text(raw, node), method) if node is not None else None
-    except Malformed:
-        return None
+def _read(raw: bytes, root: Node, parts: Sequence[tuple[Part, str]]) -> list[tuple[Part, Invitation | None]]:
+    """What each calendar says; the same text again is not read again."""
+    known: dict[tuple[str, str], Invitation | None] = {}
+    found = []
+    for part, method in parts:
+        node = structure.find(root, part.number)
+        text = structure.text(raw, node) if node is not None else ""
+        if (text, method) not in known:
+            try:
+                known[text, method] = read_invitation(text, method)
+            except Malformed:
+                known[text, method] = None
+        found.append((part, known[text, method]))
+    return found
 
 
 def _twins(one: Invitation, other: Invitation) -> bool:

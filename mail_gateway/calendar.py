@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from typing import Final, Literal
 
 from mail_gateway.contentlines import Component, Line, fold, parse_calendar
@@ -64,7 +65,7 @@ class Invitation:
     recurrence_id: str
     status: str
     url: str
-    ics: str
+    source: Component
 
 
 def read_invitation(ics: str, announced: str = "") -> Invitation:
@@ -93,20 +94,20 @@ def read_invitation(ics: str, announced: str = "") -> Invitation:
         location=clean(_text(event.value("LOCATION"))).strip()[:500],
         description=_text(event.value("DESCRIPTION"))[:20_000],
         organizer=_mailbox(organizer) if organizer else Mailbox("", ""),
-        attendees=tuple(_attendee(line) for line in event.lines("ATTENDEE"))[:MAX_ATTENDEES],
+        attendees=tuple(_attendee(line) for line in islice(event.lines("ATTENDEE"), MAX_ATTENDEES)),
         recurrence=bool(event.value("RRULE") or event.value("RDATE") or event.value("RECURRENCE-ID")),
         recurrence_id=_instance(event, zones),
         status=clean(event.value("STATUS")).strip().upper()[:20],
         url=clean(event.value("URL")).strip()[:1000],
-        ics=ics,
+        source=calendar,
     )
 
 
-def essence(ics: str, attendee: str) -> str:
+def essence(invitation: Invitation, attendee: str) -> str:
     """What the answers need of an invitation, and no more: the other guests (who may be other patients), the
-    description and the alarms stay in the mail. `attendee`: the patient's address. Raises Malformed.
+    description and the alarms stay in the mail. `attendee`: the patient's address.
     """
-    calendar = parse_calendar(ics)
+    calendar = invitation.source
     event = _event(calendar)
     kept = _repeated(event, "UID", "SEQUENCE", "RECURRENCE-ID", "ORGANIZER", "DTSTART", "DTEND", "DURATION", "SUMMARY")
     kept += [line for line in event.lines("ATTENDEE") if _same_person(_mailbox(line).address, attendee)][:1]
