@@ -74,11 +74,11 @@ class Lists:
         """Each authority's name, and from when to when its list goes; "" without one."""
         listed = []
         for authority in self.authorities if self.required else ():
-            held = self.held.get(authority.fingerprint(SHA256()))
-            until = held.next_update_utc if held else None
+            held = self.held.get(authority.fingerprint(SHA256()))  # not by its truth: empty is false
+            since, until = (held.last_update_utc, held.next_update_utc) if held is not None else (None, None)
             listed.append({
                 "authority": authority.subject.rfc4514_string(),
-                "from": held.last_update_utc.isoformat() if held else "", "until": until.isoformat() if until else "",
+                "from": since.isoformat() if since else "", "until": until.isoformat() if until else "",
             })  # fmt: skip
         return listed
 

@@ -119,6 +119,8 @@ class Trust:
         pinned = any(operator.fingerprint == fingerprint for operator in self.listed)
         by_subject = self._by_subject(found) if self._may_be_named(found, pinned) else frozenset[str]()
         standing = self.revoked.standing(found, pinned=pinned)
+        if standing != "good" and by_subject | by_hand:
+            log.warning("trust.certificate_refused", standing=standing, fingerprint=fingerprint)
         return Peer(by_subject | by_hand, standing, found.not_valid_after_utc)
 
     def _may_be_named(self, found: x509.Certificate, pinned: bool) -> bool:

@@ -239,20 +239,20 @@ def trust_group() -> None:
 
 @trust_group.command("add")
 @click.argument("domain")
-@click.option(
-    "--certificate", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="PEM file."
-)
+@click.option("--certificate", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="PEM file.")
+@click.option("--subject", default="", help="Of a certificate that tls_ca issued: « CN=mx.example,O=GIP,C=FR ».")
 @click.pass_obj
-def trust_add(settings_of: Callable[[], Settings], domain: str, certificate: Path) -> None:
-    """Take mail of DOMAIN from the peer that shows this certificate."""
-    _do(settings_of(), "trust.add", domain=domain, pem=certificate.read_text(errors="replace"))
+def trust_add(settings_of: Callable[[], Settings], domain: str, certificate: Path | None, subject: str) -> None:
+    """Take mail of DOMAIN from the peer that shows this certificate, or one of this subject."""
+    pem = certificate.read_text(errors="replace") if certificate else ""
+    _do(settings_of(), "trust.add", domain=domain, pem=pem, subject=subject)
 
 
 @trust_group.command("remove")
 @click.argument("domain")
 @click.pass_obj
 def trust_remove(settings_of: Callable[[], Settings], domain: str) -> None:
-    """Take no more mail of DOMAIN."""
+    """Take no more mail of DOMAIN from those trusted by hand; a domain of the white list stays trusted by it."""
     _do(settings_of(), "trust.remove", domain=domain)
 
 

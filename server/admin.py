@@ -102,12 +102,14 @@ async def _remind(app: App) -> dict[str, Any]:
     return {"posted": await reminders.remind_everybody(app)}
 
 
-async def _trust_add(app: App, domain: str, pem: str) -> dict[str, Any]:
-    return asdict(await trust.add(app, domain, pem.encode()))
+async def _trust_add(app: App, domain: str, pem: str, subject: str = "") -> dict[str, Any]:
+    return asdict(await trust.add(app, domain, pem.encode(), subject))
 
 
 async def _trust_remove(app: App, domain: str) -> dict[str, Any]:
-    return {"removed": await trust.remove(app, domain)}
+    """`listed`: the white list trusts the domain all the same."""
+    listed = {name for name, _ in await app.db.read(operators.listed, trust.LIST)}
+    return {"removed": await trust.remove(app, domain), "listed": domain.strip().lower() in listed}
 
 
 async def _trust_list(app: App) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,12 +45,13 @@ def many(count: int, generated: str = "2025-03-13T14:54:10Z") -> bytes:
 
 @dataclass
 class Publisher:
-    """Serves `files` by name: octets, or a status. `asked`: what was asked for, in order."""
+    """Serves `files` by name: octets, or a status. `asked`: what was asked for, in order; `heard`: something was."""
 
     port: int = 0
     scheme: str = "https"
     files: dict[str, bytes | int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     def url(self, name: str) -> str:
         return f"{self.scheme}://localhost:{self.port}/{name}"
@@ -60,6 +62,7 @@ class Publisher:
     async def answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         self.asked.append(name)
+        self.heard.set()
         found = self.files.get(name, 404)
         if isinstance(found, bytes):
             return web.Response(body=found)

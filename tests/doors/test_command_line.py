@@ -37,6 +37,7 @@ def pli(*words: str, given: str = "", **environ: str) -> subprocess.CompletedPro
         (("people", "end", "nobody@pli.example"), {}, "nobody@pli.example"),
         (("people", "add", "bot", "not an address", "--name", "X"), {}, "adresse"),
         (("trust", "add", "operator.example", "--certificate", "README.md"), {}, "certificat"),
+        (("trust", "add", "operator.example", "--subject", "GIP, no name"), {}, "sujet"),
         (("people", "open-space", "--traits-file", "README.md"), {}, "traits"),
     ],
 )

@@ -16,7 +16,7 @@ from mail_gateway import trust, trust_lists
 from mail_gateway.trust_lists import RETRY_S, Keeper, kept_fresh
 from server import admin, doctor
 from server.admin import admin_door
-from server.app import App, open_core
+from server.app import App, open_app, open_core
 from server.errors import PliError
 from server.settings import problems
 from storage import operators
@@ -108,7 +108,18 @@ async def test_a_server_that_is_not_proven_is_not_believed(shown: str, app: App,
 # ---- by itself -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_running_server_fetches_its_list_by_itself(app: App) -> None:
+async def test_a_server_that_opens_asks_for_its_lists(
+    tmp_path: Path, sqlite_url: str, published: Publisher, made: Certificates
+) -> None:
+    settings = settings_for(
+        tmp_path, database_url=sqlite_url, trust_list_url=published.url("list.xml"),
+        trust_list_ca=str(made.ours.certificate),
+    )  # fmt: skip
+    async with open_app(settings):
+        await asyncio.wait_for(published.heard.wait(), 30)
+
+
+async def test_a_list_is_taken_by_itself_and_its_age_is_counted(app: App) -> None:
     assert math.isnan(gauge(app))
     rounds = asyncio.Event()
     async with kept_fresh(app, rounds.set):
@@ -189,6 +200,30 @@ async def test_revocations_are_fetched_and_the_last_good_list_is_kept(
             published.files["ours.crl"] = newer = pem(revocations(good, since=timedelta()))
             await trust_lists.refresh_all(app)
             assert kept.read_bytes() == newer
+
+
+async def test_doctor_tells_which_lists_of_revocations_are_missing_or_over(
+    tmp_path: Path, sqlite_url: str, made: Certificates
+) -> None:
+    file = tmp_path / "lists.pem"
+    file.write_bytes(b"")
+    both = tmp_path / "both.pem"
+    both.write_bytes(made.ours.certificate.read_bytes() + made.theirs.certificate.read_bytes())
+    settings = settings_for(tmp_path, database_url=sqlite_url, tls_crl=str(file), tls_ca=str(both))
+
+    async def said() -> list[tuple[bool, str]]:
+        found = await doctor.examine(settings, admin.trust_status)
+        return [(one.good, one.text.split(" »")[1]) for one in found if one.text.startswith("revocation list of")]
+
+    missing = (False, ": none, so that whoever it certified is told to come again (451)")
+    assert await said() == [missing, missing]
+    file.write_bytes(pem(revocations(pair(made.ours), lasts=-timedelta(minutes=1))))
+    ((good, text), theirs) = await said()
+    assert (good, theirs) == (False, missing)
+    assert text.startswith(": expired on")
+    file.write_bytes(pem(revocations(pair(made.ours))))
+    ((good, text), theirs) = await said()
+    assert (good, theirs) == (True, missing)
 
 
 # ---- by command ------------------------------------------------------------------------------------------------------
