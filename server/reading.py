@@ -212,6 +212,7 @@ async def conversations(
                 continue
             subject = keys.open("subject", item.conversation_id, header[0]).decode()
             others = _others(app, tx, keys, item.conversation_id, box.owner)
+            others.sort(key=lambda other: other.name != last[0].message.author.name)  # who wrote last stands first
             shown = [AuthorView(other.kind, other.name, other.role, other.organisation) for other in others]
             rule = exchanges.replies(tx, item.space_id, item.conversation_id, box.owner) if patient else "open"
             found.append(

@@ -113,6 +113,7 @@ async def thread_page(
         cursor=cursor,
         unread_from=present.first_unread(page.entries, unread),
         names=", ".join(other.name for other in others[:3]),
+        readers=", ".join(other.name for other in others if _takes_answers(standings.get(other.member_id))),
         people=others,
         patient=await _patient(visit, handle),
         closed=handle.replies if mine and handle.replies != "open" else "",
@@ -140,6 +141,10 @@ def limits() -> dict[str, int]:
 
 def _as_read(row: ConversationView) -> ConversationView:
     return msgspec.structs.replace(row, unread=0)
+
+
+def _takes_answers(standing: exchanges.Standing | None) -> bool:
+    return standing is None or not (standing.ended or standing.blocked)
 
 
 async def _about(visit: Visit, handle: ConversationHandle) -> tuple[str, str]:

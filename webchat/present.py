@@ -221,7 +221,10 @@ def says_more(message: MessageView) -> bool:
     """Whether a letter with a card has a text that the card does not repeat: nothing a professional wrote is hidden."""
     card = message.card or {}
     wrote, shown = ("".join(str(text).split()) for text in (message.text, f"{card.get('title')}{card.get('text')}"))
-    return card.get("type") in ("appointment", "cancellation", "kept", "publication") and wrote not in shown
+    return (
+        card.get("type") in ("appointment", "cancellation", "confirmation", "kept", "publication")
+        and wrote not in shown
+    )
 
 
 def span(words: Words, start: datetime, end: datetime | None, all_day: bool) -> str:
