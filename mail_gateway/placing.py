@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -45,6 +46,8 @@ class Place:
 
 async def place(app: App, sent: Sent, letter: Letter, ins: str, space: SpaceHandle) -> Place:
     """Where the letter goes in the space of that patient. Raises `Held`, `Refused`."""
+    # First, and whatever else matches: the letter that both of them had is among the references of both their answers.
+    await _check_answered(app, sent, space, letter.in_reply_to)
     names = () if sent.ignore_references else _named(letter, ins, space)
     for actor in (sent.actor, sent.reply_to):
         found = await access.correspondence(app, actor, ins, names) if actor is not None and names else None
@@ -60,10 +63,15 @@ async def place(app: App, sent: Sent, letter: Letter, ins: str, space: SpaceHand
         last = await access.common_conversation(app, actor, space)
         if last is not None:
             return Place(actor, last)
-    ours = [name for name in (*letter.in_reply_to, *letter.references[-1:]) if _is_ours(app, name)]
+    await _check_answered(app, sent, space, letter.references[-1:])
+    return Place(actor, Opening(replace(space, actor=actor), subject(letter)))
+
+
+async def _check_answered(app: App, sent: Sent, space: SpaceHandle, names: Sequence[str]) -> None:
+    """Raises `Held` when what is answered is a message of ours that this patient never had."""
+    ours = [name for name in names if _is_ours(app, name)]
     if ours and not sent.ignore_references and not await access.has_references(app, space, ours):
         raise Held("forged_reference", _ELSEWHERE)
-    return Place(actor, Opening(replace(space, actor=actor), subject(letter)))
 
 
 def subject(letter: Letter) -> str:
