@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from mail_gateway import inbound, quarantine, returned
+from mail_gateway import acceptance, quarantine, returned
 from mail_gateway.quarantine import CHANNEL, Door, Facts, Held, Poison
 from mail_gateway.returned import Came
 from mail_gateway.smtp_syntax import Refusal
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-DOORS: Final[dict[str, Door]] = {"mx": inbound.from_operator, "submission": inbound.from_professional}
+DOORS: Final[dict[str, Door]] = {"mx": acceptance.from_operator, "submission": acceptance.from_professional}
 ITSELF: Final = Actor("quarantine", "system", "Pli")
 _CLOSED: Final = "L’espace de ce patient est fermé"
 _UNREADABLE: Final = "Notre serveur n’a pas pu lire ce message. Renvoyez-le sous une autre forme"
