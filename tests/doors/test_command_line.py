@@ -39,6 +39,8 @@ def pli(*words: str, given: str = "", **environ: str) -> subprocess.CompletedPro
         (("trust", "add", "operator.example", "--certificate", "README.md"), {}, "certificat"),
         (("trust", "add", "operator.example", "--subject", "GIP, no name"), {}, "sujet"),
         (("people", "open-space", "--traits-file", "README.md"), {}, "traits"),
+        (("people", "absence", "nobody@pli.example"), {}, "--until"),
+        (("people", "absence", "nobody@pli.example", "--end"), {}, "nobody@pli.example"),
     ],
 )
 def test_a_mistake_gets_one_clear_line_and_status_2(
@@ -92,6 +94,19 @@ async def test_an_operator_works_beside_the_running_server(house: House) -> None
         async with browser.get(house.http + path) as first:
             text = await first.text()
         assert first.status in {200, 303}, text
+
+
+async def test_an_absence_is_declared_for_a_while_and_ended(house: House) -> None:
+    told = {"PLI_DATA_DIR": str(house.app.settings.data_dir)}
+    who = ("people", "absence", "agathe.morel@pli.example")
+    async with admin_door(house.app):
+        dates = ("--from", "2026-12-24", "--until", "2036-01-04T08:00", "--text-file", "-")
+        done = await asyncio.to_thread(pli, *who, *dates, given="Je reviens le 4.", **told)
+        assert json.loads(done.stdout)["from"] == "2026-12-24T00:00:00+01:00"
+        wrong = await asyncio.to_thread(pli, *who, "--until", "demain", "--text-file", "-", given="x", **told)
+        assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+        back = await asyncio.to_thread(pli, *who, "--end", **told)
+        assert json.loads(back.stdout) == {"ended": 1}
 
 
 def test_two_servers_never_share_an_embedded_database(tmp_path: Path) -> None:
