@@ -3,9 +3,10 @@
 Keys are the setting `dkim_keys`: a folder of `<selector>._domainkey.<domain>.pem`, or `domain=selector:path, …`; a
 domain may have several (an RSA and an Ed25519 one, or two while one is replaced): each signs.
 
-Promises: the mail itself is not changed, the signature stands above it; From is signed once more than it is there, so
-that nobody adds another; the body is read in a thread when it is large. A mail of a domain without a key leaves
-unsigned: it is the operators' certificates that prove who speaks, DKIM is for who keeps mail. Does not verify.
+Promises: the mail itself is not changed, the signature stands above it; each field is signed once more than it is
+there, so that nobody adds another From, Subject or Reply-To (§ 8.15); the body is read in a thread when it is large. A
+mail of a domain without a key leaves unsigned: it is the operators' certificates that prove who speaks, DKIM is for who
+keeps mail. Does not verify.
 
 Signed here rather than by a library: the ones there are parse the mail anew in Python, slower than it is sent. `said`
 is what `pli doctor` prints: the records to publish.
@@ -155,7 +156,7 @@ def _signature(key: Key, header: bytes, digest: bytes, at: int) -> bytes:
         f"DKIM-Signature: v=1; a={key.kind}-sha256; c=relaxed/relaxed; d={key.domain}; s={key.selector};\r\n"
         f"\tt={at}; bh={base64.b64encode(digest).decode('ascii')};\r\n\th="
     ).encode("ascii")
-    own += _folded(b":".join([*names, b"from"]), b":") + b";\r\n\tb="
+    own += _folded(b":".join([*names, *SIGNED]), b":") + b";\r\n\tb="
     data = b"".join(relaxed(field) for field in taken) + relaxed(own + b"\r\n").removesuffix(b"\r\n")
     value = base64.b64encode(key.sign(data))
     return own + b"\r\n\t ".join(value[start : start + 72] for start in range(0, len(value), 72)) + b"\r\n"

@@ -18,16 +18,12 @@ import icalendar
 import pytest
 
 from mail_gateway import trust
-from mail_gateway.compose import failure_report
-from mail_gateway.headers import Mailbox
 from mail_gateway.peers import Peers
-from server import reading
 from server.actions import acting
 from server.delivery import Permanent, Temporary
 from storage import deliveries
 from tests import letters
 from tests.certificates import Certificates, Pair
-from tests.letters import NOON
 from tests.mail_house import ELSEWHERE, FROM, TO_DOMINIQUE, MailHouse, bring, open_mail_house, plain
 from tests.other_operator import OtherOperator, other_operator
 
@@ -319,62 +315,3 @@ async def test_a_domain_without_mail_is_told_at_once(domain: str, peers: Peers) 
 async def test_a_name_server_in_trouble_is_asked_again_later(peers: Peers) -> None:
     with pytest.raises(Temporary):
         await peers.servers("broken.example")
-
-
-# ---- what they say later ---------------------------------------------------------------------------------------------
-
-
-def not_delivered(sent: bytes, recipient: str = FROM) -> bytes:
-    return failure_report(
-        message_id="<dsn@operator.example>", date=NOON, from_=Mailbox("", "mailer-daemon@operator.example"),
-        to=Mailbox("", TO_DOMINIQUE), original=sent, recipient=recipient, reason="Boîte pleine", status="5.2.2",
-        reporting_mta="mx.operator.example",
-    )  # fmt: skip
-
-
-def was_read(original: str, by: str = FROM) -> bytes:
-    return (
-        f"From: <{by}>\r\nTo: <{TO_DOMINIQUE}>\r\nMessage-ID: <mdn@operator.example>\r\nMIME-Version: 1.0\r\n"
-        'Content-Type: multipart/report; report-type=disposition-notification; boundary="b"\r\n\r\n'
-        "--b\r\n\r\nLu.\r\n--b\r\n"
-        f"Content-Type: message/disposition-notification\r\n\r\nFinal-Recipient: rfc822;{by}\r\n"
-        f"Original-Message-ID: {original}\r\nDisposition: manual-action/MDN-sent-manually; displayed\r\n\r\n--b--\r\n"
-    ).encode()
-
-
-async def test_a_report_of_failure_becomes_a_line_in_the_thread_once(both: tuple[MailHouse, OtherOperator]) -> None:
-    house, operator = both
-    message = await answered(house)
-    report = not_delivered(operator.got[0].raw)
-    for _ in range(2):
-        assert (await bring(house, report, sender="")).startswith("250")
-    bounces = [entry.message for entry in await house.entries("dominique") if entry.message.kind == "bounce"]
-    assert [bounce.in_reply_to for bounce in bounces] == [message]
-    assert await status(house, message) == "failed"
-
-
-async def test_a_receipt_says_that_it_was_read(both: tuple[MailHouse, OtherOperator]) -> None:
-    house, operator = both
-    message = await answered(house)
-    box = await house.mailbox("dominique")
-    before = await reading.cursor(house.app, box)
-    assert (await bring(house, was_read(operator.got[0].letter["Message-ID"]), sender="")).startswith("250")
-    (change,) = (await reading.since(house.app, box, before)).entries
-    assert (change.kind, change.message.id, change.message.status) == ("change", message, "read")
-
-
-async def test_a_report_about_nothing_of_ours_is_refused(both: tuple[MailHouse, OtherOperator]) -> None:
-    house, operator = both
-    message = await answered(house)
-    sent = operator.got[0].raw
-    unknown = sent.replace(b"Message-ID: <", b"Message-ID: <x")
-    for report in (
-        not_delivered(unknown),
-        not_delivered(sent, "autre@operator.example"),
-        not_delivered(sent, "paul.bertin@autre.example"),
-        was_read("<x@y.example>"),
-        not_delivered(b""),
-        was_read("").replace(b"Disposition:", b"X:"),
-    ):
-        assert (await bring(house, report, sender="")).startswith("550"), report
-    assert await status(house, message) == "delivered"
