@@ -92,12 +92,19 @@ def read_with_root(raw: bytes) -> tuple[Letter, Node]:
         calendar=body.calendar,
         auto_submitted=_automatic(headers) not in ("", "no"),
         auto_replied=_automatic(headers) == "auto-replied",
-        is_report=root.type == "multipart" and root.subtype == "report",
+        is_report=_is_report(root),
         ends_exchange=subject == "[FIN]" or "FIN" in headers.all("x-mss-mes"),  # MSSanté, note CNAM §7
         asks_receipt=receipt[0].address if len({one.address for one in receipt}) == 1 else "",
         calendars=tuple(body.calendars),
     )
     return letter, root
+
+
+def _is_report(root: Node) -> bool:
+    """A report, or what a client that knows no multipart/report makes of one: nobody writes these parts by hand."""
+    told = {f"{child.type}/{child.subtype}" for child in root.children}
+    reports = {"message/delivery-status", "message/disposition-notification"}
+    return root.type == "multipart" and (root.subtype == "report" or bool(told & reports))
 
 
 def part(raw: bytes, number: str) -> tuple[Part, bytes]:
