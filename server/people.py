@@ -216,8 +216,11 @@ async def actor(app: App, account_id: str) -> Actor:
 
 
 def correspondent(address: str, name: str = "", role: str = "", organisation: str = "") -> Actor:
-    """A professional of another operator, as their mail names them."""
-    return Actor("", "professional", name or address, role, organisation, "", address.lower())
+    """A professional of another operator, as their mail names them; beside the name, which anybody may choose, stands
+    the address that was verified. A name that looks like an address is not shown for one.
+    """
+    name = address if "@" in name else name or address
+    return Actor("", "professional", name, role, organisation or address.lower(), "", address.lower())
 
 
 async def spaces_of(app: App, actor: Actor) -> list[OwnSpace]:

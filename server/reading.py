@@ -237,9 +237,8 @@ def _others(app: App, tx: Tx, keys: SpaceKeys, conversation_id: str, but: str) -
             card = talks.contact_card(tx, keys.space_id, member.member_id)
             if card is not None:
                 known = msgspec.json.decode(keys.open("contact", member.member_id, card))
-                found.append(
-                    Contact(member.member_id, "professional", known["name"], known["address"], known.get("role", ""))
-                )
+                name, address = known["name"], known["address"]  # beside the name, as `people.correspondent` says
+                found.append(Contact(member.member_id, "professional", name, address, known.get("role", ""), address))
             continue
         account = accounts.by_id(tx, member.member_id)
         if account is None:
