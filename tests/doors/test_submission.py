@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import smtplib
+import ssl
+import warnings
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -14,12 +16,14 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 
+from mail_gateway.imap import imap_door
 from server import access, actions, attachments, reading
 from tests import letters
+from tests.certificates import server_context
 from tests.house import PASSWORD
 from tests.letters import CAMILLE, DOMINIQUE, MARCEL, MOREL
 from tests.mail_house import MailHouse, open_mail_house
-from tests.wire import connected
+from tests.wire import connected, connected_at_once
 
 TO_DOMINIQUE = f"{DOMINIQUE}@patient.pli.example"
 TO_MARCEL = f"{MARCEL}@patient.pli.example"
@@ -77,6 +81,63 @@ async def test_and_with_another(house: MailHouse) -> None:
     async with client:
         await client.sendmail(MOREL[1], [TO_DOMINIQUE], letters.plain("Bonjour"))
     assert await house.texts("dominique") == ["Bonjour"]
+
+
+async def test_and_over_tls_from_the_first_octet(house: MailHouse) -> None:
+    """RFC 8314: what the same library calls SMTP_SSL."""
+
+    def send() -> None:
+        with smtplib.SMTP_SSL("localhost", house.app.ports["submissions"], context=house.client()) as client:
+            client.login(MOREL[1], PASSWORD)
+            client.sendmail(MOREL[1], [TO_DOMINIQUE], letters.plain("Bonjour"))
+
+    await asyncio.to_thread(send)
+    assert await house.texts("dominique") == ["Bonjour"]
+
+
+async def test_what_each_way_in_offers(house: MailHouse) -> None:
+    basic = {"SIZE 26214400", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN"}
+    async with connected(house.app.ports["submission"]) as wire:
+        before, after = await wire.say("EHLO a.example"), await wire.secure(house.client())
+    async with connected_at_once(house.app.ports["submissions"], house.client()) as wire:
+        at_once = await wire.say("EHLO a.example")
+    assert {line[4:] for line in before.splitlines()[1:]} == basic | {"STARTTLS"}
+    assert {line[4:] for line in after.splitlines()[1:]} == basic | {"AUTH PLAIN LOGIN"}
+    assert at_once == after
+
+
+@pytest.mark.parametrize("door", ["smtp", "submission", "submissions", "imap"])
+async def test_no_door_speaks_what_came_before_tls_1_2(door: str, house: MailHouse) -> None:
+    """ECO.1.1.1; it is the door that says so, and not this client."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        client, lenient = house.client(), server_context(house.certificates.operator("localhost"))
+        for context in (client, lenient):
+            context.set_ciphers("DEFAULT@SECLEVEL=0")
+            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    async def speak(port: int, *, ask: bytes = b"") -> str | None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            if ask:
+                await reader.readline()
+                writer.write(ask)
+                await reader.readline()
+            await writer.start_tls(client, server_hostname="localhost")
+            tls = writer.get_extra_info("ssl_object")
+            return str(tls.version())
+        finally:
+            writer.close()
+
+    other = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=lenient)
+    assert await speak(other.sockets[0].getsockname()[1]) == "TLSv1.1"
+    other.close()
+    ask = {"submissions": b"", "imap": b"a STARTTLS\r\n"}.get(door, b"STARTTLS\r\n")
+    async with imap_door(house.app):
+        with pytest.raises((ConnectionError, ssl.SSLError)):
+            await speak(house.app.ports[door], ask=ask)
+        client.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert await speak(house.app.ports[door], ask=ask) == "TLSv1.2"
 
 
 # ---- signing in ------------------------------------------------------------------------------------------------------
@@ -157,13 +218,62 @@ async def test_nobody_writes_in_somebody_elses_name(house: MailHouse) -> None:
     assert await house.entries("dominique") == []
 
 
-async def test_the_case_of_an_address_is_not_a_reason_to_refuse(house: MailHouse) -> None:
-    letter = letters.plain("Bonjour", from_=("Dr Morel", "Agathe.Morel@PLI.example"))
+@pytest.mark.parametrize(
+    ("login", "sender", "from_"),
+    [
+        ("Agathe.Morel@Pli.Example", "Agathe.Morel@pli.example", "Agathe.Morel@PLI.example"),
+        ("AGATHE.MOREL@PLI.EXAMPLE", MOREL[1], MOREL[1]),
+        ("ａｇａｔｈｅ．ｍｏｒｅｌ＠ｐｌｉ．ｅｘａｍｐｌｅ", "AGATHE.morel@pli.example", MOREL[1]),
+        (" agathe.morel@pli.example ", MOREL[1], "agathe.morel@Pli.Example"),
+        (MOREL[1], "ａｇａｔｈｅ.morel@pli.example", MOREL[1]),
+    ],
+    ids=["case", "capitals", "wide letters", "blanks", "wide envelope"],
+)
+@pytest.mark.parametrize("way", ["PLAIN", "LOGIN"])
+async def test_a_login_spelled_otherwise_is_the_same_person(
+    login: str, sender: str, from_: str, way: str, house: MailHouse
+) -> None:
+    """In the same conversation, by the name the directory knows and not the one the client was told."""
+    await submit(house, letters.plain("un", message_id="<1@pli.example>"))
+    answer = letters.plain(
+        "deux", from_=("Docteure A. Morel-Petit", from_), message_id="<2@pli.example>", in_reply_to="<1@pli.example>"
+    )
     async with connected(house.app.ports["submission"], house.client()) as wire:
-        assert (await wire.say(plain_auth("Agathe.Morel@Pli.Example"))).startswith("235")
-        assert (await wire.envelope("Agathe.Morel@pli.example", TO_DOMINIQUE.upper()))[1].startswith("250")
-        assert (await wire.data(letter)).startswith("250")
-    assert await house.texts("dominique") == ["Bonjour"]
+        if way == "PLAIN":
+            assert (await wire.say(plain_auth(login))).startswith("235")
+        else:
+            for said in ("AUTH LOGIN", *(base64.b64encode(text.encode()).decode() for text in (login, PASSWORD))):
+                reply = await wire.say(said)
+            assert reply.startswith("235")
+        utf8 = "" if sender.isascii() else " SMTPUTF8"
+        assert (await wire.say(f"MAIL FROM:<{sender}>{utf8}")).startswith("250")
+        assert (await wire.say(f"RCPT TO:<{TO_DOMINIQUE.upper()}>")).startswith("250")
+        assert (await wire.data(answer)).startswith("250")
+    entries = await house.entries("dominique")
+    assert [entry.message.text.strip() for entry in entries] == ["un", "deux"]
+    assert {entry.message.author.name for entry in entries} == {"Dr Agathe MOREL"}
+    assert len({entry.conversation for entry in entries}) == 1
+
+
+async def test_nor_is_somebody_else_whose_address_looks_alike(house: MailHouse) -> None:
+    async with connected(house.app.ports["submission"], house.client()) as wire:
+        assert (await wire.say(plain_auth("аgathe.morel@pli.example"))).startswith("535"), "a Cyrillic а"
+        await wire.say(plain_auth())
+        for other in ("agathe.morel+x@pli.example", "agathemorel@pli.example", "agathe.morel@pli.example.test"):
+            assert (await wire.say(f"MAIL FROM:<{other}>")).startswith("553 5.7.1")
+        assert (await wire.say("MAIL FROM:<аgathe.morel@pli.example> SMTPUTF8")).startswith("553 5.7.1")
+
+
+async def test_we_relay_for_nobody(house: MailHouse) -> None:
+    async with connected(house.app.ports["submission"], house.client()) as wire:
+        await wire.say(plain_auth())
+        assert (await wire.say(f"MAIL FROM:<{MOREL[1]}>")).startswith("250")
+        for trick in (
+            "x@else.example", f"@pli.example:{TO_DOMINIQUE}", "x%else.example@pli.example", "x@[127.0.0.1]",
+            f"{TO_DOMINIQUE}@else.example", "else.example!x@pli.example", '"x@else.example"@patient.pli.example',
+            "", "x@operator.example.else.example", "x@sub.operator.example",
+        ):  # fmt: skip
+            assert (await wire.say(f"RCPT TO:<{trick}>"))[0] == "5", trick
 
 
 # ---- to whom ---------------------------------------------------------------------------------------------------------
@@ -225,9 +335,10 @@ async def test_answers_of_patients_that_carry_each_others_references_never_meet(
     )
     assert (await submit(house, crossed, TO_DOMINIQUE)).startswith("250")
     assert await house.texts("marcel") == ["à tous", "réponse de marcel"]
-    assert await house.texts("dominique") == ["à tous", "réponse de dominique", "pour Dominique"]
+    assert await house.texts("dominique") == ["à tous", "réponse de dominique"], "it answers Marcel: it is held"
     assert len({entry.conversation for entry in await house.entries("dominique")}) == 1
-    assert len({entry.conversation for entry in await house.entries("morel")}) == 2
+    answers = [entry for entry in await house.entries("morel") if entry.message.author.kind == "holder"]
+    assert len({entry.conversation for entry in answers}) == 2
 
 
 async def test_a_colleague_of_the_same_house_answers_in_the_thread(house: MailHouse) -> None:
@@ -260,7 +371,7 @@ async def test_a_number_sent_back_by_mail_is_the_answer_to_a_card(house: MailHou
     assert opened.body.mail is not None
     answer = letters.plain(
         f"2\n\nLe 23 nov. 2026 à 10:00, Pli a écrit :\n> {card['text']}\n", from_=("Laboratoire", "labo@pli.example"),
-        message_id="<r@pli.example>", in_reply_to=f"<{opened.body.mail.message_id}>",
+        subject="Re: Consignes", message_id="<r@pli.example>", in_reply_to=f"<{opened.body.mail.message_id}>",
     )  # fmt: skip
     assert (await submit(house, answer, address="labo@pli.example")).startswith("250")
     entry = (await house.entries("dominique"))[0]
