@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import smtplib
-import ssl
-import warnings
 from collections.abc import AsyncIterator
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -16,14 +14,12 @@ from pathlib import Path
 import aiosmtplib
 import pytest
 
-from mail_gateway.imap import imap_door
 from server import access, actions, attachments, reading
 from tests import letters
-from tests.certificates import server_context
 from tests.house import PASSWORD
 from tests.letters import CAMILLE, DOMINIQUE, MARCEL, MOREL
 from tests.mail_house import MailHouse, open_mail_house
-from tests.wire import connected, connected_at_once
+from tests.wire import connected
 
 TO_DOMINIQUE = f"{DOMINIQUE}@patient.pli.example"
 TO_MARCEL = f"{MARCEL}@patient.pli.example"
@@ -81,63 +77,6 @@ async def test_and_with_another(house: MailHouse) -> None:
     async with client:
         await client.sendmail(MOREL[1], [TO_DOMINIQUE], letters.plain("Bonjour"))
     assert await house.texts("dominique") == ["Bonjour"]
-
-
-async def test_and_over_tls_from_the_first_octet(house: MailHouse) -> None:
-    """RFC 8314: what the same library calls SMTP_SSL."""
-
-    def send() -> None:
-        with smtplib.SMTP_SSL("localhost", house.app.ports["submissions"], context=house.client()) as client:
-            client.login(MOREL[1], PASSWORD)
-            client.sendmail(MOREL[1], [TO_DOMINIQUE], letters.plain("Bonjour"))
-
-    await asyncio.to_thread(send)
-    assert await house.texts("dominique") == ["Bonjour"]
-
-
-async def test_what_each_way_in_offers(house: MailHouse) -> None:
-    basic = {"SIZE 26214400", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES", "DSN"}
-    async with connected(house.app.ports["submission"]) as wire:
-        before, after = await wire.say("EHLO a.example"), await wire.secure(house.client())
-    async with connected_at_once(house.app.ports["submissions"], house.client()) as wire:
-        at_once = await wire.say("EHLO a.example")
-    assert {line[4:] for line in before.splitlines()[1:]} == basic | {"STARTTLS"}
-    assert {line[4:] for line in after.splitlines()[1:]} == basic | {"AUTH PLAIN LOGIN"}
-    assert at_once == after
-
-
-@pytest.mark.parametrize("door", ["smtp", "submission", "submissions", "imap"])
-async def test_no_door_speaks_what_came_before_tls_1_2(door: str, house: MailHouse) -> None:
-    """ECO.1.1.1; it is the door that says so, and not this client."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        client, lenient = house.client(), server_context(house.certificates.operator("localhost"))
-        for context in (client, lenient):
-            context.set_ciphers("DEFAULT@SECLEVEL=0")
-            context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
-
-    async def speak(port: int, *, ask: bytes = b"") -> str | None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        try:
-            if ask:
-                await reader.readline()
-                writer.write(ask)
-                await reader.readline()
-            await writer.start_tls(client, server_hostname="localhost")
-            tls = writer.get_extra_info("ssl_object")
-            return str(tls.version())
-        finally:
-            writer.close()
-
-    other = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=lenient)
-    assert await speak(other.sockets[0].getsockname()[1]) == "TLSv1.1"
-    other.close()
-    ask = {"submissions": b"", "imap": b"a STARTTLS\r\n"}.get(door, b"STARTTLS\r\n")
-    async with imap_door(house.app):
-        with pytest.raises((ConnectionError, ssl.SSLError)):
-            await speak(house.app.ports[door], ask=ask)
-        client.maximum_version = ssl.TLSVersion.TLSv1_2
-        assert await speak(house.app.ports[door], ask=ask) == "TLSv1.2"
 
 
 # ---- signing in ------------------------------------------------------------------------------------------------------
