@@ -57,7 +57,7 @@ async def card(house: MailHouse, entry: Entry) -> dict[str, Any]:
 
 async def answered(both: Both) -> tuple[EmailMessage, Any]:
     """The last mail the organiser's operator took, and its calendar as another library reads it."""
-    house, _ = both
+    house, operator = both
     await house.delivered()
     letter = operator.got[-1].letter
     (part,) = [part for part in letter.walk() if part.get_content_type() == "text/calendar"]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import date
+from typing import Any
 
 import pytest
 
 from mail_gateway import rendition
 from server import access, actions, reading
 from server.access import DossierHandle
-from server.actions import agenda, catalogue, dossier
+from server.actions import agenda, catalogue, dossier, organiser
 from server.actions.acting import act
 from server.bots import reminders
 from server.delivery import DeliveryWorker
@@ -161,6 +162,62 @@ ICS = (
     "ORGANIZER:mailto:agathe.morel@pli.example\r\nATTENDEE;RSVP=TRUE:mailto:279035121518989@patient.pli.example\r\n"
     "END:VEVENT\r\nEND:VCALENDAR\r\n"
 )
+
+
+def proposal(sequence: int = 0, start: str = "2099-12-03T14:30:00+01:00") -> dict[str, Any]:
+    return agenda.appointment_card(
+        title="Consultation", text="", uid="rdv-2", sequence=sequence, start=start, end="", all_day=False, location="",
+        organizer="", ics="",
+    )  # fmt: skip
+
+
+def brought(card: dict[str, Any]) -> dict[str, Any]:
+    """What the mail side says of an invitation that arrives from Dr Morel's address."""
+    return {"kind": "card", "card": card, "raw": b"mail", "effect": lambda doing: organiser.offered(doing, card, "")}
+
+
+async def test_of_an_answer_and_a_change_at_once_neither_is_lost(core: House) -> None:
+    """Accepted, then moved; or moved, and the answer to what it was refused: never accepted at a time nobody saw."""
+    first = await core.letter("morel", "dominique", "Rendez-vous", **brought(proposal()))
+    box = await core.mailbox("dominique")
+    moved = core.letter("morel", "dominique", "Déplacé", **brought(proposal(1, "2099-12-10T14:30:00+01:00")))
+    outcomes = await asyncio.gather(
+        act(core.app, box, first.message, "agenda.accept", {}, "tap"), moved, return_exceptions=True
+    )
+    assert not isinstance(outcomes[1], BaseException)
+    accepted = not isinstance(outcomes[0], BaseException)
+    assert accepted or isinstance(outcomes[0], Conflict)
+    listed = await agenda.appointments(core.app, await _dossier(core, "dominique"))
+    assert [(one.state, one.start[:10]) for one in listed] == ([("proposed", "2099-12-10")] if accepted else [])
+    old, new = [entry.message.card for entry in await _entries(core, "dominique") if entry.message.kind == "card"]
+    assert old is not None
+    assert new is not None
+    assert (old["choices"], old["event"]["event"], len(new["choices"])) == ([], "agenda.moved", 3)
+
+
+async def test_two_versions_at_once_leave_the_newer(core: House) -> None:
+    starts = {number: f"2099-12-{number + 1:02}T14:30:00+01:00" for number in range(4)}
+    await asyncio.gather(
+        *(core.letter("morel", "dominique", "Rendez-vous", **brought(proposal(n, at))) for n, at in starts.items())
+    )
+    cards = [entry.message.card or {} for entry in await _entries(core, "dominique")]
+    open_ = [card["sequence"] for card in cards if card["choices"]]
+    assert open_ == [3]
+    last = next(entry for entry in await _entries(core, "dominique") if (entry.message.card or {})["choices"])
+    await act(core.app, await core.mailbox("dominique"), last.message.id, "agenda.accept", {}, "tap")
+    listed = await agenda.appointments(core.app, await _dossier(core, "dominique"))
+    assert [(one.state, one.start) for one in listed] == [("accepted", starts[3])]
+
+
+async def test_a_service_cannot_answer_for_an_appointment_of_another(core: House) -> None:
+    """The card of an application says what it likes; its appointments stay its own (security item 30)."""
+    first = await core.letter("morel", "dominique", "Rendez-vous", kind="card", card=proposal())
+    box = await core.mailbox("dominique")
+    await act(core.app, box, first.message, "agenda.accept", {}, "tap")
+    other = await core.letter("lab", "dominique", "Rendez-vous", kind="card", card=proposal(9, "2099-12-31T09:00:00Z"))
+    await act(core.app, box, other.message, "agenda.decline", {}, "another tap")
+    listed = await agenda.appointments(core.app, await _dossier(core, "dominique"))
+    assert [(one.state, one.start[:10]) for one in listed] == [("accepted", "2099-12-03"), ("declined", "2099-12-31")]
 
 
 async def test_a_document_is_filed_once_with_what_its_header_says(core: House) -> None:
