@@ -22,9 +22,9 @@ from mail_gateway.headers import clean, decode_base64
 from mail_gateway.identity import Recipient
 from mail_gateway.lineage import Followed
 from mail_gateway.mime import Letter
-from mail_gateway.parts import Part
 from mail_gateway.package import Package, Paper, Parcel
 from mail_gateway.parser_process import PARSERS, WORKERS
+from mail_gateway.parts import Part
 from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.sniff import OCTETS, sniff
 from mail_gateway.structure import Node

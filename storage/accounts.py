@@ -169,6 +169,18 @@ def delegation(tx: Tx, space_id: str, account_id: str) -> str | None:
     return rows[0][0] if rows else None
 
 
+def represented(tx: Tx, space_id: str) -> bool:
+    """Whether a legal representative acts in this space now."""
+    return bool(
+        tx.run(
+            "SELECT 1 FROM delegations WHERE space_id = :s AND kind = 'representative' AND revoked_at IS NULL"
+            " AND from_at <= :now AND (until_at IS NULL OR until_at > :now)",
+            s=space_id,
+            now=now_ms(),
+        )
+    )
+
+
 def delegated_spaces(tx: Tx, account_id: str) -> list[tuple[str, str]]:
     """(space, kind) of every delegation in force."""
     rows = tx.run(

@@ -159,6 +159,22 @@ def _invariants(tx: Tx) -> list[str]:
          "SELECT m.id FROM messages m LEFT JOIN audit a ON a.space_id = m.space_id AND a.object = m.id AND a.act = "
          "'message:posted'"
          " WHERE a.id IS NULL")  # fmt: skip
+    none("a health document that is no file of its message",
+         "SELECT e.attachment_id FROM enclosed_documents e LEFT JOIN attachments a ON a.space_id = e.space_id"
+         " AND a.id = e.attachment_id AND a.message_id = e.message_id WHERE a.id IS NULL")  # fmt: skip
+    none("a document that was replaced, or was here before, by no message",
+         "SELECT e.attachment_id FROM enclosed_documents e LEFT JOIN messages m ON m.space_id = e.space_id"
+         " AND m.id = e.changed_by WHERE e.state <> 'current' AND m.id IS NULL")  # fmt: skip
+    none("a document of the dossier that does not say what became of it",
+         "SELECT d.id FROM documents d JOIN enclosed_documents e ON e.space_id = d.space_id"
+         " AND e.attachment_id = d.attachment_id WHERE (e.state IN ('replaced', 'deleted') OR d.state <> 'current')"
+         " AND (d.state <> e.state OR d.replaced_by <> e.changed_by)")  # fmt: skip
+    none("two versions of one sender's document that are both the last",
+         "SELECT a.attachment_id FROM enclosed_documents a JOIN enclosed_documents b ON b.space_id = a.space_id"
+         " AND b.set_hash = a.set_hash AND b.version > a.version AND b.author_hash = a.author_hash"
+         " JOIN messages m ON m.space_id = a.space_id AND m.id = a.message_id"
+         " JOIN messages n ON n.space_id = b.space_id AND n.id = b.message_id AND n.author_id = m.author_id"
+         " WHERE a.set_hash <> '' AND a.author_hash <> '' AND a.state = 'current' AND b.state = 'current'")  # fmt: skip
     none("an entry of somebody who does not take part",
          "SELECT e.mailbox_id FROM entries e JOIN mailboxes x ON x.id = e.mailbox_id LEFT JOIN participants p"
          " ON p.space_id = e.space_id AND p.conversation_id = e.conversation_id AND p.member_id = x.account_id"
