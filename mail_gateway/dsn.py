@@ -70,7 +70,7 @@ async def _tell(
         status="2.0.0",
         reporting_mta=app.settings.mail_domain,
         envelope_id=from_xtext(came.asked.envid),
-        original_recipient=_original(original),
+        original_recipient=returned.original_recipient(original),
         action="delivered",
         in_reply_to=letter.message_id,
     )
@@ -84,12 +84,6 @@ async def _tell(
         await returned.commit(app, space.keys, telling, once)
     except Conflict:
         pass  # it was told before
-
-
-def _original(orcpt: str) -> str:
-    """ORCPT as a report says it (RFC 3464 § 2.3.1): the kind, and the address decoded."""
-    kind, _, address = orcpt.partition(";")
-    return f"{kind.lower()}; {from_xtext(address)}" if address else ""
 
 
 def noted(app: App, facts: MailFacts, asked: Asked) -> MailFacts:

@@ -82,6 +82,7 @@ def not_shown(app: App, came: Came, ins: str, original: bytes, detail: str, code
         status="5.6.0" if coded else "5.7.1",
         reporting_mta=app.settings.mail_domain,
         envelope_id=from_xtext(came.asked.envid),
+        original_recipient=original_recipient(next((one[2] for one in came.asked.recipients if ins in one[0]), "")),
         whole=came.asked.whole(original),
         title=title,
         in_reply_to=message_id,
@@ -148,6 +149,12 @@ def _report(app: App, actor: Actor, own: SpaceHandle, telling: Telling, write: C
         effect=lambda doing: write(doing.tx),
         author=Author("system", "Pli"),
     )
+
+
+def original_recipient(orcpt: str) -> str:
+    """ORCPT as a report says it (RFC 3464 § 2.3.1): the kind, and the address decoded."""
+    kind, _, address = orcpt.partition(";")
+    return f"{kind.lower()}; {from_xtext(address)}" if address else ""
 
 
 def _ours(app: App) -> Mailbox:

@@ -317,16 +317,17 @@ def quarantine_show(settings_of: Callable[[], Settings], mail: str) -> None:
 
 
 @quarantine_group.command("release")
-@click.argument("mail")
+@click.argument("mail", nargs=-1, required=True)
 @click.option(
     "--despite-identity",
     is_flag=True,
     help="You established that its documents are about the patient it is for. Recorded with your name.",
 )
 @click.pass_obj
-def quarantine_release(settings_of: Callable[[], Settings], mail: str, despite_identity: bool) -> None:
-    """Give a letter to its patient after all."""
-    _do(settings_of(), "quarantine.release", mail=mail, by=_who(), despite_identity=despite_identity)
+def quarantine_release(settings_of: Callable[[], Settings], mail: tuple[str, ...], despite_identity: bool) -> None:
+    """Give letters to their patients after all: all of them, once a fault of ours is mended."""
+    for one in mail:
+        _do(settings_of(), "quarantine.release", mail=one, by=_who(), despite_identity=despite_identity)
 
 
 @quarantine_group.command("drop")

@@ -25,6 +25,7 @@ from tests.held_mail import POISON, Fault, break_reader, count, hurry, of_somebo
 from tests.imap_client import client
 from tests.letters import CAMILLE, DOMINIQUE, MARCEL, MOREL
 from tests.mail_house import FROM, TO_CAMILLE, TO_DOMINIQUE, MailHouse, bring, open_mail_house, plain
+from tests.wire import connected
 
 
 @pytest.fixture
@@ -91,6 +92,22 @@ async def test_who_does_not_want_a_letter_that_others_get_sends_it_back_and_noth
     assert await verdict.listed(house.app) == [], "nobody has anything to decide"
     ((to, mail),) = await told(house)
     assert (to, mail["Subject"]) == (FROM, "Message non distribué : Avis")
+
+
+async def test_the_notice_names_the_envelope_as_the_sender_named_it(house: MailHouse) -> None:
+    async with connected(house.app.ports["smtp"], house.peer()) as wire:
+        for line in (
+            f"MAIL FROM:<{FROM}> RET=HDRS ENVID=QQ+2B314",
+            f"RCPT TO:<{TO_DOMINIQUE}> NOTIFY=FAILURE ORCPT=rfc822;pat-trois+2Ba@operator.example",
+            f"RCPT TO:<{TO_CAMILLE}> NOTIFY=FAILURE ORCPT=rfc822;camille@operator.example",
+        ):
+            assert (await wire.say(line)).startswith("250")
+        assert (await wire.data(of_somebody_else(to=[TO_DOMINIQUE, TO_CAMILLE]))).startswith("250")
+    ((_, mail),) = await told(house)
+    text = mail.as_string()
+    assert "Original-Envelope-Id: QQ+314" in text
+    assert "Original-Recipient: rfc822; pat-trois+a@operator.example" in text
+    assert "camille@operator.example" not in text
 
 
 async def test_a_null_sender_is_never_told(house: MailHouse) -> None:
