@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from mail_gateway.smtp_connection import Connection
 from mail_gateway.smtp_data import Budget
 from mail_gateway.smtp_session import Session
 from mail_gateway.smtp_shares import Holdings, Share
@@ -70,9 +71,9 @@ class Limits:
 class Handler(Protocol):
     """What a door does with what a session understood.
 
-    `sign_in` and `sender` set `session.party` once they know whom they have. Each method raises `Refusal` to say no;
-    anything else it raises is a fault of ours (451), but for `sign_in`, where `Unauthorised` and `Throttled` have their
-    own replies.
+    `sign_in` and `sender` set `session.party` once they know whom they have: `account:…` or `operator:…`. Each method
+    raises `Refusal` to say no; anything else it raises is a fault of ours (451), but for `sign_in`, where `Unauthorised`
+    and `Throttled` have their own replies.
     """
 
     name: str  # of this host, in the greeting
@@ -100,8 +101,8 @@ class Door:
         self.limits = limits or Limits()
         self.budget = Budget(self.limits.in_flight)
         self.port = 0
-        self._sessions: dict[Session, asyncio.Task[None]] = {}
-        self._counted: dict[Session, str] = {}  # among whose sessions each counts
+        self._sessions: dict[Connection, asyncio.Task[None]] = {}
+        self._counted: dict[Connection, str] = {}  # among whose sessions each counts
         self._holdings = Holdings(self.budget)
         self._server: asyncio.Server | None = None
         self._listening: socket.socket | None = None
@@ -181,7 +182,7 @@ class Door:
 
     # ---- who is here -------------------------------------------------------------------------------------------------
 
-    def admit(self, session: Session) -> None:
+    def admit(self, session: Connection) -> None:
         """A new connection: give it a task of its own, or a reason to go (RFC 5321 § 3.8)."""
         if len(self._sessions) >= self.limits.sessions:
             session.fail(Refusal(421, "4.3.2", "Trop de connexions, réessayez plus tard", close=True))
@@ -191,32 +192,32 @@ class Door:
         self._sessions[session] = task
         task.add_done_callback(lambda _: self._leave(session))
 
-    def recognise(self, session: Session) -> None:
+    def recognise(self, session: Connection) -> None:
         """From now on it counts among its party's, if it showed to be one. Raises `Refusal`: they are too many."""
         if session.party and self._counted.get(session) != session.party:
             self._holdings.leave(self._counted.pop(session))
             if not self._count(session, session.party, self._share(session)):
                 raise _too_many()
 
-    def begin(self, session: Session, size: int) -> tuple[Budget, ...]:
+    def begin(self, session: Connection, size: int) -> tuple[Budget, ...]:
         """A letter of that session, to be ended: where its octets count. Raises `Refusal`."""
         return self._holdings.begin(self._names(session), size)
 
-    def end(self, session: Session) -> None:
+    def end(self, session: Connection) -> None:
         self._holdings.end(self._names(session))
 
-    def _count(self, session: Session, name: str, share: Share) -> bool:
+    def _count(self, session: Connection, name: str, share: Share) -> bool:
         self._counted[session] = name
         return self._holdings.enter(name, share)
 
-    def _names(self, session: Session) -> list[tuple[str, Share]]:
+    def _names(self, session: Connection) -> list[tuple[str, Share]]:
         names = [(f"address:{session.peer}", self.limits.address)]
         return [*names, (session.party, self._share(session))] if session.party else names
 
-    def _share(self, session: Session) -> Share:
-        return self.limits.operator if session.actor is None else self.limits.account
+    def _share(self, session: Connection) -> Share:
+        return self.limits.account if session.party.startswith("account:") else self.limits.operator
 
-    def _leave(self, session: Session) -> None:
+    def _leave(self, session: Connection) -> None:
         del self._sessions[session]
         self._holdings.leave(self._counted.pop(session))
 
