@@ -15,13 +15,18 @@ The pure half turns bytes into things and back, does no I/O, and raises `Malform
 
 The rest speaks SMTP and IMAP and hands what it read to `server.posting.post()`, like every door:
 
-| file | holds | |---|---| | `smtp`, `smtp_session`, `smtp_data`, `smtp_syntax` | our SMTP server: the protocol, and
-nothing about patients | | `inbound` | the two doors where mail comes in: who may speak, for whom, to whom | |
-`letterbox`, `enclosures`, `discretion` | what a letter becomes in each patient's space: thread, files, documents,
-cards | | `reports` | what other servers say of our mail: not delivered, read | | `trust` | the operators we exchange
-mail with, and the TLS that proves who they are | | `trust_lists`, `fetch` | the published lists trust stands on, kept
-fresh | | `revocation` | certificates that their authority took back | | `outbound` | the channel by which a message
-leaves for somebody elsewhere | | `rendition` | a message of ours as one mail that never changes | | `imap/` | the
-professional's mailbox
-|
+| file | holds |
+|---|---|
+| `smtp`, `smtp_connection`, `smtp_session`, `smtp_data`, `smtp_syntax` | our SMTP server; nothing about patients |
+| `smtp_shares`, `brakes` | how much of a door each may hold; what slows whoever asks after too many strangers |
+| `inbound`, `acceptance` | the two doors where mail comes in: who may speak, for whom; what a whole letter must be |
+| `clamd` | whether a letter carries a virus |
+| `letterbox`, `discretion`, `placing`, `cleaning`, `appointments` | what a letter becomes in each patient's space |
+| `enclosures`, `parser_process`, `identity`, `lineage` | its documents: read apart, about the patient, in their chain |
+| `quarantine`, `returned`, `verdict` | mail that is held, what its sender is told, what becomes of it |
+| `reports`, `dsn`, `receipts`, `notices` | what others say of our mail, and what ours say of theirs |
+| `trust`, `whitelist`, `revocation`, `trust_lists`, `fetch` | the operators we exchange mail with, and what proves it |
+| `outbound`, `peers`, `dkim`, `cards` | how a message leaves for somebody elsewhere |
+| `rendition`, `describe` | a message of ours as one mail that never changes |
+| `imap/` | the professional's mailbox |
 """
