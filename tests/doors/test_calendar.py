@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mail_gateway import mime
-from mail_gateway.calendar import Attendee, read_invitation, reply
+from mail_gateway.calendar import Attendee, counter, essence, read_invitation, reply
 from mail_gateway.compose import OutLetter, compose
 from mail_gateway.headers import Mailbox
 from mail_gateway.malformed import Malformed
@@ -131,6 +131,53 @@ def test_a_zone_of_its_own_with_odd_rules_still_gives_a_time(old: str, new: str,
     own = OWN_ZONE.format(name="Heure_du_CHU").replace(old, new) if old else OWN_ZONE.format(name="Heure_du_CHU")
     found = read_invitation(event("DTSTART;TZID=Heure_du_CHU:20261201T090000", zone=own))
     assert found.start == datetime(2026, 12, 1, 9, tzinfo=zone)
+
+
+@pytest.mark.parametrize(
+    ("tzid", "utc"),
+    [
+        ("Romance Standard Time", 8), ("romance standard time", 8), ("W. Europe Standard Time", 8),
+        ("Central European Standard Time", 8), ("Mauritius Standard Time", 5), ("SA Eastern Standard Time", 12),
+        ("Russian Standard Time", 6), ("Tokyo Standard Time", 0), ("Eastern Standard Time", 14), ("UTC", 9),
+        ("tzone://Microsoft/Utc", 9), ("tzone://Microsoft/Custom", 8), ("Customized Time Zone", 8),
+        ("/mozilla.org/20050126_1/Europe/Paris", 8), ("/freeassociation.sourceforge.net/Indian/Reunion", 5),
+        ("/x/America/Argentina/Buenos_Aires", 12), ("CET", 8), ("Europe/Paris", 8), ("America/Cayenne", 12),
+        ("(UTC+01:00) Bruxelles\\, Copenhague\\, Madrid\\, Paris", 8), ("(UTC+04:00) Port Louis", 5),
+        ("(UTC-03:00) Cayenne\\, Fortaleza", 12), ("GMT+04:00", 5), ("UTC+1", 8), ("(UTC) Temps universel", 9),
+        ("(UTC+99:00) Nulle part", 8), ("Paris\\, Madrid", 8), ("Nulle/Part", 8), ("GMT0", 9), ("", 8),
+    ],
+)  # fmt: skip
+def test_a_zone_is_known_by_whatever_name_software_gives_it(tzid: str, utc: int) -> None:
+    """Nine o'clock there, on a winter's day; France when nobody knows."""
+    name = tzid.replace("\\", "")
+    found = read_invitation(event(f'DTSTART;TZID="{name}":20261201T090000'))
+    assert instant(found.start) == datetime(2026, 12, 1, utc, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("line", "at"),
+    [
+        ("DTSTART;TZID={}:20260329T015959", datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC)),
+        ("DTSTART;TZID={}:20260329T023000", datetime(2026, 3, 29, 1, 30, tzinfo=UTC)),  # there is no such hour
+        ("DTSTART;TZID={}:20260329T030000", datetime(2026, 3, 29, 1, 0, tzinfo=UTC)),
+        ("DTSTART;TZID={}:20261025T015959", datetime(2026, 10, 24, 23, 59, 59, tzinfo=UTC)),
+        ("DTSTART;TZID={}:20261025T023000", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),  # there are two: the first
+        ("DTSTART;TZID={}:20261025T030000", datetime(2026, 10, 25, 2, 0, tzinfo=UTC)),
+        ("DTSTART:20260329T030000", datetime(2026, 3, 29, 1, 0, tzinfo=UTC)),  # floating: ours
+        ("DTSTART:20261025T023000", datetime(2026, 10, 25, 0, 30, tzinfo=UTC)),
+    ],
+)
+@pytest.mark.parametrize("tzid", ["Europe/Paris", "Romance Standard Time"])
+def test_the_hours_around_both_changes_of_clocks(line: str, at: datetime, tzid: str) -> None:
+    """RFC 5545 § 3.3.5: the hour that there is not counts as before the change, the hour that comes twice is the
+    first.
+    """
+    assert instant(read_invitation(event(line.format(tzid))).start) == at
+
+
+def test_a_whole_day_through_a_change_of_clocks_is_a_day() -> None:
+    found = read_invitation(event("DTSTART;VALUE=DATE:20261025", "DURATION:P1D"))
+    assert (found.start, found.end, found.all_day) == (date(2026, 10, 25), date(2026, 10, 26), True)
 
 
 def test_a_stranger_s_definition_of_paris_changes_nobody_s_appointment() -> None:
@@ -252,6 +299,38 @@ def test_a_name_cannot_add_a_line_to_the_answer() -> None:
     assert names.count("ATTENDEE") == names.count("METHOD") == 1
 
 
+def test_another_moment_is_as_long_also_across_a_change_of_clocks() -> None:
+    asked = event("DTSTART;TZID=Europe/Paris:20261024T230000", "DTEND;TZID=Europe/Paris:20261025T070000")  # nine hours
+    text = counter(asked, DOMINIQUE, letters.NOON, datetime(2026, 12, 1, 20, tzinfo=WINTER), "La nuit d’après")
+    found = read_invitation(text)
+    assert (found.method, instant(found.start)) == ("COUNTER", datetime(2026, 12, 1, 19, tzinfo=UTC))
+    assert instant(found.end) == datetime(2026, 12, 2, 4, tzinfo=UTC)
+
+
+def test_words_cannot_add_a_line_to_a_counter_proposal() -> None:
+    evil = "Le soir;\r\nMETHOD:CANCEL\r\nEND:VEVENT\u2028UID:2\x00\\"
+    text = counter(letters.ics(), DOMINIQUE, letters.NOON, None, evil)
+    names = [line.partition(":")[0].partition(";")[0] for line in text.replace("\r\n ", "").split("\r\n") if line]
+    assert sorted(name for name in names if name in ("METHOD", "END", "UID")) == ["END", "END", "METHOD", "UID"]
+    read: Any = icalendar.Calendar.from_ical(text)
+    assert str(read.walk("VEVENT")[0]["COMMENT"]).startswith("Le soir;\nMETHOD:CANCEL\nEND:VEVENT")
+
+
+def test_the_patient_answers_by_the_address_they_were_invited_at() -> None:
+    asked = letters.ics(attendee=("Dominique", "279035121518989+rdv@PATIENT.pli.example"))
+    text = reply(asked, DOMINIQUE, "ACCEPTED", letters.NOON).replace("\r\n ", "")
+    assert "279035121518989+rdv@patient.pli.example" in text
+
+
+def test_what_an_answer_needs_is_all_that_is_kept_of_an_invitation() -> None:
+    other = "ATTENDEE;CN=Marcel:mailto:150017505604274@patient.pli.example\r\nDESCRIPTION:secret\r\n"
+    asked = read_invitation(event("DTSTART;TZID=Heure:20261201T100000", other, zone=OWN_ZONE.format(name="Heure")))
+    kept = essence(asked, DOMINIQUE.address)
+    assert not any(word in kept for word in ("Marcel", "150017505604274", "secret"))
+    again = read_invitation(kept)
+    assert (again.uid, again.start, again.stamp) == (asked.uid, asked.start, None)
+
+
 # ---- beside the library ----------------------------------------------------------------------------------------------
 
 MOMENTS = st.integers(946_684_800, 2_840_140_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -300,8 +379,9 @@ def test_no_calendar_raises_anything_but_a_refusal(lines: list[str]) -> None:
     for ics in ("\r\n".join(["BEGIN:VCALENDAR", *lines, "END:VCALENDAR"]), event("DTSTART:20261201T090000Z", *lines)):
         try:
             found = read_invitation(ics)
-            answer = reply(ics, DOMINIQUE, "ACCEPTED", letters.NOON)
+            answer = reply(essence(found, DOMINIQUE.address), DOMINIQUE, "ACCEPTED", letters.NOON)
+            wish = counter(ics, DOMINIQUE, letters.NOON, letters.NOON, "\n".join(lines))
         except Malformed:
             continue
-        assert read_invitation(answer).uid == found.uid
+        assert read_invitation(answer).uid == read_invitation(wish).uid == found.uid
         assert not set(found.summary + found.organizer.name) & {"\r", "\n", "\0"}
