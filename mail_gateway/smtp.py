@@ -72,8 +72,8 @@ class Handler(Protocol):
     """What a door does with what a session understood.
 
     `sign_in` and `sender` set `session.party` once they know whom they have: `account:…` or `operator:…`. Each method
-    raises `Refusal` to say no; anything else it raises is a fault of ours (451), but for `sign_in`, where `Unauthorised`
-    and `Throttled` have their own replies.
+    raises `Refusal` to say no; anything else it raises is a fault of ours (451), but for `sign_in`, where
+    `Unauthorised` and `Throttled` have their own replies.
     """
 
     name: str  # of this host, in the greeting
