@@ -22,6 +22,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from server import access, people
 from server.drafts import Draft, Opening
 from server.posting import post
@@ -130,7 +133,10 @@ async def _drain(folder: Path, port: int, count: int, dkim: bool) -> float:
 
 def _signing(settings: Settings, folder: Path) -> Settings:
     """The same with a DKIM key for the patients' domain."""
-    return replace(settings)
+    key = rsa.generate_private_key(65537, 2048)
+    path = folder / "dkim.pem"
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return replace(settings, dkim_keys=f"{settings.patient_domain}=drain:{path}")
 
 
 async def _owe(app: App, count: int) -> None:

@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # ships no types
 
 from tests.speed.cast import DESK, Cast, seed_apart
 from tests.speed.load import Target

@@ -25,7 +25,8 @@ from server.access import ConversationHandle
 from server.drafts import Draft
 from server.posting import post
 from server.settings import Settings
-from tests.speed.cast import TEST_OID, open_crowd
+from tests.speed.cast import open_crowd
+from tests.speed.crowd import TEST_OID
 from tests.speed.load import percentile
 from tests.speed.table import Row, ms, rate
 from tests.support.postgres import SETTINGS, cluster

@@ -22,9 +22,9 @@ from server.people import Traits
 from storage.ids import now_ms
 from tests import letters
 from tests.doors.test_outbound import opened
-from tests.doors.test_submission import ADMISSIONS, MOREL, submit
+from tests.doors.test_submission import ADMISSIONS, submit
 from tests.house import PASSWORD
-from tests.letters import NOON
+from tests.letters import MOREL, NOON
 from tests.mail_house import ELSEWHERE, FROM, TO_DOMINIQUE, TO_MARCEL, MailHouse, bring, open_mail_house, plain
 from tests.other_operator import OtherOperator
 from tests.speed import crowd
