@@ -268,6 +268,7 @@ def _glimpsed(data: bytes) -> tuple[tuple[tuple[str, str], ...], tuple[Claim, ..
         try:
             root = parse(archive.read(data, entry))
             patients += [(patient.ins, patient.oid) for patient in xdm.patients_of(root)]
+            marks += xdm.marks_of(root)
             header = cda.header(cda.of(root))
         except Malformed:
             continue

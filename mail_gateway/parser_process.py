@@ -17,6 +17,7 @@ import atexit
 import os
 import queue
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -44,11 +45,11 @@ _parcel = msgspec.msgpack.Decoder(Parcel)
 
 
 class Died(Exception):
-    """A worker ended, or was ended, before its answer. `late`: it had its time."""
+    """A worker ended, or was ended, before its answer."""
 
-    def __init__(self, late: bool = False) -> None:
-        self.late = late
-        super().__init__("late" if late else "died")
+
+class Late(Died):
+    """It had its time, by the clock or of the processor."""
 
 
 class Worker:
@@ -62,7 +63,7 @@ class Worker:
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "LC_ALL": "C.UTF-8"},
+                env={"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "LC_ALL": "C.UTF-8"},
                 cwd="/",
                 start_new_session=True,  # what is typed at our terminal is not for it
             )
@@ -70,16 +71,17 @@ class Worker:
         self.pid = self._process.pid
 
     def ask(self, parcel: Parcel, wait_s: float) -> Package:
-        """Raises `Died`."""
+        """Raises `Died`, `Late`."""
         until = time.monotonic() + wait_s
         try:
             self._socket.settimeout(wait_s)
             send(self._socket, _encode(parcel))
             return _package.decode(receive(self._socket, until))
         except TimeoutError:
-            raise Died(late=True) from None
+            raise Late from None
         except (OSError, EOFError, msgspec.MsgspecError):
-            raise Died from None
+            self.end()
+            raise (Late if self._process.returncode == -signal.SIGXCPU else Died) from None
 
     def end(self) -> None:
         self._socket.close()
@@ -109,8 +111,8 @@ class Parsers:
                 except Died as error:
                     self._end(worker)
                     worker = None
-                    log.warning("parser.died", late=error.late, octets=len(parcel.body))
-                    if error.late:
+                    log.warning("parser.died", how=type(error).__name__, octets=len(parcel.body))
+                    if isinstance(error, Late):
                         break
             return Package(damaged=_UNREADABLE)
         finally:

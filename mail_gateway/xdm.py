@@ -135,6 +135,12 @@ def patients_of(root: Element) -> list[PatientId]:
     return [patient for patient in found if patient.ins]
 
 
+def marks_of(root: Element) -> list[str]:
+    """The confidentiality codes of everything METADATA.XML describes."""
+    described = root.iterfind(".//{*}ExtrinsicObject")
+    return [documents.confidentiality(code) for one in described for code in _codes(one, _CONFIDENTIALITY)]
+
+
 def _is_metadata(name: str) -> bool:
     folders = name.split("/")
     return len(folders) == 3 and folders[0] == "ihe_xdm" and folders[2] == "metadata.xml"

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -101,6 +104,20 @@ def test_readers_end_with_whoever_asked_them(parsers: Parsers) -> None:
     assert parsers.pids() == []
     assert not Path(f"/proc/{pid}").exists()
     assert not parsers.unpack(REPORT).damaged, "another is started when it is needed"
+
+
+def test_readers_end_with_a_server_that_is_killed() -> None:
+    """Nothing but their socket tells them."""
+    server = (
+        "from mail_gateway.parser_process import PARSERS as p; from tests.doors.test_parser_process import REPORT;"
+        "p.unpack(REPORT); print(*p.pids(), flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", server], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        reader = os.pidfd_open(int(running.stdout.readline()))
+        running.kill()
+    assert select.select([reader], [], [], 30)[0], "it ended"
+    os.close(reader)
 
 
 async def test_a_letter_whose_archive_cannot_be_read_in_time_is_read_all_the_same(

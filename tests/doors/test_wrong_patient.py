@@ -174,11 +174,13 @@ async def test_real_people_are_known_by_national_numbers_with_their_key(tmp_path
 @pytest.mark.parametrize(
     "mark", ["INVISIBLE_PATIENT", "Invisible_Patient", "INVISIBLE PATIENT", "INVISIBLEPATIENT", "INVISIBLE-PATIENT"]
 )
-@pytest.mark.parametrize("where", ["document", "metadata"])
+@pytest.mark.parametrize("where", ["document", "metadata", "damaged"])
 async def test_what_is_not_for_the_patient_is_held_however_it_is_spelt(mark: str, where: str, house: MailHouse) -> None:
     data = letters.xdm_zip(confidentiality=("N", mark))
-    if where == "metadata":
+    if where != "document":
         data = changed(letters.xdm_zip(), METADATA, b'nodeRepresentation="N"', f'nodeRepresentation="{mark}"'.encode())
+    if where == "damaged":
+        data = changed(data, METADATA, b'"hash"', b'"other"')
     assert (await bring(house, with_file(data))).startswith("250")
     assert await house.entries("dominique") == []
     assert await held(house) == [("invisible_patient", "906")]

@@ -181,6 +181,19 @@ def symlink(name: str) -> zipfile.ZipInfo:
     return info
 
 
+def device(name: str) -> zipfile.ZipInfo:
+    info = symlink(name)
+    info.external_attr = 0o020666 << 16
+    return info
+
+
+def zip64(data: bytes) -> bytes:
+    """With the end record and locator of ZIP64, which other readers believe before the ordinary one."""
+    at = data.rindex(b"PK\x05\x06")
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, 47, data.index(b"PK\x01\x02"))
+    return data[:at] + record + struct.pack("<4sLQL", b"PK\x06\x07", 0, at, 1) + data[at:]
+
+
 def overlapping() -> bytes:
     """Two central entries over one local file: a kilobyte that would inflate to as much as one cares to declare."""
     data = made(("a", b"x" * 5000))
@@ -234,6 +247,14 @@ DECEIVING = {
         patched(made(("a", b"x")), b"PK\x01\x02", 8, b"\x01\x00"), b"PK\x03\x04", 6, b"\x01\x00"
     ),
     "an encrypted file, said only once": patched(made(("a", b"x")), b"PK\x01\x02", 8, b"\x01\x00"),
+    "a device": made((device("null"), b"")),
+    "200 MB, announced": patched(
+        made(*((f"f{n}", b"x" * 90_000) for n in range(3))), b"PK\x01\x02", 24, struct.pack("<L", 200_000_001)
+    ),
+    "another size in each table": patched(made(("a", b"x" * 1000)), b"PK\x01\x02", 24, struct.pack("<L", 999)),
+    "another checksum in each table": patched(made(("a", b"x" * 1000)), b"PK\x03\x04", 14, b"\1\2\3\4"),
+    "another compression in each table": patched(made(("a", b"x" * 1000)), b"PK\x03\x04", 8, b"\0\0"),
+    "sizes after the data, said only once": patched(made(("a", b"x")), b"PK\x03\x04", 6, b"\x08\x00"),
     "another compression": made(("a", b"x" * 100), compression=zipfile.ZIP_LZMA),
     "more than announced": patched(
         patched(made(("a", b"x" * 1000)), b"PK\x01\x02", 24, struct.pack("<L", 10)),
@@ -265,6 +286,11 @@ BROKEN = {
     "entries left over": patched(made(("a", b"x")), b"PK\x05\x06", 8, b"\x00\x00\x00\x00"),
     "a directory elsewhere": patched(made(("a", b"x")), b"PK\x05\x06", 16, b"\x00\x00\x00\x00"),
     "a file beyond the end": patched(made(("a", b"x")), b"PK\x01\x02", 42, b"\xf0\x00\x00\x00"),
+    "sizes of ZIP64": patched(made(("a", b"x")), b"PK\x01\x02", 20, b"\xff" * 8),
+    "a place of ZIP64": patched(made(("a", b"x")), b"PK\x01\x02", 42, b"\xff" * 4),
+    "a count of ZIP64": patched(made(("a", b"x")), b"PK\x05\x06", 8, b"\xff" * 4),
+    "a directory of ZIP64 before the end": zip64(made(("a", b"x"))),
+    "a second disk": patched(made(("a", b"x")), b"PK\x05\x06", 4, b"\1\0"),
     "a name in no charset": patched(made(("é", b"x")), b"PK\x01\x02", 46, b"\xff"),
 }  # fmt: skip
 
