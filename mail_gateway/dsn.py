@@ -1,6 +1,7 @@
-"""Reports of delivery that a sender asked for (RFC 3461), where we are the last server.
+"""Reports of success that a sender asked for (RFC 3461): the letter is delivered here, or passed on.
 
-    NOTIFY=SUCCESS  →  the letter is in the patient's mailbox  →  « Message remis », once for each recipient
+    NOTIFY=SUCCESS  →  the letter is in the patient's mailbox         →  « Message remis », once for each recipient
+                    →  another operator's server took our own letter  →  « Message transmis »
 
 Promises: a report is owed in one transaction with the mark that it was, so that a letter that is brought again, or a
 crash in between, gives one report and not two, and a letter that got its 250 gives one and not none; nobody is told but
@@ -11,6 +12,7 @@ held is no success. What is asked about recipients elsewhere is noted for the se
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -24,14 +26,17 @@ from mail_gateway.headers import Mailbox
 from mail_gateway.mime import Letter
 from mail_gateway.returned import Came, Telling
 from mail_gateway.smtp_syntax import Asked, from_xtext
+from server import people
 from server.access import SpaceHandle
-from server.drafts import MailFacts
-from server.errors import Conflict
+from server.drafts import Actor, MailFacts
+from server.errors import Conflict, Unauthorised
 from storage import messages
 from storage.database import Tx
+from storage.vault import SpaceKeys
 
 if TYPE_CHECKING:
     from server.app import App
+    from server.reading import OpenMessage
 
 
 async def delivered(
@@ -52,36 +57,71 @@ async def delivered(
         if space is None and _domain(address) != app.settings.mail_domain.lower():
             continue  # held, or elsewhere: whoever delivers it says so
         place = space or spaces[0][1]
-        await _tell(app, came, place, f"dsn:{key}:{ins if space else address.lower()}", letter, raw, address, original)
+        own, envid = f"dsn:{key}:{ins if space else address.lower()}", came.asked.envid
+        news = _News(
+            came.sender, came.actor, own, "delivered", address, letter.subject, letter.message_id, envid, original
+        )
+        await _tell(app, place.keys, news, for_one(raw, ins, app.settings.patient_domain))
 
 
-async def _tell(
-    app: App, came: Came, space: SpaceHandle, key: str, letter: Letter, raw: bytes, address: str, original: str
-) -> None:
-    identifier = f"{blake2b(key.encode(), digest_size=16).hexdigest()}@{app.settings.mail_domain}"
+async def passed_on(app: App, keys: SpaceKeys, opened: OpenMessage, mail: bytes, address: str) -> None:
+    """« Message transmis » (RFC 3461 § 5.2.2) to a professional hosted here who asked, once another server took her
+    letter: that one is asked about failures only, and success it tells of is a record in the thread.
+    """
+    facts = opened.body.mail or MailFacts()
+    if "SUCCESS" not in facts.dsn_notify.split(","):
+        return
+    try:
+        author = await people.actor(app, opened.message.author_id)
+    except Unauthorised:
+        return  # the account has ended since
+    key, subject = f"dsn:{opened.message.id}:{address.lower()}", opened.body.subject
+    news = _News(author.address, author, key, "relayed", address, subject, facts.message_id, facts.dsn_envid)
+    await _tell(app, keys, news, mail)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What a report says. `key`: of this report, the same when it is due again. `envid`, `original`: as given."""
+
+    to: str
+    actor: Actor | None
+    key: str
+    action: str
+    address: str
+    subject: str
+    message_id: str
+    envid: str = ""
+    original: str = ""
+
+
+async def _tell(app: App, keys: SpaceKeys, news: _News, original: bytes) -> None:
+    local = blake2b(news.key.encode(), digest_size=16).hexdigest()
+    identifier = f"{local}@{app.settings.mail_domain}"
     report = failure_report(
         message_id=identifier,
         date=datetime.now(UTC),
         from_=Mailbox("Pli", f"postmaster@{app.settings.mail_domain}"),
-        to=Mailbox("", came.sender),
-        original=for_one(raw, address.partition("@")[0].partition("+")[0], app.settings.patient_domain),
-        recipient=address,
+        to=Mailbox("", news.to),
+        original=original,
+        recipient=news.address,
         reason="",
         status="2.0.0",
         reporting_mta=app.settings.mail_domain,
-        envelope_id=from_xtext(came.asked.envid),
-        original_recipient=returned.original_recipient(original),
-        action="delivered",
-        in_reply_to=letter.message_id,
+        envelope_id=from_xtext(news.envid),
+        original_recipient=returned.original_recipient(news.original),
+        action=news.action,
+        in_reply_to=news.message_id,
     )
 
     def once(tx: Tx) -> None:
-        if messages.claim_retry_key(tx, space.space_id, key, "", identifier[:32]) is not None:
+        if messages.claim_retry_key(tx, keys.space_id, news.key, "", local) is not None:
             raise Conflict
 
-    telling = Telling(came.sender, came.actor, identifier, f"Message remis : {letter.subject}"[:200].strip(), report)
+    title = f"{'Message remis' if news.action == 'delivered' else 'Message transmis'} : {news.subject}"
     try:
-        await returned.commit(app, space.keys, telling, once)
+        telling = Telling(news.to, news.actor, identifier, title[:200].strip(), report)
+        await returned.commit(app, keys, telling, once)
     except Conflict:
         pass  # it was told before
 

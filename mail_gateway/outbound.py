@@ -14,19 +14,21 @@ Connections, and what they promise, are `peers`'.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from mail_gateway import dkim, notices, trust
+from mail_gateway import dkim, dsn, notices, trust
 from mail_gateway.compose import failure_report
+from mail_gateway.handover import Outgoing
 from mail_gateway.headers import Headers, Mailbox, addresses
 from mail_gateway.malformed import Malformed
-from mail_gateway.peers import Outgoing, Peers
+from mail_gateway.peers import Peers
 from mail_gateway.receipts import ReceiptChannel
-from mail_gateway.rendition import as_mail
+from mail_gateway.rendition import as_mail, rendered
 from mail_gateway.smtp_syntax import from_xtext
 from mail_gateway.trust import Trust
 from server import reading
@@ -41,6 +43,7 @@ from storage.vault import SpaceKeys
 if TYPE_CHECKING:
     from server.app import App
 
+MADE_AT_ONCE = 16  # mails made ready together, so that the database keeps several in one commit
 _OUTSIDE = "Son domaine ne fait pas partie des messageries de santé reconnues."
 
 
@@ -91,12 +94,16 @@ class MailChannel:
 
     def __init__(self, app: App, way_out: WayOut) -> None:
         self._app, self._way_out = app, way_out
+        self._making = asyncio.Semaphore(MADE_AT_ONCE)
 
     async def send(self, parcel: Parcel) -> None:
         """Returns when the recipient's server has taken the mail. Raises `Temporary` (`Held`), `Permanent`."""
         address = await self._address(parcel)
         domain = address.rpartition("@")[2].lower()
         trusted = await self._way_out.trusted(domain)
+        self._way_out.peers.may_take(domain)
+        async with self._making:  # and kept: while it waits for its turn, it is not in memory
+            await rendered(self._app, parcel.keys, parcel.delivery.message_id)
         async with self._way_out.peers.turn(domain):
             opened = await reading.open_unchecked(self._app, parcel.keys, parcel.delivery.message_id)
             mail = await as_mail(self._app, parcel.keys, opened)
@@ -105,6 +112,7 @@ class MailChannel:
                 return  # whoever wrote it elsewhere chose whom it goes to; their operator sends it, and speaks for it
             mail = await self._way_out.dressed(mail)
             await self._way_out.peers.deliver(domain, Outgoing(author, address, mail, parcel.delivery.id), trusted)
+        await dsn.passed_on(self._app, parcel.keys, opened, mail, address)
 
     def _ours(self, address: str) -> bool:
         settings = self._app.settings

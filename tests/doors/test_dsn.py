@@ -8,6 +8,8 @@ import smtplib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
+from email.parser import BytesParser
+from email.policy import SMTP as POLICY
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ import pytest
 from mail_gateway import dsn
 from mail_gateway.imap import imap_door
 from mail_gateway.smtp_syntax import Asked, Refusal, from_xtext, mail_path, rcpt_path, to_xtext
-from server import access, reading
+from server import access, attachments, reading
 from server.drafts import MailFacts
 from tests import imap_client, letters
 from tests.certificates import Certificates
@@ -52,6 +54,10 @@ async def brought(house: MailHouse, letter: bytes, *recipients: str, sender: str
         for recipient in recipients:
             assert (await wire.say(f"RCPT TO:{recipient}")).startswith("250"), recipient
         return await wire.data(letter)
+
+
+def parsed(raw: bytes) -> EmailMessage:
+    return BytesParser(policy=POLICY).parsebytes(raw)
 
 
 def blocks(report: EmailMessage) -> list[EmailMessage]:
@@ -179,7 +185,7 @@ async def test_dr_morel_reads_in_her_mail_client_that_it_was_delivered(both: tup
 async def test_what_she_asks_about_somebody_elsewhere_goes_with_the_letter(
     both: tuple[MailHouse, OtherOperator],
 ) -> None:
-    house, _ = both
+    house, operator = both
     letter = letters.plain("Bonjour", to=[TO_DOMINIQUE, FROM])
     async with connected(house.app.ports["submission"], house.client()) as wire:
         secret = base64.b64encode(f"\0{MOREL[1]}\0{PASSWORD}".encode()).decode()
@@ -189,6 +195,16 @@ async def test_what_she_asks_about_somebody_elsewhere_goes_with_the_letter(
         assert (await wire.say(f"RCPT TO:<{FROM}> NOTIFY=SUCCESS,DELAY")).startswith("250")
         assert (await wire.data(letter)).startswith("250")
     (entry,) = await house.entries("dominique")
+    await house.delivered()
+    assert [got.recipients for got in operator.got] == [[FROM]]
+    (news,) = [entry for entry in await house.entries("morel") if entry.message.kind == "bounce"]
+    assert news.message.subject == "Message transmis : Préparation de votre admission"
+    handle = await access.conversation(house.app, await house.mailbox("morel"), news.conversation)
+    opened = await reading.open_unchecked(house.app, handle.keys, news.message.id)
+    raw = await attachments.raw_unchecked(house.app, handle.keys, opened.message)
+    about, recipient = blocks(parsed(raw or b""))
+    assert (about["Original-Envelope-Id"], recipient["Action"]) == ("a+b", "relayed")
+    assert recipient["Final-Recipient"] == f"rfc822; {FROM}"
     handle = await access.conversation(house.app, await house.mailbox("dominique"), entry.conversation)
     opened = await reading.open_unchecked(house.app, handle.keys, entry.message.id)
     assert opened.body.mail is not None
