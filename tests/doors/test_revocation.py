@@ -111,6 +111,7 @@ async def test_the_last_list_in_force_is_kept_whatever_becomes_of_its_file(
     for data in (
         pem(revocations(ours, since=-WEEK, lasts=-timedelta(hours=1))),
         pem(revocations(ours, shown, since=-WEEK)),
+        pem(revocations(ours, since=timedelta(hours=1))),
         pem(revocations(ours))[:-80],
         b"not a list",
     ):
@@ -147,10 +148,12 @@ async def test_a_peer_we_vouch_for_needs_no_list_of_an_authority_we_do_not_know(
 
 
 @pytest.mark.parametrize("revoked", [True, False])
+@pytest.mark.parametrize("listed", [True, False])
 async def test_nothing_leaves_for_a_server_whose_certificate_is_revoked(
-    revoked: bool, tmp_path: Path, sqlite_url: str, folder: Path, made: Certificates
+    listed: bool, revoked: bool, tmp_path: Path, sqlite_url: str, folder: Path, made: Certificates
 ) -> None:
-    shown = make(tmp_path, "server", OPERATOR, pair(made.ours))
+    """Whether its name is on the white list, or it bears the name of the host."""
+    shown = made.named(OPERATOR) if listed else made.operator("autre.example")
     taken_back = [shown] if revoked else []
     (folder / "ours.pem").write_bytes(pem(revocations(pair(made.ours), *taken_back)))
     async with other_operator(shown, made.ours.certificate) as operator:
