@@ -37,6 +37,7 @@ import dns.resolver
 import structlog
 from cryptography import x509
 
+from mail_gateway.handover import Connection, NothingSent, Outgoing, hand_over, hang_up
 from mail_gateway.trust import Trust
 from server.delivery import Held, Permanent, Temporary
 from server.settings import retry_waits, routes
@@ -52,46 +53,11 @@ PER_CONNECTION = 100
 IDLE_S = 20.0
 CONNECT_S = 15.0
 COMMAND_S = 60.0
-FINAL_S = 600.0  # § 4.5.3.2.6: to give up earlier is to send twice
 TURN_S = 60.0  # how long a letter waits here for one of the connections
 WAITING = 2000  # letters that wait here for one peer; fewer for one that is slow
 PROBE_MS = 20_000
 SMTP_PORT = 25
 MANY_PEERS = 10_000
-
-_REASONS = (
-    ("5.1.", "Son adresse n’existe pas, ou n’existe plus."),
-    ("5.2.2", "Sa boîte est pleine."),
-    ("5.2.", "Sa boîte ne reçoit plus de messages."),
-    ("5.3.4", "Le message est trop lourd pour son serveur."),
-    ("5.7.", "Son serveur a refusé le message."),
-)
-_REFUSED = "Son serveur a refusé le message."
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """A mail and its envelope. `sender` "" is the null path. `envelope_id`: opaque, comes back in reports (RFC 3461);
-    `notify`: what we want to hear of it.
-    """
-
-    sender: str
-    recipient: str
-    mail: bytes
-    envelope_id: str = ""
-    notify: str = "FAILURE,DELAY"
-
-
-@dataclass(slots=True)
-class _Connection:
-    """An open one. `context`: the trust it was opened under; `certificate`: what the server showed, DER."""
-
-    client: aiosmtplib.SMTP
-    host: str
-    context: ssl.SSLContext
-    certificate: bytes | None
-    letters: int = 0
-    closing: asyncio.TimerHandle | None = None
 
 
 @dataclass(slots=True)
@@ -99,7 +65,7 @@ class _Peer:
     """What is known of a domain's servers. `until`: left alone until then (ms), after so many `failures` in a row."""
 
     slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PER_PEER))
-    idle: list[_Connection] = field(default_factory=list)
+    idle: list[Connection] = field(default_factory=list)
     in_hand: int = 0
     failures: int = 0
     until: int = 0
@@ -138,16 +104,21 @@ class Peers:
         """Hang up: nothing is under way any more."""
         for peer in self._peers.values():
             for connection in peer.idle:
-                _hang_up(connection)
+                hang_up(connection)
             peer.idle.clear()
 
-    @asynccontextmanager
-    async def turn(self, domain: str) -> AsyncIterator[None]:
-        """A letter's turn at that domain, to be made and handed over (`deliver`) within. Raises `Held`."""
+    def may_take(self, domain: str) -> None:
+        """Raises `Held` when there is no point in making a letter for it now."""
         peer = self._peer(domain)
         peer.may_try()
         if peer.in_hand >= peer.room():
             raise peer.later()
+
+    @asynccontextmanager
+    async def turn(self, domain: str) -> AsyncIterator[None]:
+        """A letter's turn at that domain, to be made and handed over (`deliver`) within. Raises `Held`."""
+        self.may_take(domain)
+        peer = self._peer(domain)
         peer.in_hand += 1
         try:
             try:
@@ -176,17 +147,17 @@ class Peers:
         peer = self._peer(domain)
         while (connection := self._reuse(peer, domain, trusted)) is not None:
             try:
-                await _hand_over(connection, letter)
-            except _NothingSent:
-                _hang_up(connection)  # it went to sleep meanwhile
+                await hand_over(connection, letter)
+            except NothingSent:
+                hang_up(connection)  # it went to sleep meanwhile
                 continue
             finally:
                 self._keep(peer, connection)
             return
         connection = await self._open(peer, domain, trusted)
         try:
-            await _hand_over(connection, letter)
-        except _NothingSent as error:
+            await hand_over(connection, letter)
+        except NothingSent as error:
             self._went_down(peer)
             raise Temporary(error.code) from None
         finally:
@@ -233,7 +204,7 @@ class Peers:
 
     # ---- connections -------------------------------------------------------------------------------------------------
 
-    def _reuse(self, peer: _Peer, domain: str, trusted: Trust) -> _Connection | None:
+    def _reuse(self, peer: _Peer, domain: str, trusted: Trust) -> Connection | None:
         """An idle connection that is still open, and still proven by what is trusted now."""
         while peer.idle:
             connection = peer.idle.pop()
@@ -242,25 +213,25 @@ class Peers:
             still = connection.client.is_connected and connection.context is trusted.outgoing
             if still and _proven(connection.certificate, connection.host, domain, trusted):
                 return connection
-            _hang_up(connection)
+            hang_up(connection)
         return None
 
-    def _keep(self, peer: _Peer, connection: _Connection) -> None:
+    def _keep(self, peer: _Peer, connection: Connection) -> None:
         """For the next letter, for a while."""
         if not connection.client.is_connected:
             return
         if connection.letters >= PER_CONNECTION:
-            _hang_up(connection)
+            hang_up(connection)
             return
         peer.idle.append(connection)
         connection.closing = asyncio.get_running_loop().call_later(IDLE_S, self._bored, peer, connection)
 
-    def _bored(self, peer: _Peer, connection: _Connection) -> None:
+    def _bored(self, peer: _Peer, connection: Connection) -> None:
         if connection in peer.idle:
             peer.idle.remove(connection)
-            _hang_up(connection)
+            hang_up(connection)
 
-    async def _open(self, peer: _Peer, domain: str, trusted: Trust) -> _Connection:
+    async def _open(self, peer: _Peer, domain: str, trusted: Trust) -> Connection:
         """Try the servers of the domain in order: the next one when the last could not be talked to at all."""
         failure = Temporary("no_server")
         try:
@@ -279,7 +250,7 @@ class Peers:
         self._went_down(peer)
         raise failure
 
-    async def _connect(self, host: str, port: int, domain: str, trusted: Trust) -> _Connection:
+    async def _connect(self, host: str, port: int, domain: str, trusted: Trust) -> Connection:
         """A server of that domain, over proven TLS. Raises `Temporary`."""
         client = aiosmtplib.SMTP(
             hostname=host, port=port, local_hostname=self._app.settings.mail_domain, timeout=CONNECT_S, start_tls=False
@@ -297,7 +268,7 @@ class Peers:
             await client.ehlo()
             client.timeout = COMMAND_S
             good = True
-            return _Connection(client, host, trusted.outgoing, certificate)
+            return Connection(client, host, trusted.outgoing, certificate)
         except aiosmtplib.SMTPResponseException as error:  # § 4.2.1: said before the letter: the server's mood
             raise Temporary(f"peer_{error.code}") from None
         except ssl.SSLError:
@@ -307,81 +278,6 @@ class Peers:
         finally:
             if not good:
                 client.close()
-
-
-def _hang_up(connection: _Connection) -> None:
-    """Its letters are answered for: how we say goodbye makes no difference, and waiting for the answer costs."""
-    client = connection.client
-    if client.is_connected and client.protocol is not None:
-        client.protocol.write(b"QUIT\r\n")
-    client.close()
-
-
-class _NothingSent(Exception):
-    """The peer hung up, or said 421, before the letter was given: it may be given to another connection at once."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        super().__init__(code)
-
-
-async def _hand_over(connection: _Connection, letter: Outgoing) -> None:
-    """MAIL, RCPT, DATA. Raises `_NothingSent`, `Temporary`, `Permanent`; the connection then serves for the next."""
-    client = connection.client
-    dsn = client.supports_extension("dsn")
-    eight = not letter.mail.isascii() and client.supports_extension("8bitmime")
-    international = not letter.recipient.isascii()
-    if international and not client.supports_extension("smtputf8"):
-        raise Permanent("no_smtputf8", "Son serveur ne sait pas lire les accents de son adresse.", "5.6.7")
-    options, wanted = ["BODY=8BITMIME"] if eight else [], list[str]()
-    options += ["SMTPUTF8"] if international else []
-    if dsn:
-        options.append("RET=HDRS")
-        options += [f"ENVID={letter.envelope_id}"] if letter.envelope_id else []
-        wanted = [f"NOTIFY={letter.notify}"]
-        wanted += [] if international else [f"ORCPT=rfc822;{_xtext(letter.recipient)}"]
-    encoding = "utf-8" if international else "ascii"
-    given = False
-    connection.letters += 1
-    try:
-        await client.mail(letter.sender, options=options, encoding=encoding)
-        await client.rcpt(letter.recipient, options=wanted, encoding=encoding)
-        given = True
-        await client.data(letter.mail, timeout=FINAL_S)
-    except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as error:
-        if error.code == 421 and not given:
-            raise _NothingSent("peer_421") from None
-        await _forget(client)
-        _refused(error.code, error.message)
-    except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-        client.close()
-        if given or isinstance(error, ValueError):
-            raise Temporary("cut") from None
-        raise _NothingSent("no_connection") from None
-    except asyncio.CancelledError:
-        client.close()  # in the middle of a word: of no use to anybody
-        raise
-
-
-async def _forget(client: aiosmtplib.SMTP) -> None:
-    try:
-        await client.rset()
-    except (aiosmtplib.SMTPException, OSError, TimeoutError):
-        client.close()
-
-
-def _refused(code: int, text: str) -> None:
-    if 500 <= code < 600 and code != 521:  # 521, 421: the host takes no mail now, whatever the letter
-        status = text.partition(" ")[0]
-        known = status.count(".") == 2 and status.replace(".", "").isdecimal() and status.startswith("5.")
-        detail = next((reason for start, reason in _REASONS if status.startswith(start)), _REFUSED)
-        raise Permanent(f"smtp_{code}", detail, status if known else "5.0.0")
-    raise Temporary(f"smtp_{code}")
-
-
-def _xtext(text: str) -> str:
-    """RFC 3461 § 4."""
-    return "".join(c if "!" <= c <= "~" and c not in "+=" else f"+{ord(c):02X}" for c in text)
 
 
 def _proven(certificate: bytes | None, host: str, domain: str, trusted: Trust) -> bool:
