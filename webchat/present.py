@@ -234,11 +234,11 @@ def span(words: Words, start: datetime, end: datetime | None, all_day: bool) -> 
     if all_day:
         last = (end or start).astimezone(PLACE).date() - timedelta(days=1)  # the end is the day after
         return words("card.days", first=day, last=words.day(last)) if last > first else day
+    begins = words.hour(start).replace(" ", "\u00a0")
     if end is None or end <= start:
-        return f"{day}, {words.hour(start)}"
-    last = end.astimezone(PLACE).date()
-    until = words.hour(end) if last == first else f"{words.day(last)}, {words.hour(end)}"
-    return f"{day}, {words.hour(start)} – {until}"
+        return f"{day}, {begins}"
+    last, ends = end.astimezone(PLACE).date(), words.hour(end).replace(" ", "\u00a0")
+    return f"{day}, {begins} – {ends if last == first else f'{words.day(last)}, {ends}'}"
 
 
 def scope(words: Words, name: str) -> str:

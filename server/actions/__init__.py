@@ -68,8 +68,8 @@ _SINCE = {
     "agenda.again": ("Vous avez déjà reçu ce rendez-vous.", "You already received this appointment."),
     "agenda.cancelled": ("Ce rendez-vous est annulé.", "This appointment is cancelled."),
     "agenda.kept": (
-        "Votre demande d’un autre moment n’a pas été retenue : le moment prévu reste proposé.",
-        "Your request for another time was not accepted: the planned time is still offered.",
+        "Votre demande n’a pas été retenue. Le moment prévu reste proposé.",
+        "Your request was not accepted. The planned time is still offered.",
     ),
     "agenda.moved": (
         "Ce rendez-vous a changé. Répondez à sa nouvelle version.",

@@ -22,7 +22,8 @@ from babel import dates
 from server.actions.ask import Ask, Done
 from server.drafts import MailFacts
 from server.errors import Conflict, Invalid
-from storage import documents
+from storage import documents, messages
+from storage.database import Tx
 from storage.documents import Appointment
 from storage.ids import new_id
 
@@ -40,7 +41,7 @@ FURTHEST: Final = timedelta(days=5 * 366)
 
 class AppointmentView(msgspec.Struct, frozen=True):
     """An appointment as listed. `state`: accepted, declined, asked (another moment), added (of an announcement),
-    proposed (again, since it changed), cancelled.
+    proposed (again, since it changed), cancelled. `message`, of `conversation`: its card.
     """
 
     title: str
@@ -51,6 +52,7 @@ class AppointmentView(msgspec.Struct, frozen=True):
     organizer: str
     state: str
     message: str
+    conversation: str = ""
 
 
 def appointment_card(
@@ -258,16 +260,24 @@ def _series(app: App, space_id: str, scope: str, card: dict[str, Any]) -> str:
 
 async def appointments(app: App, dossier: DossierHandle) -> list[AppointmentView]:
     """The agenda of a space, in order of date: what the patient did something about, never what was only sent."""
-    found = []
-    for item in await app.db.read(documents.appointments, dossier.space_id):
-        facts = facts_in(dossier.keys, item)
-        if facts.get("listed", True):
-            names = ("title", "start", "end", "all_day", "location", "organizer")
-            title, start, end, all_day, location, organizer = (facts[name] for name in names)
-            found.append(
-                AppointmentView(title, start, end, bool(all_day), location, organizer, item.state, item.message_id)
-            )
-    return sorted(found, key=_when)
+
+    def pull(tx: Tx) -> list[AppointmentView]:
+        return [
+            _view(facts, item, messages.find(tx, dossier.space_id, item.message_id))
+            for item in documents.appointments(tx, dossier.space_id)
+            if (facts := facts_in(dossier.keys, item)).get("listed", True)
+        ]
+
+    return sorted(await app.db.read(pull), key=_when)
+
+
+def _view(facts: dict[str, Any], item: Appointment, message: messages.Message | None) -> AppointmentView:
+    names = ("title", "start", "end", "all_day", "location", "organizer")
+    title, start, end, all_day, location, organizer = (facts[name] for name in names)
+    conversation = message.conversation_id if message is not None else ""
+    return AppointmentView(
+        title, start, end, bool(all_day), location, organizer, item.state, item.message_id, conversation
+    )
 
 
 def _when(item: AppointmentView) -> datetime:
