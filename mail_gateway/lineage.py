@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mail_gateway.package import Lineage
-from server import access, lines
+from server import access, posting
 from server.drafts import Author, File, FileFacts
 from storage import conversations, enclosed, entries, messages
 from storage.enclosed import Enclosed
@@ -152,7 +152,7 @@ def _outdate(doing: Doing, old: Enclosed, state: str, author: Author) -> None:
             continue
         _tell(doing, message)
         if message_id == old.message_id:
-            lines.add(doing, message.conversation_id, _line(doing, old, state), author)
+            posting.line(doing, message.conversation_id, _line(doing, old, state), author)
 
 
 def _tell(doing: Doing, message: messages.Message) -> None:

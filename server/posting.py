@@ -105,6 +105,20 @@ async def post(app: App, actor: Actor, draft: Draft) -> Receipt:
     return receipt
 
 
+def line(doing: Doing, conversation_id: str, text: str, author: Author) -> None:
+    """A line of record for the holder, in the transaction of the message that does what it tells of: it stands where
+    that was done, which may be another conversation of the space. No mail, and nobody else's.
+    """
+    space_id, keys, message_id = doing.to.space_id, doing.to.keys, new_id()
+    audit.record(doing.tx, Act.MESSAGE_POSTED, doing.actor, space_id, doing.to.ground, message_id)
+    message = messages.Message(
+        message_id, conversation_id, doing.at, "line", doing.actor.kind, doing.to.member, b"", "", "", 0, 0
+    )
+    messages.insert(doing.tx, space_id, message, keys.seal("body", message_id, _json.encode(Body(author, text=text))))
+    entries.add(doing.tx, doing.to.mailbox_id, space_id, conversation_id, message_id, own=False)
+    doing.wake.add(doing.to.mailbox_id)
+
+
 def _check(draft: Draft) -> None:
     if len(draft.text) > MAX_TEXT:
         raise TooLarge("text_too_long", f"Le message est trop long ({len(draft.text)} caractères, {MAX_TEXT} au plus).")
