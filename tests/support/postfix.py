@@ -5,7 +5,8 @@ Promises: nothing in /etc is read or written, no system service is touched; once
 stopped it is gone. Needs Debian's postfix package and root, since its master drops the rights of its services.
 A test process that is killed outright leaves it running.
 
-It logs only when asked (`log`), which costs it time. What a caller wants differently is a row of main.cf in `settings`;
+Its folder and those above must let everybody pass through, as a test's own folder does not: see `folder`. It logs only
+when asked (`log`), which costs it time. What a caller wants differently is a row of main.cf in `settings`;
 each of `doors` is a port where it takes mail, with the rows that differ at that door.
 """
 
@@ -17,8 +18,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.support import programs
@@ -65,6 +66,14 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 
+@contextmanager
+def folder() -> Iterator[Path]:
+    """A folder for an instance, which all its unprivileged processes reach, gone when the block ends."""
+    with tempfile.TemporaryDirectory(prefix="pli-postfix-") as name:
+        Path(name).chmod(0o711)
+        yield Path(name)
+
+
 def missing() -> str | None:
     """Why Postfix cannot run here, as half a sentence; None when it can."""
     if not POSTFIX.exists():
@@ -104,11 +113,13 @@ class Postfix:
         """As `__enter__`; takes a second or two."""
         for path in (self._etc, self._spool, self._data):
             path.mkdir(parents=True)
-        let_through(self._etc)
         os.chown(self._data, pwd.getpwnam("postfix").pw_uid, -1)
         (self._etc / "main.cf").write_text("".join(f"{name} = {value}\n" for name, value in self._main.items()))
         (self._etc / "master.cf").write_text("".join(map(self._door, self._doors)) + _SERVICES)
-        self.command("postfix", "start")
+        try:
+            self.command("postfix", "start")
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self.said()}") from error
         for port in self._doors:
             wait_open(port)
 
@@ -127,13 +138,6 @@ class Postfix:
     def _door(self, port: int) -> str:
         options = "".join(f"\n  -o {{ {name} = {value} }}" for name, value in self._doors[port].items())
         return f"127.0.0.1:{port} inet n - n - - smtpd{options}\n"
-
-
-def let_through(folder: Path) -> None:
-    """Let users without rights pass through to `folder`: a test's own folder is closed to all but its owner."""
-    for path in (folder, *folder.parents):
-        if path.stat().st_uid == os.geteuid() and not path.stat().st_mode & 0o001:
-            path.chmod(path.stat().st_mode | 0o011)
 
 
 def free_ports(count: int) -> list[int]:
@@ -162,5 +166,5 @@ def call(*command: str) -> str:
         said.seek(0)
         words = said.read().decode("utf-8", "replace").strip()
         if done.returncode:
-            raise RuntimeError(f"{' '.join(command[:3])}: {words}")
+            raise RuntimeError(f"{' '.join(command)}: {words}")
         return words

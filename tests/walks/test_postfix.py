@@ -12,6 +12,7 @@ import asyncio
 import re
 import smtplib
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -21,9 +22,13 @@ from pathlib import Path
 import pytest
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as rsa_key
 
+from mail_gateway import dkim
+from server import access, reading
 from tests import letters
 from tests.certificates import Certificates
+from tests.doors.test_dkim import verified, write
 from tests.house import PASSWORD
 from tests.letters import MARCEL
 from tests.mail_house import ELSEWHERE, FROM, TO_DOMINIQUE, MailHouse, open_mail_house, plain
@@ -39,18 +44,20 @@ class Mailboxes:
     """Where Postfix brings its people's mail (LMTP): each letter is an event. `says`: the next answer to DATA."""
 
     port: int = 0
-    arrived: asyncio.Queue[tuple[Envelope, EmailMessage]] = field(default_factory=asyncio.Queue)
+    arrived: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
     says: list[str] = field(default_factory=list)
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - aiosmtpd's name
         if self.says:
             return self.says.pop(0)
-        letter = BytesParser(policy=POLICY).parsebytes(envelope.original_content or b"")
-        self.arrived.put_nowait((envelope, letter))
+        self.arrived.put_nowait(envelope.original_content or b"")
         return "250 2.0.0 Kept"
 
+    async def next_raw(self) -> bytes:
+        return await asyncio.wait_for(self.arrived.get(), 60)
+
     async def next(self) -> EmailMessage:
-        return (await asyncio.wait_for(self.arrived.get(), 60))[1]
+        return BytesParser(policy=POLICY).parsebytes(await self.next_raw())
 
 
 @dataclass
@@ -62,12 +69,12 @@ class Town:
     mailboxes: Mailboxes
     outside: int
 
-    async def send(self, letter: bytes, *recipients: str) -> None:
-        """Dr Bertin's mail client gives his operator a letter."""
+    async def send(self, letter: bytes, *recipients: str, reports: tuple[tuple[str, ...], ...] = ((), ())) -> None:
+        """Dr Bertin's mail client gives his operator a letter. `reports`: parameters of MAIL and of RCPT (RFC 3461)."""
 
         def client() -> None:
             with smtplib.SMTP("127.0.0.1", self.outside, timeout=60) as smtp:
-                smtp.sendmail(FROM, recipients or [TO_DOMINIQUE], letter)
+                smtp.sendmail(FROM, recipients or [TO_DOMINIQUE], letter, *reports)
 
         await asyncio.to_thread(client)
 
@@ -103,6 +110,13 @@ def _settings(made: Certificates, mx: int, lmtp: int, unknown: str) -> dict[str,
     }
 
 
+def _signing_keys(folder: Path) -> Path:
+    keys = folder / "dkim"
+    keys.mkdir()
+    write(keys / "pli._domainkey.patient.pli.example.pem", rsa_key(65537, 2048))
+    return keys
+
+
 _OWN_PEOPLE = {"mynetworks": "127.0.0.0/8"}
 _PEERS = {"smtpd_tls_security_level": "encrypt", "smtpd_tls_req_ccert": "yes", "smtpd_tls_received_header": "yes"}
 
@@ -114,17 +128,22 @@ async def town(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Town]:
     made, mailboxes = Certificates.at(tmp_path / "certificates"), Mailboxes()
     lmtp = await asyncio.get_running_loop().create_server(lambda: LMTP(mailboxes), "127.0.0.1", 0)
     outside, peers = free_ports(2)
-    unknown = tmp_path / "people"
-    unknown.write_text("!/^inconnu@/ known\n")
-    async with open_mail_house(tmp_path, sqlite_url, mail_relay=f"127.0.0.1:{peers}", mail_retry_seconds="0") as house:
-        settings = _settings(made, house.app.ports["smtp"], lmtp.sockets[0].getsockname()[1], f"{unknown}")
-        private = Postfix(tmp_path / "postfix", settings, {outside: _OWN_PEOPLE, peers: _PEERS}, log=True)
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(
+            open_mail_house(
+                tmp_path, sqlite_url, mail_relay=f"127.0.0.1:{peers}", mail_retry_seconds="0",
+                dkim_keys=f"{_signing_keys(tmp_path)}",
+            )
+        )  # fmt: skip
+        folder = stack.enter_context(postfix.folder())
+        (folder / "people").write_text("!/^inconnu@/ known\n")
+        ports = house.app.ports["smtp"], lmtp.sockets[0].getsockname()[1]
+        settings = _settings(made, *ports, f"{folder / 'people'}")
+        private = Postfix(folder, settings, {outside: _OWN_PEOPLE, peers: _PEERS}, log=True)
         await asyncio.to_thread(private.start)
-        try:
-            yield Town(house, private, mailboxes, outside)
-        finally:
-            await asyncio.to_thread(private.stop)
-            lmtp.close()
+        stack.push_async_callback(asyncio.to_thread, private.stop)
+        yield Town(house, private, mailboxes, outside)
+    lmtp.close()
 
 
 async def test_a_letter_relayed_by_postfix_reaches_dominique_and_her_answer_comes_back_through_it(town: Town) -> None:
@@ -137,31 +156,41 @@ async def test_a_letter_relayed_by_postfix_reaches_dominique_and_her_answer_come
     assert (answer["From"].addresses[0].addr_spec, answer["To"].addresses[0].addr_spec) == (TO_DOMINIQUE, FROM)
     assert (answer["Subject"], answer["In-Reply-To"]) == ("Re: Votre opération", "<op@operator.example>")
     assert answer.get_content().strip() == "C’est noté, à demain."
-    await town.send(plain("À demain.", message_id="<op2@operator.example>", in_reply_to=str(answer["Message-ID"])))
+    again = plain(
+        "À demain.", subject="RE: Votre opération", message_id="<op2@operator.example>",
+        to=str(answer["Reply-To"].addresses[0].addr_spec), in_reply_to=str(answer["Message-ID"]),
+    )  # fmt: skip
+    await town.send(again, str(answer["Reply-To"].addresses[0].addr_spec))
     entries = await town.house.holds("dominique", 3)
     assert len({one.conversation for one in entries}) == 1
 
 
-async def test_both_servers_have_proven_who_they_are(town: Town) -> None:
+async def test_both_servers_have_proven_who_they_are_and_what_she_wrote_is_signed_in_the_doctors_mailbox(
+    town: Town,
+) -> None:
     await town.send(plain())
     (entry,) = await town.house.holds("dominique", 1)
-    await town.house.answer("dominique", entry.conversation)
-    answer = await town.mailboxes.next()
-    assert 'Client CN "localhost"' in answer["Received"]
-    assert "(verified OK)" in answer["Received"], "Postfix verified our certificate"
-    assert "Verified TLS connection established to 127.0.0.1" in town.postfix.said(), "and we showed ours at the MX"
+    text = "Voilà : été, cœur, naïveté.\n.\nUn point seul.\n" + "é" * 900
+    await town.house.answer("dominique", entry.conversation, text)
+    raw = await town.mailboxes.next_raw()
+    received = raw.partition(b"\r\nDKIM-Signature:")[0].decode()
+    assert received.startswith("Received: from "), "Postfix wrote above it"
+    assert re.search(r'\(Client CN "localhost", Issuer "Pli demonstration [^"]+" \(verified OK\)\)', received)
+    assert "Verified TLS connection established to 127.0.0.1" in town.postfix.said(), "it verified our MX before that"
+    assert verified(dkim.load(town.house.app.settings), raw) == [True]
 
 
 async def test_a_patient_who_has_no_space_comes_back_to_the_doctor_in_postfixs_own_words(town: Town) -> None:
-    await town.send(plain("Bonjour"), TO_DOMINIQUE, NOBODY)
+    doubled = TO_DOMINIQUE.replace("@", "+abcdefghij0123456789abcdefghij0123456789@")
+    await town.send(plain("Bonjour"), TO_DOMINIQUE, NOBODY, doubled)
     bounce = await town.mailboxes.next()
     assert bounce.get_content_type() == "multipart/report"
     (status,) = [part for part in bounce.walk() if part.get_content_type() == "message/delivery-status"]
-    said = status.as_string()
-    assert "Status: 5.1.1" in said
-    assert "Diagnostic-Code: smtp; 550 5.1.1" in said
-    assert NOBODY in said
-    assert TO_DOMINIQUE not in said
+    refused = [part for part in status.iter_parts() if part["Final-Recipient"]]
+    assert [str(one["Final-Recipient"]).partition(";")[2].strip() for one in refused] == [NOBODY, doubled]
+    assert [one["Status"] for one in refused] == ["5.1.1", "5.1.1"]
+    assert all(str(one["Diagnostic-Code"]).startswith("smtp; 550 5.1.1") for one in refused)
+    assert "abimee" in refused[1]["Diagnostic-Code"], "an answer address that was doubled says so"
     assert len(await town.house.holds("dominique", 1)) == 1, "who has one received it"
 
 
@@ -198,6 +227,27 @@ async def test_what_postfix_took_and_could_not_deliver_becomes_a_line_in_the_thr
     assert (bounce.message.kind, bounce.message.in_reply_to) == ("bounce", sent.message)
     assert "Dr Paul BERTIN" in bounce.message.text
     assert bounce.conversation == entry.conversation
+
+
+async def test_who_asks_is_told_that_it_arrived_and_that_it_was_read(town: Town) -> None:
+    """DSN of success (RFC 3461), by the parameters that Postfix passed on; then MDN (RFC 8098), by its own field."""
+    asked = plain("Avez-vous bien reçu ?", headers={"Disposition-Notification-To": FROM})
+    await town.send(asked, reports=(("RET=HDRS", "ENVID=dossier-12"), ("NOTIFY=SUCCESS,FAILURE",)))
+    arrived = await town.mailboxes.next()
+    assert arrived.get_param("report-type") == "delivery-status"
+    said = next(part for part in arrived.walk() if part.get_content_type() == "message/delivery-status").as_string()
+    assert "Original-Envelope-Id: dossier-12" in said
+    assert "Action: delivered" in said
+    (entry,) = await town.house.holds("dominique", 1)
+    box = await town.house.mailbox("dominique")
+    handle = await access.conversation(town.house.app, box, entry.conversation)
+    await reading.mark_read(town.house.app, handle, entry.seq)
+    town.house.app.delivery.wake()
+    read = await town.mailboxes.next()
+    assert read.get_param("report-type") == "disposition-notification"
+    told = next(part for part in read.walk() if part.get_content_type() == "message/disposition-notification")
+    assert "Original-Message-ID: <1@operator.example>" in told.as_string()
+    assert "displayed" in told.as_string()
 
 
 # ---- swaks -----------------------------------------------------------------------------------------------------------
@@ -255,13 +305,15 @@ async def test_swaks_without_proof_is_refused_before_any_patient_is_named(
     assert "RCPT TO" not in said
 
 
-@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
-async def test_dr_morels_mail_client_signs_in_as_swaks_does(mechanism: str, house: MailHouse) -> None:
+@pytest.mark.parametrize(
+    ("door", "tls", "mechanism"), [("submission", "--tls", "PLAIN"), ("submissions", "--tls-on-connect", "LOGIN")]
+)
+async def test_dr_morels_mail_client_signs_in_as_swaks_does(
+    door: str, tls: str, mechanism: str, house: MailHouse
+) -> None:
     morel = house.address("morel")
-    signed_in = ("--tls", "--auth", mechanism, "--auth-user", morel, "--auth-password", PASSWORD)
-    status, said = await swaks(
-        house, "submission", *signed_in, sender=morel, letter=letters.plain("À jeun dès minuit.")
-    )
+    signed_in = (tls, "--auth", mechanism, "--auth-user", morel, "--auth-password", PASSWORD)
+    status, said = await swaks(house, door, *signed_in, sender=morel, letter=letters.plain("À jeun dès minuit."))
     assert status == 0, said
     assert await house.texts("dominique") == ["À jeun dès minuit."]
 
