@@ -247,9 +247,10 @@ async def submission_door(app: App) -> AsyncIterator[None]:
     settings, handler = app.settings, SubmissionDoor(app)
     # Who lets the system choose one port means to run beside others, and so for its twin.
     at_once = settings.submissions_port if settings.submission_port else 0
+    door = Door(handler)
     async with (
-        _door(Door(handler), app, "submission", settings.submission_port),
-        _door(Door(handler, tls_at_once=True), app, "submissions", at_once),
+        _door(door, app, "submission", settings.submission_port),
+        _door(Door(handler, tls_at_once=True).beside(door), app, "submissions", at_once),
     ):
         yield
 

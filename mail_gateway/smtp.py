@@ -86,16 +86,11 @@ class Handler(Protocol):
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None: ...
 
 
-def _too_many() -> Refusal:
-    return Refusal(421, "4.7.0", "Trop de connexions de votre part, réessayez plus tard", close=True)
-
-
 class Door:
-    """A listening door and its sessions. `port`: the real one, once open. `tls_at_once`: TLS from the first octet (RFC
-    8314), rather than by STARTTLS.
-    """
+    """A listening door and its sessions. `port`: the real one, once open."""
 
     def __init__(self, handler: Handler, limits: Limits | None = None, *, tls_at_once: bool = False) -> None:
+        """`tls_at_once`: TLS from the first octet (RFC 8314), rather than by STARTTLS."""
         self.handler = handler
         self.tls_at_once = tls_at_once
         self.limits = limits or Limits()
@@ -108,6 +103,11 @@ class Door:
         self._listening: socket.socket | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
         self._ticker: asyncio.Task[None] | None = None
+
+    def beside(self, other: Door) -> Door:
+        """The same, not open yet, as another way in of that door: what is held of either counts for both."""
+        self.budget, self._holdings = other.budget, other._holdings
+        return self
 
     async def open(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
@@ -143,9 +143,9 @@ class Door:
         self._listening = socket.create_server(address[:2], family=family, backlog=512)
         self._listening.setblocking(False)
         self.port = self._listening.getsockname()[1]
-        self._begin(self._accept(self._listening))
+        self._spawn(self._accept(self._listening))
 
-    def _begin(self, step: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, step: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(step, name="smtp-tls-at-once")
         self._handshakes.add(task)
         task.add_done_callback(self._handshakes.discard)
@@ -155,11 +155,13 @@ class Door:
         while True:
             try:
                 accepted, address = await loop.sock_accept(listening)
+            except ConnectionError:
+                continue  # gone before it was let in
             except OSError as error:  # no more files, for now
                 log.warning("smtp.accept_failed", error=type(error).__name__)
                 await asyncio.sleep(self.limits.tick_s)
             else:
-                self._begin(self._secure(accepted, str(address[0])))
+                self._spawn(self._secure(accepted, str(address[0])))
 
     async def _secure(self, accepted: socket.socket, address: str) -> None:
         """One handshake, counted for its address like a session. Without one there is no way to say no but to go."""
@@ -228,6 +230,10 @@ class Door:
             now = loop.time()
             for session in tuple(self._sessions):
                 session.tick(now)
+
+
+def _too_many() -> Refusal:
+    return Refusal(421, "4.7.0", "Trop de connexions de votre part, réessayez plus tard", close=True)
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:

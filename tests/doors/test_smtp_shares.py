@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from mail_gateway.smtp import Envelope, Limits, Session, Share
+from mail_gateway.smtp import Door, Envelope, Limits, Session, Share
 from tests.doors.test_smtp_session import LETTER, Here, Shelf, opened, ready
-from tests.wire import Wire, connected
+from tests.wire import Wire, connected, connected_at_once
 
 MB = 1024 * 1024
 
@@ -107,3 +107,15 @@ async def test_an_address_counts_too_whoever_speaks_from_it(tmp_path: Path) -> N
         await two.envelope("a@c.example", "c@d.example")
         assert (await one.say("DATA")).startswith("354")
         assert (await two.say("DATA")).startswith("451 4.7.1")
+
+
+async def test_two_ways_in_are_one_door_to_who_counts(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        door, shelf, context = await stack.enter_async_context(shared(tmp_path, operator=Share(1, 9, MB)))
+        twin = Door(shelf, door.limits, tls_at_once=True).beside(door)
+        await twin.open("127.0.0.1", 0)
+        stack.push_async_callback(twin.close)
+        wire = await stack.enter_async_context(connected(door.port, context))
+        assert (await wire.say("MAIL FROM:<a@b.example>")).startswith("250")
+        other = await stack.enter_async_context(connected_at_once(twin.port, context))
+        assert (await other.say("MAIL FROM:<a@b.example>")).startswith("421 4.7.0")
