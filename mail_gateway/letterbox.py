@@ -23,7 +23,6 @@ from mail_gateway.discretion import for_one
 from mail_gateway.enclosures import enclosed, has_archive
 from mail_gateway.malformed import Malformed
 from mail_gateway.mime import Letter
-from mail_gateway.prose import split_quoted
 from mail_gateway.quarantine import Kept, Returned, why
 from mail_gateway.smtp_syntax import Asked, Refusal
 from mail_gateway.structure import Node
@@ -34,6 +33,7 @@ from server.actions.confirmations import confirmation_card
 from server.audit import Act
 from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailFacts, Member
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
+from server.quotations import split_quoted
 from storage.database import Tx
 from storage.ids import now_ms
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 HASHED_APART: Final = 64 * 1024  # octets from which a hash costs more than a change of thread
 LARGE: Final = 512 * 1024  # octets from which a letter is read in a thread
 ABSENCE_DAYS: Final = 7
+_SIGNATURE: Final = re.compile(r"^-- ?$", re.MULTILINE)
 _NUMBER: Final = re.compile(r"\s*([1-9])\s*[.)]?\s*")
 _BLOCKED: Final = "Ce patient ne souhaite pas recevoir vos messages. Un document de soins (IHE_XDM) reste possible."
 _DEPOSIT: Final = "Un document a été déposé par ce professionnel, que vous avez bloqué. Son message n’est pas affiché."
@@ -176,7 +177,7 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
         mail=dsn.noted(app, _facts(letter, sent.sender), sent.asked),
         raw=raw,
         members=sent.members,
-        effect=_effects(brought.effect, _replies(letter), lineage.following(within.followed, files, author)),
+        effect=_effects(brought.effect, _replies(letter), lineage.following(within.followed, files, sent.actor, author)),
         author=author,
     )
     return place.actor, draft
@@ -256,7 +257,7 @@ async def _answered(app: App, sent: Sent, draft: Draft) -> bool:
         return False
     try:
         box = await access.mailbox(app, sent.actor)
-        wish = {"text": rest.strip()} if action == "agenda.counter" else {}
+        wish = {"text": _SIGNATURE.split(rest)[0].strip()} if action == "agenda.counter" else {}
         await acting.act(app, box, draft.in_reply_to, action, wish, draft.retry_key)
     except (Conflict, Invalid, NotAllowed, Refused):
         return False

@@ -17,16 +17,16 @@ from mail_gateway import structure
 from mail_gateway.headers import MAX_ADDRESSES, Headers, Mailbox, addresses, date, decode_words, message_ids
 from mail_gateway.malformed import Malformed
 from mail_gateway.parts import Part, part_of
-from mail_gateway.prose import from_html, leaves_out, reflow, split_quoted
+from mail_gateway.prose import from_html, leaves_out, reflow
 from mail_gateway.structure import Node
 
-__all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read", "read_with_root", "split_quoted"]
+__all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read", "read_with_root"]
 
 # A text longer than this is no letter: it is cut here and listed among the attachments too, so that nothing is lost.
 MAX_TEXT = 1_000_000
 MAX_SUBJECT = 998
 MAX_ENCLOSED = 40  # of what is within forwarded letters, only as many are listed as leave room for a letter's own
-_FORWARDED = "---------- Message transféré ----------"  # as `prose.split_quoted` knows it
+_FORWARDED = "---------- Message transféré ----------"  # as `split_quoted` knows it
 _PLAIN_FORM = "---------- Version texte de ce message ----------"
 _QUOTED_FIELDS = (("De", "from"), ("Date", "date"), ("Objet", "subject"))
 _CALENDARS = ("text/calendar", "application/ics", "application/calendar", "text/x-vcalendar")

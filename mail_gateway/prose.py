@@ -1,7 +1,6 @@
-"""The words of a letter: flowed lines joined, HTML to text, what was written told from what was quoted.
+"""The words of a letter: flowed lines joined, HTML to text, two forms of one letter compared.
 
-Promises: linear, never raises, never hides what somebody wrote: an answer written between quoted lines stays whole.
-Does not produce HTML and does not make any safe to show.
+Promises: linear, never raises. Does not produce HTML and does not make any safe to show.
 """
 
 from __future__ import annotations
@@ -158,63 +157,3 @@ def leaves_out(form: str, other: str, *, some: bool = False) -> bool:
 def _words(text: str) -> set[str]:
     text = unicodedata.normalize("NFKC", _NOT_SAID.sub(" ", text)).replace("\u00ad", "").casefold()
     return set(_WORD.findall(text))
-
-
-# ---- quotations ------------------------------------------------------------------------------------------------------
-
-_ATTRIBUTION = re.compile(
-    r"(?:le|on|am|el|il)\b.{4,300}(?:a écrit|a ecrit|wrote|schrieb|escribió|ha scritto)\s*:\s*",
-    re.IGNORECASE | re.DOTALL,
-)
-_ATTRIBUTION_START = re.compile(r"(?:le|on|am|el|il)\s.{4,}", re.IGNORECASE)
-_SEPARATOR = re.compile(
-    r"-{2,}\s*(?:message d['’]origine|message original|message transféré|original message|forwarded message)\s*-{2,}"
-    r"|_{20,}",
-    re.IGNORECASE,
-)
-_OUTLOOK_FROM = re.compile(r"\*?(?:de|from)\s?:\*?\s.+", re.IGNORECASE)
-_OUTLOOK_SENT = re.compile(r"\*?(?:envoyé|envoye|sent|date)(?:\s+le)?\s?:\*?\s.+", re.IGNORECASE)
-
-
-def split_quoted(text: str) -> tuple[str, str]:
-    """(what the person wrote, what they quoted). Nothing is cut out when the person also wrote below or between
-    quoted lines.
-    """
-    lines = text.split("\n")
-    cut = _quotation(lines)
-    if cut is None:
-        return text.strip("\n"), ""
-    written = "\n".join(lines[:cut]).rstrip()
-    if not written.strip():
-        return text.strip("\n"), ""  # they answered below: all of it is theirs to be read
-    return written.lstrip("\n"), "\n".join(lines[cut:]).strip("\n")
-
-
-def _quotation(lines: list[str]) -> int | None:
-    """The line the quotation starts at: the first of a separator, an attribution or a final block of `>` lines."""
-    for place, line in enumerate(lines):
-        stripped = line.strip()
-        if not stripped:
-            continue
-        if len(stripped) <= 200 and _SEPARATOR.fullmatch(stripped):
-            return place
-        if _OUTLOOK_FROM.match(stripped) and any(
-            _OUTLOOK_SENT.match(after.strip()) for after in lines[place + 1 : place + 4]
-        ):
-            return place
-        if _ATTRIBUTION_START.match(stripped):
-            for length in (1, 2, 3):  # clients wrap the attribution
-                if not "".join(lines[place + length - 1 : place + length]).rstrip().endswith(":"):
-                    continue
-                opening = "\n".join(lines[place : place + length]).strip()
-                if len(opening) <= 400 and _ATTRIBUTION.fullmatch(opening):
-                    return place if _only_quoted(lines[place + length :]) else None
-        if stripped.startswith(">"):
-            return place if _only_quoted(lines[place:]) else None
-    return None
-
-
-def _only_quoted(lines: list[str]) -> bool:
-    """Whether nothing was written in or under the quotation; one without any `>` goes on to the end."""
-    marked = [line.lstrip().startswith(">") for line in lines if line.strip()]
-    return not any(marked) or all(marked)

@@ -21,6 +21,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from server.actions import catalogue
+from server.quotations import split_quoted
 from server.views import AuthorView, Entry, FileView, MessageView
 from webchat.words import PLACE, Words, instant
 
@@ -84,9 +85,12 @@ class Block:
 
 
 def blocks(text: str) -> list[Block]:
-    """A plain text as paragraphs and folded quotes (RFC 3676 § 4.5: lines that begin with `>`)."""
+    """A plain text as paragraphs and folded quotes: lines that begin with `>` (RFC 3676 § 4.5), and what clients copy
+    under an answer without marking it.
+    """
     found: list[tuple[bool, list[str]]] = []
-    for line in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
+    written, copied = split_quoted(text.replace("\r\n", "\n").replace("\r", "\n"))
+    for line in written.split("\n"):
         quoted = line.startswith(">")
         line = line.lstrip("> ") if quoted else line
         if not quoted and not line.strip():
@@ -98,6 +102,8 @@ def blocks(text: str) -> list[Block]:
         else:
             found.append((quoted, [line]))
     _move_attributions(found)
+    if copied:
+        found.append((True, [line.lstrip("> ") for line in copied.split("\n")]))
     return [Block(quoted, _lines(lines)) for quoted, lines in found if lines]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from mail_gateway import mime, structure
 from mail_gateway.malformed import Malformed
+from server.quotations import split_quoted
 from tests import letters
 
 FROM = b"From: agathe.morel@pli.example\r\n"
@@ -109,7 +110,7 @@ def test_an_empty_plain_alternative_does_not_hide_the_html() -> None:
 def test_what_an_html_letter_quotes_is_marked_as_a_quotation() -> None:
     html = "<div>Oui.</div><div>Le lundi, Dr Morel a écrit :<blockquote><p>Venez.<br>À jeun.</p></blockquote></div>"
     text = mime.read(FROM + b"Content-Type: text/html; charset=utf-8\r\n\r\n" + html.encode()).text
-    assert mime.split_quoted(text)[0] == "Oui."
+    assert split_quoted(text)[0] == "Oui."
     assert "> À jeun." in text.split("\n")
 
 
@@ -276,41 +277,3 @@ def test_the_same_letter_by_another_road_keeps_its_body_hash() -> None:
     assert mime.body_hash(raw) == hashlib.sha256(raw.partition(b"\r\n\r\n")[2]).digest()
     assert mime.body_hash(raw) != mime.body_hash(letters.plain("Autre chose"))
     assert mime.body_hash(b"Subject: x") == hashlib.sha256(b"").digest()
-
-
-# ---- what was quoted -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "quoted",
-    [
-        "Le lun. 23 nov. 2026 à 10:12, Dr Agathe MOREL <agathe.morel@pli.example> a écrit :\n> Venez à jeun.\n> Morel",
-        "Le lun. 23 nov. 2026 à 10:12, Dr Agathe MOREL\n<agathe.morel@pli.example> a écrit :\n\n> Venez à jeun.",
-        "Le 23/11/2026 à 10:12, Dr Morel a écrit :\nVenez à jeun.",
-        "On Mon, Nov 23, 2026 at 10:12 AM Dr Morel <agathe.morel@pli.example> wrote:\n> Venez à jeun.",
-        "-----Message d'origine-----\nDe : Dr Morel\nVenez à jeun.",
-        "-----Original Message-----\nFrom: Dr Morel\nVenez à jeun.",
-        "________________________________\nDe : Dr Morel\nEnvoyé : lundi\nVenez à jeun.",
-        "De : Dr Morel <agathe.morel@pli.example>\nEnvoyé : lundi 23 novembre 2026\nÀ : Dominique\n\nVenez à jeun.",
-        "> Venez à jeun.\n> Dr Morel",
-    ],
-)
-def test_what_dominique_wrote_is_told_from_what_she_quoted(quoted: str) -> None:
-    written, rest = mime.split_quoted(f"Oui, 1.\nMerci.\n\n{quoted}\n")
-    assert written == "Oui, 1.\nMerci."
-    assert rest == quoted
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "> Venez à jeun.\nEntendu.\n> Sans bijoux.\nD’accord.",
-        "Le 23/11/2026 à 10:12, Dr Morel a écrit :\n> Venez à jeun.\n\nJe ne pourrai pas venir.",
-        "Bonjour,\nLe docteur m’a dit de venir.\nOn verra bien : merci",
-        "J’ai mal.\n> Depuis quand ?\nDepuis lundi.",
-        "Dose : > 5 mg",
-        "",
-    ],
-)
-def test_nothing_a_person_wrote_is_ever_hidden_as_a_quotation(text: str) -> None:
-    assert mime.split_quoted(text) == (text, "")
