@@ -28,9 +28,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from mail_gateway.addresses import normalise
 from mail_gateway.package import Lineage
 from server import access, posting
-from server.drafts import Author, File, FileFacts
+from server.drafts import Actor, Author, Body, File, FileFacts
 from storage import conversations, enclosed, entries, messages
 from storage.enclosed import Enclosed
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from server.posting import Doing
 
 Effect = Callable[["Doing"], None]
+_body = msgspec.json.Decoder(Body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,9 @@ class Followed:
     lineage: Lineage
 
 
-def following(documents: Sequence[Followed], files: Sequence[File], author: Author) -> Effect | None:
+def following(documents: Sequence[Followed], files: Sequence[File], sender: Actor, author: Author) -> Effect | None:
     """The effect of a letter that brings these documents, as far as they are among its files. None when there is
-    none. `author`: who did it, for the line in the thread.
+    none. `sender`: as the door verified them, whoever else answers go to. `author`: for the line in the thread.
     """
     kept = {"", *(file.id for file in files)}
     brought = [document for document in documents if document.file_id in kept]
@@ -60,15 +62,15 @@ def following(documents: Sequence[Followed], files: Sequence[File], author: Auth
     def run(doing: Doing) -> None:
         enclosed.lock(doing.tx, doing.to.space_id)
         for document in brought:
-            _follow(doing, document, author)
+            _follow(doing, document, sender, author)
 
     return run
 
 
-def _follow(doing: Doing, document: Followed, author: Author) -> None:
+def _follow(doing: Doing, document: Followed, sender: Actor, author: Author) -> None:
     new = _row(doing, document)
     related = enclosed.related(doing.tx, doing.to.space_id, new)
-    own = [old for old in related if _same_author(old, new) and _same_sender(doing, old)]
+    own = [old for old in related if _same_author(old, new) and _same_sender(doing, old, sender)]
     if document.lineage.action == "delete":
         for old in own:
             if old.state in ("current", "same") and (_is(old, new) or _supersedes(new, old)):
@@ -128,13 +130,19 @@ def _same_author(old: Enclosed, new: Enclosed) -> bool:
     )
 
 
-def _same_sender(doing: Doing, old: Enclosed) -> bool:
-    """A document names its author itself; who sent it is what a door verified."""
+def _same_sender(doing: Doing, old: Enclosed, sender: Actor) -> bool:
+    """A document names its author itself; who sent it is what a door verified: the account here, or the From address
+    elsewhere, whose domain many share. Not who takes part: that may be a Reply-To, which anybody of the domain writes.
+    """
     if old.message_id == doing.message_id:
         return True
+    if sender.external:
+        message = messages.find(doing.tx, doing.to.space_id, old.message_id)
+        body = _body.decode(doing.to.keys.open("body", message.id, message.body)) if message else None
+        return bool(body and body.mail and normalise(body.mail.from_address).lower() == sender.address)
     member, organisation = enclosed.sender(doing.tx, doing.to.space_id, old.message_id)
-    here = access.organisation(doing.actor)
-    return bool(member) and (member == doing.to.member or bool(here and here == organisation))
+    here = access.organisation(sender)
+    return member == sender.account_id or bool(here and here == organisation)
 
 
 # ---- what becomes of the older one -----------------------------------------------------------------------------------

@@ -169,12 +169,6 @@ def _invariants(tx: Tx) -> list[str]:
          "SELECT d.id FROM documents d JOIN enclosed_documents e ON e.space_id = d.space_id"
          " AND e.attachment_id = d.attachment_id WHERE (e.state IN ('replaced', 'deleted') OR d.state <> 'current')"
          " AND (d.state <> e.state OR d.replaced_by <> e.changed_by)")  # fmt: skip
-    none("two versions of one sender's document that are both the last",
-         "SELECT a.attachment_id FROM enclosed_documents a JOIN enclosed_documents b ON b.space_id = a.space_id"
-         " AND b.set_hash = a.set_hash AND b.version > a.version AND b.author_hash = a.author_hash"
-         " JOIN messages m ON m.space_id = a.space_id AND m.id = a.message_id"
-         " JOIN messages n ON n.space_id = b.space_id AND n.id = b.message_id AND n.author_id = m.author_id"
-         " WHERE a.set_hash <> '' AND a.author_hash <> '' AND a.state = 'current' AND b.state = 'current'")  # fmt: skip
     none("an entry of somebody who does not take part",
          "SELECT e.mailbox_id FROM entries e JOIN mailboxes x ON x.id = e.mailbox_id LEFT JOIN participants p"
          " ON p.space_id = e.space_id AND p.conversation_id = e.conversation_id AND p.member_id = x.account_id"

@@ -13,6 +13,7 @@ from server.actions.dossier import DocumentView
 from server.errors import Conflict, NotAllowed
 from server.views import Entry, FileView
 from tests import letters
+from tests.doors.test_submission import submit
 from tests.mail_house import ELSEWHERE, MailHouse, bring, open_mail_house
 
 OTHER = ("Dr Autre", "autre@operator.example")
@@ -30,7 +31,7 @@ class Lab:
     def __init__(self, house: MailHouse) -> None:
         self.house, self.sent = house, 0
 
-    async def send(self, *archives: bytes, by: letters.Who = ELSEWHERE, answers: str = "") -> list[FileView]:
+    async def send(self, *archives: bytes, by: letters.Who = ELSEWHERE, reply_to: str = "") -> list[FileView]:
         """The documents of the letter, as Dominique sees them."""
         self.sent += 1
         files = [
@@ -39,7 +40,7 @@ class Lab:
         ]
         letter = letters.with_attachments(
             *files, from_=by, message_id=f"<{self.sent}@operator.example>", subject=f"Résultats {self.sent}",
-            in_reply_to=answers,
+            headers={"Reply-To": reply_to} if reply_to else {},
         )  # fmt: skip
         address = by if isinstance(by, str) else by[1]
         assert (await bring(self.house, letter, sender=address)).startswith("250")
@@ -192,6 +193,30 @@ async def test_nobody_else_replaces_or_withdraws_a_report(
     assert (await lab.seen())[0] == [""]
     assert await lab.lines() == []
     await lab.file(0)
+
+
+async def test_a_stranger_who_has_answers_sent_to_the_author_is_a_stranger(lab: Lab) -> None:
+    """Reply-To, which makes the author take part, is anybody's to write."""
+    await lab.send(report())
+    await lab.send(report(2), by=OTHER, reply_to=ELSEWHERE[1])
+    assert await lab.seen() == [[""], [""]]
+
+
+async def test_an_author_who_has_answers_sent_to_a_secretary_is_still_the_author(lab: Lab) -> None:
+    await lab.send(report())
+    await lab.send(report(2), reply_to=OTHER[1])
+    assert await lab.seen() == [["replaced"], [""]]
+
+
+async def test_a_team_hosted_here_corrects_what_its_doctor_sent_and_another_does_not(house: MailHouse) -> None:
+    """Dr Morel and the admissions are of one hospital."""
+    for number, (version, by) in enumerate([(1, "morel"), (2, "admissions"), (3, "lab")]):
+        address = house.address(by)
+        letter = letters.with_attachments(
+            ("IHE_XDM.ZIP", "application/zip", report(version)), from_=address, message_id=f"<{number}@pli.example>"
+        )
+        assert (await submit(house, letter, address=address)).startswith("250")
+    assert await Lab(house).seen() == [["replaced"], [""], [""]]
 
 
 async def test_a_colleague_of_the_same_organisation_corrects_what_dr_morel_signed(lab: Lab) -> None:
