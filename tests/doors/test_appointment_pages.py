@@ -98,7 +98,7 @@ async def test_what_the_letter_says_beside_its_appointment_is_read(house: House)
     same = await house.letter("morel", "dominique", " Venez à jeun. ", "Rendez-vous", kind="card", card=card)
     async with visitor(house, "dominique") as dominique:
         assert "Prenez votre carte Vitale." in (await dominique.get(f"/c/{said.conversation}")).said
-        (letter,) = re.findall(
+        letter, *_ = re.findall(
             r"<article>.*?</article>", (await dominique.get(f"/c/{same.conversation}")).text, re.DOTALL
         )
     assert letter.count("Venez à jeun.") == 1, "what the card says too is said once"

@@ -4,6 +4,7 @@ of asking for another moment.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email import message_from_bytes
@@ -15,17 +16,20 @@ from typing import Any
 import icalendar
 import pytest
 
-from server import access
+from server import access, actions, reading
 from server.actions import acting, agenda
 from server.errors import Invalid
 from server.views import Entry
-from tests import calendars
+from tests import calendars, letters
 from tests.calendars import calendar, event, mail
 from tests.certificates import Certificates
+from tests.house import PASSWORD
 from tests.mail_house import ELSEWHERE, TO_DOMINIQUE, MailHouse, bring, open_mail_house
 from tests.other_operator import OtherOperator, other_operator
+from tests.wire import connected
 
 Both = tuple[MailHouse, OtherOperator]
+LAB = ("Laboratoire de Pli", "labo@pli.example")
 NEXT = datetime.now(UTC).year + 1
 WISH = {"text": "Plutôt un après-midi, s’il vous plaît ; je travaille\nle matin."}
 
@@ -206,3 +210,30 @@ async def test_a_refusal_of_what_nobody_asked_is_a_letter(both: Both) -> None:
     told = await invited(house, mail(calendar(*event(), method="DECLINECOUNTER"), message_id="<no@operator.example>"))
     assert told.message.kind == "text"
     assert await state(house) == "accepted"
+
+
+async def test_another_moment_is_asked_for_by_the_number_of_the_letter_form(both: Both) -> None:
+    """Law 6, for a card that anyone in the conversation may answer: the words under the number are the wish."""
+    house, _ = both
+    offered = agenda.appointment_card(
+        title="Réunion", text="", uid="r-1", sequence=0, start="2099-12-01T09:00:00Z", end="", all_day=False,
+        location="", organizer="", ics="",
+    )  # fmt: skip
+    receipt = await house.letter("lab", "dominique", "", "Réunion", kind="card", card=offered | {"for": "anyone"})
+    handle = await access.conversation(house.app, await house.mailbox("lab"), receipt.conversation)
+    opened = await reading.open_unchecked(house.app, handle.keys, receipt.message)
+    assert opened.body.mail is not None
+    number = actions.open_choices(offered, "").index("agenda.counter") + 1
+    raw = letters.plain(
+        f"{number}\nPlutôt le soir.\nMerci\n-- \nLaboratoire\n\nLe 23 nov. 2026, Pli a écrit :\n> Réunion\n",
+        from_=LAB, subject="Re: Réunion", message_id="<r@pli.example>", in_reply_to=f"<{opened.body.mail.message_id}>",
+    )  # fmt: skip
+    async with connected(house.app.ports["submission"], house.client()) as wire:
+        secret = base64.b64encode(f"\0{LAB[1]}\0{PASSWORD}".encode()).decode()
+        assert (await wire.say(f"AUTH PLAIN {secret}")).startswith("235")
+        await wire.envelope(LAB[1], TO_DOMINIQUE)
+        assert (await wire.data(raw)).startswith("250")
+    card_, line = [entry.message for entry in await house.entries("dominique")]
+    assert card_.card is not None
+    assert card_.card["answered"]["label"] == "Autre moment demandé"
+    assert (line.kind, line.text) == ("answer", "Autre moment demandé : Réunion.\n\nPlutôt le soir.\nMerci")
