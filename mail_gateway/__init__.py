@@ -8,7 +8,7 @@ The pure half turns bytes into things and back, does no I/O, and raises `Malform
 | `compose` | an `OutLetter`, or a notice that a letter failed, as the bytes of a mail |
 | `addresses` | whose mailbox an address names |
 | `calendar`, `contentlines`, `timezones` | appointments by mail (iMIP) |
-| `xdm`, `cda`, `archive`, `xml`, `hl7` | documents: IHE_XDM.ZIP, CDA headers, and the guarded readers under them |
+| `package`, `xdm`, `cda`, `archive`, `xml`, `hl7` | documents: IHE_XDM.ZIP, CDA, and the guarded readers under them |
 | `whitelist`, `subjects` | the published list of operators, and the names of certificates compared |
 | `documents`, `data/` | what a document code means, as data with its source |
 | `sniff` | what a file is, by its first octets |

@@ -91,8 +91,11 @@ class XdmPackage:
 
 
 def is_xdm(name: str, media_type: str = "") -> bool:
-    """Whether an attachment of that name is to be opened as one: IHE_XDM.ZIP, in any case (ECO.2.1.1)."""
-    return name.casefold() == "ihe_xdm.zip" or (name.casefold().endswith("ihe_xdm.zip") and "zip" in media_type)
+    """Whether an attachment of that name is to be opened as one: IHE_XDM.ZIP, in any case (ECO.2.1.1), also when a
+    mail client numbered it, as in `IHE_XDM (1).zip`.
+    """
+    folded = name.casefold()
+    return folded == "ihe_xdm.zip" or ("ihe_xdm" in folded and folded.endswith(".zip") and "zip" in media_type)
 
 
 def open_xdm(data: bytes) -> XdmPackage:

@@ -89,7 +89,14 @@ def test_an_archive_written_with_backslashes_and_small_letters_is_read() -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("IHE_XDM.ZIP", True), ("ihe_xdm.zip", True), ("photos.zip", False), ("IHE_XDM.pdf", False)]
+    ("name", "expected"),
+    [
+        ("IHE_XDM.ZIP", True),
+        ("ihe_xdm.zip", True),
+        ("IHE_XDM (1).Zip", True),
+        ("photos.zip", False),
+        ("IHE_XDM.pdf", False),
+    ],
 )
 def test_the_archive_is_known_by_its_name_in_any_case(name: str, expected: bool) -> None:
     assert xdm.is_xdm(name, "application/zip") is expected
