@@ -36,7 +36,9 @@ async def from_operator(app: App, came: Came, raw: bytes, spaces: Sequence[tuple
     letter = found[0]
     if letter.is_report:
         for _, space in spaces:
-            await reports.take(app, raw, domains, space)
+            await reports.take(app, raw, domains, space.keys)
+        if not spaces:
+            await reports.take(app, raw, domains, None)
         return []
     if not came.sender and not letter.auto_submitted:
         raise Refusal(550, "5.7.1", "Un message sans expéditeur doit être un avis automatique")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from dataclasses import dataclass
+from typing import NoReturn
 
 import aiosmtplib
 
@@ -115,7 +116,7 @@ async def _forget(client: aiosmtplib.SMTP) -> None:
         client.close()
 
 
-def _refused(code: int, text: str) -> None:
+def _refused(code: int, text: str) -> NoReturn:
     if 500 <= code < 600 and code != 521:  # 521, 421: the host takes no mail now, whatever the letter
         status = text.partition(" ")[0]
         known = status.count(".") == 2 and status.replace(".", "").isdecimal() and status.startswith("5.")

@@ -37,6 +37,7 @@ from server.drafts import MailFacts
 from server.settings import BadSettings
 from server.undelivered import News, Reporter
 from storage import conversations
+from storage.deliveries import Delivery
 from storage.ids import new_id
 from storage.vault import SpaceKeys
 
@@ -111,7 +112,8 @@ class MailChannel:
             if author and not self._ours(author):
                 return  # whoever wrote it elsewhere chose whom it goes to; their operator sends it, and speaks for it
             mail = await self._way_out.dressed(mail)
-            await self._way_out.peers.deliver(domain, Outgoing(author, address, mail, parcel.delivery.id), trusted)
+            letter = Outgoing(author, address, mail, envelope_id(parcel.delivery))
+            await self._way_out.peers.deliver(domain, letter, trusted)
         await dsn.passed_on(self._app, parcel.keys, opened, mail, address)
 
     def _ours(self, address: str) -> bool:
@@ -177,6 +179,11 @@ def reporter(app: App) -> Reporter:
         return identifier, mail
 
     return report
+
+
+def envelope_id(delivery: Delivery) -> str:
+    """ENVID: which delivery this is, for whom it is nobody's business but ours."""
+    return f"{delivery.space_id}.{delivery.id}"
 
 
 def _wants(notify: str, what: str) -> bool:

@@ -150,10 +150,10 @@ class Peers:
                 await hand_over(connection, letter)
             except NothingSent:
                 hang_up(connection)  # it went to sleep meanwhile
-                continue
+            else:
+                return
             finally:
                 self._keep(peer, connection)
-            return
         connection = await self._open(peer, domain, trusted)
         try:
             await hand_over(connection, letter)

@@ -23,16 +23,17 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from mail_gateway import structure
+from mail_gateway import outbound, structure
 from mail_gateway.addresses import normalise
 from mail_gateway.headers import Headers, addresses, decode_words, message_ids
 from mail_gateway.malformed import Malformed
 from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.structure import Node
 from server import reading, undelivered
-from server.access import SpaceHandle
+from server.errors import Refused
 from storage import conversations, deliveries, messages
 from storage.database import Tx
+from storage.vault import CannotOpen, SpaceKeys
 
 if TYPE_CHECKING:
     from server.app import App
@@ -45,7 +46,7 @@ _STATES: Final = {
 _READ: Final = ("displayed", "processed", "dispatched")  # « processed/error » is no reading; « dispatched »: RFC 2298
 _UNKNOWN: Final = "Cet avis n’est pas lisible"
 _REASON: Final = "Le serveur du destinataire l’a rendu."
-_OPAQUE: Final = re.compile(r"[A-Za-z0-9_-]{22}")  # an id of ours
+_OPAQUE: Final = re.compile(r"([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{22})")  # the ids of a space and of a delivery
 # A receipt in words: what says that it was not read outweighs what says that it was.
 _NOT_READ: Final = re.compile(
     r"\b(?:non lu|not read|unread|sans (?:avoir été|être) lu|without being|supprim|deleted|refus)"
@@ -156,23 +157,27 @@ def _recipient(fields: dict[str, str]) -> str:
     return ""
 
 
-async def take(app: App, raw: bytes, domains: frozenset[str], space: SpaceHandle) -> None:
-    """Record what a report says. `domains`: those the peer speaks for. Raises `Refusal`: it says nothing at all."""
+async def take(app: App, raw: bytes, domains: frozenset[str], keys: SpaceKeys | None) -> None:
+    """Record what a report says. `domains`: those the peer speaks for. `keys`: of the patient it came for; None when it
+    came for a professional hosted here, whose letter our envelope id finds. Raises `Refusal`: it says nothing at all.
+    """
     try:
         report = read(raw)
     except Malformed:
         raise Refusal(550, "5.6.0", _UNKNOWN) from None
-    known = await app.db.read(_known, app, space, report)
+    keys = keys or await app.db.read(_named_space, app, report)
+    known = await app.db.read(_known, app, keys, report) if keys is not None else None
     placed = False
     for address, state in report.states:
         member = _meant(known, address, report.by, domains) if known is not None else None
-        if known is None or member is None:
+        if keys is None or known is None or member is None:
             continue
         placed = True
         if state == "failed":
-            await undelivered.never(app, space.keys, known.message_id, member, _REASON)
+            told = outbound.reporter(app)
+            await undelivered.never(app, keys, known.message_id, member, _REASON, reporter=told)
         elif state:
-            app.hub.wake(await app.db.write(_record, space.space_id, known.message_id, member, state))
+            app.hub.wake(await app.db.write(_record, keys.space_id, known.message_id, member, state))
     if not placed:
         app.metrics.report_dropped()
         log.info("report.dropped", known=known is not None)
@@ -187,7 +192,16 @@ class _Known:
     named: str
 
 
-def _known(tx: Tx, app: App, space: SpaceHandle, report: Report) -> _Known | None:
+def _named_space(tx: Tx, app: App, report: Report) -> SpaceKeys | None:
+    """The keys of the space that our envelope id names."""
+    found = _OPAQUE.fullmatch(report.envelope)
+    try:
+        return reading.space_keys(app, tx, found[1]) if found is not None else None
+    except (Refused, CannotOpen):
+        return None
+
+
+def _known(tx: Tx, app: App, space: SpaceKeys, report: Report) -> _Known | None:
     """A letter that was written here, in this space; a letter of theirs that the report answers too is none of ours."""
     named = _by_envelope(tx, space, report.envelope)
     candidates = [named[0]] if named else []
@@ -204,20 +218,23 @@ def _known(tx: Tx, app: App, space: SpaceHandle, report: Report) -> _Known | Non
     return None
 
 
-def _by_envelope(tx: Tx, space: SpaceHandle, envelope: str) -> tuple[str, str] | None:
-    """(message, contact) of the delivery whose id went out as ENVID: nobody but that server knows it."""
-    found = deliveries.find(tx, space.space_id, envelope) if _OPAQUE.fullmatch(envelope) else None
+def _by_envelope(tx: Tx, space: SpaceKeys, envelope: str) -> tuple[str, str] | None:
+    """(message, contact) of the delivery that went out under this ENVID: nobody but that server knows it."""
+    ids = _OPAQUE.fullmatch(envelope)
+    if ids is None or ids[1] != space.space_id:
+        return None
+    found = deliveries.find(tx, space.space_id, ids[2])
     if found is None or found[1] != "mail":
         return None
-    return found[0], str(msgspec.json.decode(space.keys.open("delivery", envelope, found[2])).get("contact", ""))
+    return found[0], str(msgspec.json.decode(space.open("delivery", ids[2], found[2])).get("contact", ""))
 
 
-def _contacts(tx: Tx, space: SpaceHandle, conversation_id: str) -> dict[str, str]:
+def _contacts(tx: Tx, space: SpaceKeys, conversation_id: str) -> dict[str, str]:
     members = {}
     for one in conversations.participants(tx, space.space_id, conversation_id):
         card = conversations.contact_card(tx, space.space_id, one.member_id) if one.kind == "contact" else None
         if card is not None:
-            opened = msgspec.json.decode(space.keys.open("contact", one.member_id, card))
+            opened = msgspec.json.decode(space.open("contact", one.member_id, card))
             members[normalise(str(opened["address"])).lower()] = one.member_id
     return members
 

@@ -12,8 +12,9 @@ import pytest
 from server import access, reading
 from storage import entries
 from tests import letters
-from tests.doors.test_delivery_queue import opened, reports_for_morel
+from tests.doors.test_delivery_queue import opened
 from tests.doors.test_submission import submit
+from tests.doors.test_undelivered import reports_for_morel
 from tests.letters import MOREL
 from tests.mail_house import FROM, TO_DOMINIQUE, MailHouse, bring, plain
 from tests.scripted_peer import ScriptedPeer

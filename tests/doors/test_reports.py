@@ -47,8 +47,8 @@ async def sent(tmp_path: Path, sqlite_url: str) -> AsyncIterator[Sent]:
     async with opened(tmp_path, sqlite_url) as (house, peer):
         message = (await house.answer("dominique", await conversation(house), "Merci docteur")).message
         await house.delivered()
-        (row,) = await house.app.db.read(lambda tx: tx.run("SELECT id FROM deliveries"))
-        yield Sent(house, message, peer.got[0], str(peer.letters[0]["Message-ID"]), row[0])
+        (row,) = await house.app.db.read(lambda tx: tx.run("SELECT space_id, id FROM deliveries"))
+        yield Sent(house, message, peer.got[0], str(peer.letters[0]["Message-ID"]), ".".join(row))
 
 
 def report(kind: str, *parts: str, headers: str = "", by: str = FROM) -> bytes:
@@ -191,7 +191,7 @@ async def test_a_report_about_nothing_of_ours_is_taken_and_changes_nothing(sent:
         not_delivered(sent.raw, "paul.bertin@autre.example"),
         not_delivered(b""),
         status(f"{FINAL}Action: failed\r\n", returned=elsewhere),
-        status(f"{FINAL}Action: failed\r\n", "Original-Envelope-Id: AAAAAAAAAAAAAAAAAAAAAA\r\n"),
+        status(f"{FINAL}Action: failed\r\n", "Original-Envelope-Id: AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAA\r\n"),
         receipt(f"{FINAL}Original-Message-ID: <x@y.example>\r\n{READ}"),
         receipt(f"{FINAL}Original-Message-ID: {theirs}\r\n{READ}"),
     )
