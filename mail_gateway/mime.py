@@ -25,7 +25,7 @@ __all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read"
 # A text longer than this is no letter: it is cut here and listed among the attachments too, so that nothing is lost.
 MAX_TEXT = 1_000_000
 MAX_SUBJECT = 998
-MAX_ENCLOSED = 40  # of what is within forwarded letters, only as many are listed as leave room for a letter's own
+MAX_ENCLOSED = 40  # of what stands beside a letter's own attachments, only as many are listed as there is room for
 _FORWARDED = "---------- Message transféré ----------"  # as `split_quoted` knows it
 _PLAIN_FORM = "---------- Version texte de ce message ----------"
 _QUOTED_FIELDS = (("De", "from"), ("Date", "date"), ("Objet", "subject"))
@@ -169,14 +169,14 @@ class _Body:
         self.calendar = ""
         self.calendars: list[tuple[Part, str]] = []
         self.attachments: list[Part] = []
-        self.forwarded: list[Part] = []  # what is attached to letters within this one
+        self.beside: list[Part] = []  # attached to letters within this one, or shown already though not whole
         self.within = 0
         self.length = 0
 
     def read(self, root: Node) -> tuple[str, str]:
         """(text, HTML) of the whole. The HTML is "" when the sender wrote none."""
         plain, rich = self.take(root, "")
-        self.attachments += self.forwarded[: max(0, MAX_ENCLOSED - len(self.attachments))]
+        self.attachments += self.beside[: max(0, MAX_ENCLOSED - len(self.attachments))]
         return _joined(plain), "\n".join(piece.as_html() for piece in rich) if any(piece.html for piece in rich) else ""
 
     def take(self, node: Node, parent: str) -> _Views:
@@ -202,7 +202,7 @@ class _Body:
         return [], []
 
     def attach(self, node: Node) -> None:
-        (self.forwarded if self.within else self.attachments).append(part_of(self.raw, node))
+        (self.beside if self.within else self.attachments).append(part_of(self.raw, node))
 
     def take_letter(self, node: Node) -> _Views:
         """A letter within the letter (message/rfc822): a file, its words as a quotation, and what is attached to it.
@@ -229,6 +229,8 @@ class _Body:
             self.attach(node)
             content = content[: max(0, MAX_TEXT - self.length)]
         self.length += len(content)
+        if "\ufffd" in content:  # its charset lies: the octets are there for who has better eyes (item 27)
+            self.beside.append(part_of(self.raw, node))
         if not content or content.isspace():
             return [], []
         if node.subtype == "plain" and node.params.get("format", "").lower() == "flowed":

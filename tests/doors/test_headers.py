@@ -136,6 +136,73 @@ def test_the_charsets_of_french_mail_are_read(charset: str) -> None:
     assert mime.read(raw).text == "Été à l'hôpital"
 
 
+# Item 27: (charset as announced, octets, words). None raises, none is executed, and all that can be read is.
+CHARSETS = [
+    ("iso-8859-2", "Dzień dobry".encode("iso8859_2"), "Dzień dobry"),
+    ("windows-1250", "Przyjęcie".encode("cp1250"), "Przyjęcie"),
+    ("iso-8859-5", "Привет".encode("iso8859_5"), "Привет"),
+    ("windows-1251", "Привет".encode("cp1251"), "Привет"),
+    ("KOI8-R", "Привет".encode("koi8_r"), "Привет"),
+    ("koi8-u", "Київ".encode("koi8_u"), "Київ"),
+    ("iso-8859-7", "Γειά".encode("iso8859_7"), "Γειά"),
+    ("windows-1253", "Γειά".encode("cp1253"), "Γειά"),
+    ("iso-8859-9", "İyi günler".encode("cp1254"), "İyi günler"),
+    ("windows-1255", "שלום".encode("cp1255"), "שלום"),
+    ("iso-8859-8-i", "שלום".encode("iso8859_8"), "שלום"),
+    ("windows-1256", "مرحبا".encode("cp1256"), "مرحبا"),
+    ("windows-1257", "Labas rytas ė".encode("cp1257"), "Labas rytas ė"),
+    ("windows-1258", "Chào".encode("cp1258"), "Chào"),
+    ("iso-8859-16", "Bună ziua ș".encode("iso8859_16"), "Bună ziua ș"),
+    ("tis-620", "สวัสดี".encode("cp874"), "สวัสดี"),
+    ("gb2312", "你好".encode("gb2312"), "你好"),
+    ("gb2312", "你好镕".encode("gbk"), "你好镕"),  # more than it announces, as senders do
+    ("gb18030", "你好㐀".encode("gb18030"), "你好㐀"),
+    ("big5", "你好".encode("big5"), "你好"),
+    ("shift_jis", "今日は①".encode("cp932"), "今日は①"),
+    ("iso-2022-jp", "今日は".encode("iso2022_jp"), "今日は"),
+    ("euc-jp", "今日は".encode("euc_jp"), "今日は"),
+    ("ks_c_5601-1987", "안녕".encode("cp949"), "안녕"),
+    ("utf-16le", "été".encode("utf-16-le"), "été"),
+    ("utf-32", "été".encode("utf-32"), "été"),
+    ("UTF-8", b"\xef\xbb\xbf\xc3\xa9t\xc3\xa9", "été"),
+    ("iso-8859-1", b"l\x92h\xf4pital \x80", "l’hôpital €"),  # it is Windows-1252, whatever it says
+    ("us-ascii", b"\xc3\xa9t\xc3\xa9", "été"),
+    ("us-ascii", b"\xe9t\xe9", "été"),
+    ("utf8mb4", b"\xc3\xa9t\xc3\xa9", "été"),
+    ("x-unknown", b"\xe9t\xe9", "été"),
+    (" utf-8 ", b"\xc3\xa9t\xc3\xa9", "été"),
+    ("=?utf-8?q?utf-8?=", b"\xc3\xa9t\xc3\xa9", "été"),
+    ("hz-gb-2312", b"~{VDND~}", "~{VDND~}"),
+    ("utf-7", b"+ADw-script+AD4-", "+ADw-script+AD4-"),
+    ("unicode_escape", b"\\u003cscript\\u003e", "\\u003cscript\\u003e"),
+    ("base64", b"PHNjcmlwdD4=", "PHNjcmlwdD4="),
+]
+BROKEN = [
+    ("utf-8", b"caf\xc3", "caf\ufffd"),
+    ("utf-8", b"\xc0\xafetc", "\ufffd\ufffdetc"),
+    ("utf-8", b"\xed\xa0\x80x", "\ufffd\ufffd\ufffdx"),
+    ("utf-16", b"\x00\xd8", "\ufffd"),
+    ("iso-2022-jp", b"\x1b$B\xffx", "\ufffd\ufffd"),
+]
+
+
+def test_a_text_in_thirty_eight_charsets_is_read_and_none_of_them_runs() -> None:
+    assert len(CHARSETS) == 38
+    for charset, octets, words in CHARSETS:
+        letter = mime.read(FROM + f'Content-Type: text/plain; charset="{charset}"\r\n\r\n'.encode() + octets)
+        assert (letter.text, letter.attachments) == (words, ()), charset
+
+
+@pytest.mark.parametrize(("charset", "octets", "words"), BROKEN)
+def test_a_text_that_is_not_what_it_says_is_read_as_far_as_it_goes_and_its_octets_are_at_hand(
+    charset: str, octets: bytes, words: str
+) -> None:
+    raw = FROM + f"Content-Type: text/plain; charset={charset}\r\n\r\n".encode() + octets
+    letter = mime.read(raw)
+    assert letter.text == words
+    assert [mime.part(raw, part.number)[1] for part in letter.attachments] == [octets]
+
+
 def test_fields_keep_their_order_and_are_unfolded() -> None:
     fields = Headers(b"Received: a\r\nSubject: un\r\n deux\r\nreceived: b\r\nnot a field\r\nX-Y : z\r\n\r\n")
     assert list(fields) == [("Received", "a"), ("Subject", "un deux"), ("received", "b"), ("X-Y", "z")]
