@@ -126,6 +126,8 @@ class Peers:
                     await peer.slots.acquire()
             except TimeoutError:
                 raise peer.later() from None
+            except asyncio.CancelledError:  # Pli closes, and nothing was sent: whoever opens next need not wait
+                raise Held("closing", now_ms()) from None
             try:
                 peer.may_try()  # the letter before may have found it dead
                 peer.probing = probes = peer.failures > 0

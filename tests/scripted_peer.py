@@ -33,6 +33,10 @@ class ScriptedPeer:
         self.got: list[bytes] = []
         self.said: list[str] = []
         self.hangs_up: deque[str] = deque()
+        self.silent = asyncio.Event()  # clear: it answers no MAIL until it is set
+        self.silent.set()
+        self.busy = asyncio.Event()  # as many letters as it takes connections wait for that answer
+        self.waiting = 0
         self.always_down = False  # accepts the connection and closes it
         self.answers: deque[str] = deque()  # to RCPT, once each
 
@@ -92,6 +96,7 @@ class ScriptedPeer:
                 return
             else:
                 self._trip(verb)
+                await self._muse()
                 refused = self.answers.popleft() if verb == "RCPT" and self.answers else ""
                 writer.write(f"{refused or '250 2.0.0 ok'}\r\n".encode())
 
@@ -104,6 +109,13 @@ class ScriptedPeer:
         self.got.append(letter)
         self._trip("end")
         writer.write(b"250 2.0.0 taken\r\n")
+
+    async def _muse(self) -> None:
+        if not self.silent.is_set():
+            self.waiting += 1
+            if self.waiting == 4:
+                self.busy.set()
+            await self.silent.wait()
 
     def _trip(self, where: str) -> None:
         if self.hangs_up and self.hangs_up[0] == where:

@@ -6,7 +6,7 @@ import json
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -27,7 +27,7 @@ async def mailed(house: House, card: dict[str, Any]) -> EmailMessage:
     keys = await house.app.db.read(lambda tx: reading.space_keys(house.app, tx, house.dominique.space_id))
     raw = await as_mail(house.app, keys, await reading.open_unchecked(house.app, keys, sent))
     assert raw == await as_mail(house.app, keys, await reading.open_unchecked(house.app, keys, sent))
-    return cast(EmailMessage, message_from_bytes(raw, policy=policy.default))
+    return message_from_bytes(raw, policy=policy.default)
 
 
 async def test_a_card_is_read_as_text_as_html_and_by_software(tmp_path: Path, sqlite_url: str) -> None:

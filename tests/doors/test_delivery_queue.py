@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -323,3 +324,19 @@ def test_routes_that_cannot_be_read_are_named() -> None:
     assert routes(settings) == {"operator.example": ("127.0.0.1", 25), "autre.example": ("::1", 2525)}
     for wrong in ("operator.example", "operator.example=host", "=host:25", "a.example=host:0"):
         assert any(text.startswith("mail_routes") for text in problems(replace(settings, mail_routes=wrong)))
+
+
+async def test_what_waits_for_its_turn_when_pli_closes_is_due_at_once_when_it_opens(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    async with opened(tmp_path, sqlite_url, deliver=False) as (house, peer):
+        thread = await conversation(house)
+        for number in range(peers.PER_PEER + 6):
+            await house.answer("dominique", thread, f"n° {number}")
+        peer.silent.clear()
+        house.app.delivery.start()
+        await asyncio.wait_for(peer.busy.wait(), 30)
+        await house.app.delivery.close()
+        peer.silent.set()
+        rows = await house.app.db.read(lambda tx: tx.run("SELECT lease_at > 0, attempts FROM deliveries"))
+        assert sorted(tuple(map(int, row)) for row in rows) == [(0, 0)] * 6 + [(1, 1)] * peers.PER_PEER
