@@ -34,6 +34,7 @@ _COPY_SECTION = "55108-5"  # « Copie du document »
 MAX_TITLE = 500
 MAX_IDS = 20  # of a patient; the examples have three at most
 MAX_MEDIA = 100
+HEAD = 8192  # characters of base64 by which the type of a file is told
 _TITLES = {"DR": "Dr", "PR": "Pr", "M": "M.", "MME": "Mme", "MLLE": "Mlle"}
 
 
@@ -147,7 +148,7 @@ def header(document: Element) -> CdaHeader:
         authors=tuple(_author(found) for found in document.iterfind(f"{_V3}author/{_V3}assignedAuthor"))[:50],
         custodian=_name(custodian.find(f"{_V3}name")) if custodian is not None else "",
         body="N3" if text is None else "N1",
-        media="" if text is None else sniff(_content(text)),
+        media="" if text is None else sniff(_content(text, HEAD)),
         custodian_id=_national(custodian, _STRUCTURE),
     )
 
@@ -188,10 +189,10 @@ def _body(document: Element) -> Element | None:
     return document.find(f"{_V3}component/{_V3}nonXMLBody/{_V3}text")
 
 
-def _content(text: Element) -> bytes:
-    value = text.text or ""
+def _content(text: Element, most: int | None = None) -> bytes:
+    """What is embedded in an element; of base64, what its first `most` characters say."""
     if text.get("representation") == "B64":
-        return decode_base64(value.encode("ascii", "replace"))
+        return decode_base64((text.text or "")[:most].encode("ascii", "replace"))
     return "".join(str(piece) for piece in text.itertext()).encode("utf-8")
 
 

@@ -37,7 +37,7 @@ MEMORY: Final = 256 * 1024 * 1024  # octets, beside what the interpreter takes
 WAIT_S: Final = 20  # by the clock, on a machine that has other things to do
 WORKERS: Final = 2
 _LARGEST: Final = 128 * 1024 * 1024  # octets of one package
-_UNREADABLE: Final = "Cette archive n’a pas pu être lue."
+_UNREADABLE: Final = {"archive": "Cette archive n’a pas pu être lue.", "document": "Ce document n’a pas pu être lu."}
 
 _encode = msgspec.msgpack.Encoder().encode
 _package = msgspec.msgpack.Decoder(Package)
@@ -114,7 +114,7 @@ class Parsers:
                     log.warning("parser.died", how=type(error).__name__, octets=len(parcel.body))
                     if isinstance(error, Late):
                         break
-            return Package(damaged=_UNREADABLE)
+            return Package(damaged=_UNREADABLE[parcel.kind])
         finally:
             self._idle.put(worker)
 
@@ -191,7 +191,7 @@ def _unpacked(data: bytearray) -> Package:
     try:
         return unpack(_parcel.decode(data))
     except MemoryError:
-        return Package(damaged="Cette archive est trop grande pour être lue.")
+        return Package(damaged="Ce fichier est trop grand pour être lu.")
 
 
 def _confine() -> None:

@@ -9,8 +9,11 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mail_gateway import parser_process
 from mail_gateway.package import Parcel, unpack
@@ -47,6 +50,20 @@ async def house(tmp_path: Path, sqlite_url: str) -> AsyncIterator[MailHouse]:
 )
 def test_what_is_read_apart_is_what_is_read_here(parcel: Parcel, parsers: Parsers) -> None:
     assert parsers.unpack(parcel) == unpack(parcel)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_damage_makes_reading_fail(data: st.DataObject) -> None:
+    """Whatever comes is a package: a worker is not lost to every broken file."""
+    kind: Literal["archive", "document"] = data.draw(st.sampled_from(("archive", "document")))
+    raw = bytearray(letters.xdm_zip(body=b"") if kind == "archive" else letters.cda(body=b""))
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(raw) - 1))
+        put = data.draw(st.sampled_from((b"", b"<", b"\xff", b"&#0;", b"/>", b"\0")))
+        raw[at : at + data.draw(st.integers(0, 9))] = put
+    package = unpack(Parcel(kind, "", bytes(raw)))
+    assert package.papers or package.damaged or package.foreign
 
 
 def test_one_reader_serves_many_letters(parsers: Parsers) -> None:
