@@ -140,7 +140,7 @@ Value = Annotated[str, Meta(max_length=10_000)] | Annotated[int, Meta(ge=-(2**31
 
 class NewAction(Request, frozen=True):
     """An answer to a card. `values`: what the action asks for (`{"attachment": id}`, `{"scope": …, "months": …}`,
-    `{"on": date}`).
+    `{"on": date}`, `{"text": …, "start": ISO 8601}` to ask for another moment).
     """
 
     values: Annotated[dict[Annotated[str, Meta(max_length=100)], Value], Meta(max_length=20)] = {}
