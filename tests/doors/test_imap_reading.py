@@ -145,7 +145,9 @@ async def test_a_card_can_be_read_and_answered_as_text(house: House) -> None:
     assert mail["From"].addresses[0].addr_spec == "labo@pli.example"
     assert [to.addr_spec for to in mail["To"].addresses] == [MOREL, house.address("marcel")]
     assert mail["Auto-Submitted"] == "auto-generated"
-    text = mail.get_content().replace("\r\n", "\n")
+    plain = mail.get_body(("plain",))
+    assert plain is not None
+    text = plain.get_content().replace("\r\n", "\n")
     assert text.startswith("Vaccin contre la grippe\n\nIl est temps.")
     assert "  1. Déjà fait\n  2. Me le rappeler dans un mois\n" in text
 
