@@ -201,6 +201,18 @@ async def test_when_two_forms_disagree_both_are_read_the_one_most_people_see_fir
     assert said.index("Version texte de ce message") < said.index(plain_form)
 
 
+async def test_a_picture_within_the_page_is_a_file_beside_it(house: MailHouse) -> None:
+    picture = b"\x89PNG\r\n\x1a\n" + bytes(20)
+    page = text('<p>Voici le plan : <img src="cid:plan@chu.example"></p>', "html")
+    image = part("image/png; name=plan.png", picture, "Content-ID: <plan@chu.example>", "Content-Disposition: inline")
+    both = multipart("alternative", text("Voici le plan :"), multipart("related", page, image))
+    entry = await received(house, HEAD + both)
+    assert entry.message.html.strip() == "<p>Voici le plan : </p>"
+    (file,) = entry.message.attachments
+    assert (file.name, file.type) == ("plan.png", "image/png")
+    assert await opened(house, file) == picture
+
+
 # ---- wrong types -----------------------------------------------------------------------------------------------------
 
 RUNS = b"<script>window.__xss=1</script>"
