@@ -156,6 +156,29 @@ def _revocations(row: dict[str, str]) -> Finding:
     return Finding(good, f"{name}: until {row['until']}" if good else f"{name}: expired on {row['until']}")
 
 
+def _clamd(settings: Settings) -> Finding:
+    """Whether clamd answers. Where scanning is required, no mail comes in as long as it does not."""
+    try:
+        good = _ping(settings.clamd)
+    except (OSError, ValueError, OverflowError):
+        good = False
+    if good:
+        return Finding(True, f"clamd: {settings.clamd} answers")
+    return Finding(False, f"clamd: {settings.clamd} does not answer", warning=not settings.clamd_required)
+
+
+def _ping(where: str) -> bool:
+    """PING, as clamd(8) has it."""
+    host, _, port = where.rpartition(":")
+    local = where.startswith("unix:")
+    with socket.socket(socket.AF_UNIX) if local else socket.create_connection((host.strip("[]"), int(port)), 5) as link:
+        link.settimeout(5)
+        if local:
+            link.connect(where.removeprefix("unix:"))
+        link.sendall(b"zPING\0")
+        return link.recv(16) == b"PONG\0"
+
+
 async def examine(
     settings: Settings, trust_status: Callable[[Settings], Awaitable[dict[str, Any] | None]] | None = None
 ) -> list[Finding]:
@@ -168,6 +191,7 @@ async def examine(
         for door in ("http", "smtp", "submission", "submissions", "imap")
         if getattr(settings, f"{door}_port")
     ]
+    found += [_clamd(settings)] if settings.clamd else []
     found += await _database(settings)
     status = await trust_status(settings) if trust_status is not None else None
     return found + (_trust(settings, status) if status is not None else [])

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from server.doctor import examine
 from server.settings import Settings, problems
 from tests import letters
-from tests.house import PASSWORD
+from tests.house import PASSWORD, settings_for
 from tests.letters import DOMINIQUE, MOREL
 from tests.mail_house import ELSEWHERE, FROM, TO_DOMINIQUE, MailHouse, bring, open_mail_house, plain
 from tests.support.clamav import EICAR, Clamd, clamd
@@ -157,6 +158,19 @@ async def test_clamd_may_be_reached_by_the_network(tmp_path: Path, sqlite_url: s
         async with open_mail_house(tmp_path, sqlite_url, clamd=f"127.0.0.1:{port}") as house:
             assert (await bring(house, INFECTED["an attachment"])).startswith(REFUSED)
             assert (await bring(house, plain())).startswith("250")
+
+
+async def test_an_operator_learns_whether_clamd_answers(tmp_path: Path, sqlite_url: str, scanner: Clamd) -> None:
+    for where, said, required in (
+        (scanner.where, "answers", True),
+        (f"unix:{tmp_path}/nobody", "does not answer", True),
+        (f"127.0.0.1:{free_port()}", "does not answer", False),
+        ("nonsense", "does not answer", True),
+    ):
+        settings = settings_for(tmp_path, database_url=sqlite_url, clamd=where, clamd_required=required)
+        (found,) = [one for one in await examine(settings) if one.text.startswith(f"clamd: {where} ")]
+        assert (found.text, found.good) == (f"clamd: {where} {said}", said == "answers")
+        assert found.warning is (not required and not found.good)
 
 
 @pytest.mark.parametrize(
