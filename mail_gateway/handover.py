@@ -81,6 +81,7 @@ async def hand_over(connection: Connection, letter: Outgoing) -> None:
         raise Permanent("no_smtputf8", "Son serveur ne sait pas lire les accents de son adresse.", "5.6.7")
     options, wanted = ["BODY=8BITMIME"] if eight else [], list[str]()
     options += ["SMTPUTF8"] if international else []
+    options += [f"SIZE={len(letter.mail)}"] if client.supports_extension("size") else []  # RFC 1870: refused unsent
     if dsn:
         options.append("RET=HDRS")
         options += [f"ENVID={letter.envelope_id}"] if letter.envelope_id else []

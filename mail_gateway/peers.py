@@ -203,6 +203,7 @@ class Peers:
             return
         peer.until = now + self._waits[min(peer.failures, len(self._waits) - 1)] * 1000
         peer.failures += 1
+        self._app.metrics.peers_down.set(sum(1 for one in self._peers.values() if one.failures))
 
     # ---- connections -------------------------------------------------------------------------------------------------
 
@@ -247,7 +248,9 @@ class Peers:
                 failure = error
                 log.info("outbound.no_connection", code=error.code)
             else:
-                peer.failures = peer.until = 0
+                if peer.failures:
+                    peer.failures = peer.until = 0
+                    self._app.metrics.peers_down.set(sum(1 for one in self._peers.values() if one.failures))
                 return connection
         self._went_down(peer)
         raise failure

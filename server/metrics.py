@@ -25,6 +25,9 @@ class Metrics:
         self._reports_dropped = Counter(
             "pli_reports_dropped", "Reports of other servers that are about no letter of ours", registry=self.registry
         )
+        self.peers_down = Gauge(
+            "pli_peers_down", "Domains whose mail servers cannot be talked to", registry=self.registry
+        )
         self._refused = Counter(
             "pli_refusals", "Refusals at a door, by door and code", ["door", "code"], registry=self.registry
         )

@@ -54,7 +54,7 @@ class FileView(msgspec.Struct, frozen=True):
 
 
 class MessageView(msgspec.Struct, frozen=True):
-    """A message as one mailbox sees it. `status`: sent, delivered, read or failed, for those who wrote it."""
+    """A message as one mailbox sees it. `status`: sent, delayed, delivered, read or failed, for those who wrote it."""
 
     id: str
     at: str

@@ -45,11 +45,13 @@ def insert(tx: Tx, keys: SpaceKeys, message_id: str, channel: str, due_at: int, 
 
 
 def claim(tx: Tx, lease_ms: int, limit: int) -> list[Delivery]:
-    """Up to `limit` deliveries that are due and that nobody holds, taken until now + `lease_ms`."""
+    """Up to `limit` deliveries that are due and that nobody holds, taken until now + `lease_ms`. They are due again
+    then: what is in hand does not stand at the head of the index, where each claim would pass over it.
+    """
     now = now_ms()
     skip = " FOR UPDATE SKIP LOCKED" if tx.engine == "postgresql" else ""
     rows = tx.run(
-        "UPDATE deliveries SET lease_at = :until, attempts = attempts + 1 WHERE (space_id, id) IN ("
+        "UPDATE deliveries SET lease_at = :until, due_at = :until, attempts = attempts + 1 WHERE (space_id, id) IN ("
         "SELECT space_id, id FROM deliveries WHERE state = 'due' AND due_at <= :now AND lease_at <= :now"
         f" ORDER BY due_at LIMIT :limit{skip})"
         " RETURNING space_id, id, message_id, channel, attempts, created_at, target, warned_at",

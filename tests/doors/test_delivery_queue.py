@@ -340,3 +340,10 @@ async def test_what_waits_for_its_turn_when_pli_closes_is_due_at_once_when_it_op
         peer.silent.set()
         rows = await house.app.db.read(lambda tx: tx.run("SELECT lease_at > 0, attempts FROM deliveries"))
         assert sorted(tuple(map(int, row)) for row in rows) == [(0, 0)] * 6 + [(1, 1)] * peers.PER_PEER
+
+
+async def test_a_server_hears_the_size_of_a_letter_before_it_takes_it(tmp_path: Path, sqlite_url: str) -> None:
+    async with opened(tmp_path, sqlite_url, "SIZE 1000000") as (house, peer):
+        await house.answer("dominique", await conversation(house), "Merci")
+        await house.delivered()
+        assert f"MAIL FROM:<{TO_DOMINIQUE}> SIZE={len(peer.got[0])}" in peer.said
