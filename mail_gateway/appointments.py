@@ -59,14 +59,14 @@ async def read(
     large = sum(part.size for part, _ in looked) > LARGE
     read = await asyncio.to_thread(_read, raw, root, looked) if large else _read(raw, root, looked)
     invitation = next((found for _, found in read if found is not None), None)
-    made = await _made(app, actor, letter, invitation, address, keys) if invitation is not None else None
+    made = await _made(app, actor, letter, invitation, address, keys) if invitation is not None else (None, None)
     twins = [part for part, found in read if found is not None and invitation is not None and _twins(found, invitation)]
-    shown = twins if made is not None else twins[1:]  # Outlook and Gmail send the same calendar twice
-    hidden = {part.number for part in shown}
+    hidden = {part.number for part in (twins if made[0] is not None else twins[1:])}  # Outlook and Gmail send two
     calendars = [part for part, _ in letter.calendars]
     files = [part for part in letter.attachments if part.number not in {one.number for one in calendars}]
     files += [replace(one, name=one.name or "rendez-vous.ics") for one in calendars if one.number not in hidden]
-    return Brought(tuple(files), "card", *made) if made is not None else Brought(tuple(files))
+    shown, effect = made
+    return Brought(tuple(files), "card" if shown is not None else "text", shown, effect)
 
 
 def answer(mail: MailFacts, patient: Mailbox, at: datetime) -> str:
@@ -85,8 +85,8 @@ def answer(mail: MailFacts, patient: Mailbox, at: datetime) -> str:
 
 async def _made(
     app: App, actor: Actor, letter: Letter, invitation: Invitation, address: str, keys: SpaceKeys
-) -> tuple[dict[str, Any], Effect] | None:
-    """(card, effect) of what is for the patient to see; None when it is nothing to them."""
+) -> tuple[dict[str, Any] | None, Effect]:
+    """(card, effect) of what is for the patient to see; no card when it is nothing to them."""
     scope = actor.address.lower()
     shown = _card(actor, letter, invitation, address)
     title = shown["title"]
@@ -100,7 +100,9 @@ async def _made(
     if invitation.method == "PUBLISH":
         shown["type"] = "publication"
         return shown, lambda doing: organiser.offered(doing, shown, scope)
-    if invitation.method == "CANCEL" and await known():
+    if invitation.method == "CANCEL" and not await known():
+        return None, lambda doing: organiser.cancelled(doing, shown, scope)
+    if invitation.method == "CANCEL":
         shown |= {"type": "cancellation", "ics": "", "title_en": f"Appointment cancelled: {title}"}
         shown["title"] = f"Rendez-vous annulé : {title}"
         return shown, lambda doing: organiser.cancelled(doing, shown, scope)
@@ -108,7 +110,7 @@ async def _made(
         shown |= {"type": "kept", "ics": "", "title_en": f"The planned time stays: {title}"}
         shown["title"] = f"Le moment prévu reste : {title}"
         return shown, lambda doing: organiser.kept(doing, shown, scope)
-    return None
+    return None, None
 
 
 def _card(actor: Actor, letter: Letter, invitation: Invitation, address: str) -> dict[str, Any]:
@@ -129,6 +131,7 @@ def _card(actor: Actor, letter: Letter, invitation: Invitation, address: str) ->
         organizer=actor.address.lower(),
         # A name from elsewhere is only what its mail claims: the verified address stays beside it.
         organizer_name=f"{actor.name} ({actor.address})" if actor.external else actor.name,
+        repeats=invitation.recurrence and not invitation.recurrence_id,
         claimed=f"{organizer.name} ({organizer.address})".lstrip() if somebody_else else "",
         ics=ics if len(ics) <= MAX_ICS else "",
     )

@@ -218,6 +218,8 @@ def card_facts(words: Words, card: dict[str, Any]) -> list[tuple[str, str]]:
         value = str(card.get(f"{name}_name") or card.get(name) or "").removeprefix("mailto:")
         if value:
             facts.append((words(f"card.{name}"), value))
+    if card.get("repeats"):
+        facts.append((words("card.repeats"), words("card.repeats.how")))
     if card.get("claimed"):
         facts.append((words("card.claimed"), words("card.claimed.value", name=card["claimed"])))
     return facts

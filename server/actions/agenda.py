@@ -2,9 +2,10 @@
 or notes what is only announced. Nothing is ever booked without a person.
 
 An appointment card holds `{"type": "appointment", "title", "text", "uid", "instance", "sequence", "stamp", "start",
-"end", "all_day", "location", "organizer", "organizer_name", "claimed", "ics"}`: times in ISO 8601 with their offset,
-`organizer` the verified address, `claimed` who the invitation says organises when that is somebody else, `ics` what the
-mail side makes the answer from (RFC 6047). `instance`: which one of a series; `sequence`, then `stamp`: which version.
+"end", "all_day", "location", "organizer", "organizer_name", "claimed", "repeats", "ics"}`: times in ISO 8601 with
+their offset, `organizer` the verified address, `claimed` who the invitation says organises when that is somebody else,
+`ics` what the mail side makes the answer from (RFC 6047). `instance`: which one of a series; `sequence`, then `stamp`:
+which version; `repeats`: it is a whole series.
 
 Promises: an appointment is known by its UID **and** who sent it (security item 30), one of a series by itself; a
 gesture on a card that a newer version replaced is refused. What organisers do is in `organiser`.
@@ -71,6 +72,7 @@ def appointment_card(
     instance: str = "",
     stamp: str = "",
     claimed: str = "",
+    repeats: bool = False,
 ) -> dict[str, Any]:
     """The card of an invitation."""
     return {
@@ -88,6 +90,7 @@ def appointment_card(
         "organizer": organizer,
         "organizer_name": organizer_name or organizer,
         "claimed": claimed,
+        "repeats": repeats,
         "ics": ics,
     }
 

@@ -28,9 +28,11 @@ _PLACE_AND_TIME = ("start", "end", "all_day", "location")
 
 
 def known(tx: Tx, app: App, keys: SpaceKeys, scope: str, uid: str, instance: str, state: str = "") -> bool:
-    """Whether this sender's appointment is known, or one of its series; in that state, if one is given."""
+    """Whether this sender's appointment came, or one of its series; in that state, if one is given."""
     found = _concerned(tx, app, keys, scope, uid, instance)
-    return any(not state or appointment.state == state for appointment in found)
+    return any(
+        (not state or one.state == state) and not agenda.facts_in(keys, one).get("only_cancelled") for one in found
+    )
 
 
 def offered(doing: Doing, card: dict[str, Any], scope: str) -> None:
@@ -48,7 +50,8 @@ def offered(doing: Doing, card: dict[str, Any], scope: str) -> None:
     had = agenda.facts_in(keys, was)
     version = agenda.age(card, was, had)
     if version <= 0:
-        _tell(doing, doing.message_id, "agenda.outdated" if version else "agenda.again", card, was.message_id)
+        late = version < 0 or was.state == "cancelled"
+        _tell(doing, doing.message_id, "agenda.outdated" if late else "agenda.again", card, was.message_id)
         return
     # The patient's word was for that time and that place.
     stays = was.state in ("accepted", "added") and all(had.get(name) == facts[name] for name in _PLACE_AND_TIME)
@@ -59,9 +62,15 @@ def offered(doing: Doing, card: dict[str, Any], scope: str) -> None:
 
 
 def cancelled(doing: Doing, card: dict[str, Any], scope: str) -> None:
-    """The appointment, or every one of the series, will not be."""
-    keys = doing.to.keys
-    for found in _concerned(doing.tx, doing.app, keys, scope, str(card["uid"]), str(card["instance"]), hold=True):
+    """The appointment, or every one of the series, will not be; one that never came is remembered, for mail may arrive
+    in another order than it was sent in.
+    """
+    keys, uid, instance = doing.to.keys, str(card["uid"]), str(card["instance"])
+    row = Appointment(new_id(), int(card["sequence"]), "cancelled", doing.message_id, b"", doing.at)
+    uid_hash = agenda.identity(doing.app, keys.space_id, scope, uid, instance)
+    sealed = agenda.sealed(keys, row.id, agenda.facts_of(card) | {"listed": False, "only_cancelled": True})
+    documents.add_appointment(doing.tx, keys.space_id, row, uid_hash, sealed, doing.actor.account_id)
+    for found in _concerned(doing.tx, doing.app, keys, scope, uid, instance, hold=True):
         had = agenda.facts_in(keys, found)
         if agenda.age(card, found, had) < 0:
             _tell(doing, doing.message_id, "agenda.outdated", card, found.message_id)

@@ -160,6 +160,14 @@ async def test_a_cancellation_of_what_was_never_here_is_a_letter(house: MailHous
     assert [one.name for one in told.message.attachments] == ["rendez-vous.ics"]
 
 
+async def test_a_cancellation_that_overtakes_its_invitation_still_counts(house: MailHouse) -> None:
+    told = await sent(house, calendar(*event(), method="CANCEL"), "two", text="Annulé.")
+    late = await again(house, await sent(house, calendar(*event()), "one"))
+    assert (choices(late), late["event"]["message"]) == (CLOSED, told.message.id)
+    anew = await sent(house, calendar(*event(sequence=1, **MOVED)), "three", text="Finalement si.")
+    assert choices(await again(house, anew)) == ["accept", "decline", "counter"]
+
+
 async def test_an_invitation_that_says_it_is_cancelled_cancels(house: MailHouse) -> None:
     await act(house, await sent(house, calendar(*event()), "one"), "agenda.accept")
     await sent(house, calendar(*event(sequence=1), "STATUS:CANCELLED"), "two")
@@ -168,7 +176,9 @@ async def test_an_invitation_that_says_it_is_cancelled_cancels(house: MailHouse)
 
 async def test_one_of_a_series_is_apart_and_the_end_of_the_series_is_its_end(house: MailHouse) -> None:
     series = [*event(), "RRULE:FREQ=WEEKLY;COUNT=5"]
-    await act(house, await sent(house, calendar(*series), "series"), "agenda.accept")
+    whole = await sent(house, calendar(*series), "series")
+    assert (await again(house, whole))["repeats"], "who accepts is told that it is more than one"
+    await act(house, whole, "agenda.accept")
     one = await sent(house, calendar(*event(**MOVED), "RECURRENCE-ID:20991208T090000Z"), "one")
     assert choices(await again(house, one)) == ["accept", "decline", "counter"]
     await act(house, one, "agenda.accept")
