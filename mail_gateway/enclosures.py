@@ -67,7 +67,6 @@ async def enclosed(
     files: list[File] = []
     papers: list[Paper] = []
     followed: list[Followed] = []
-    recipient: Recipient | None = None
     for number, part in enumerate(letter.attachments, 1):
         node = structure.find(root, part.number)
         if node is None:
@@ -75,24 +74,27 @@ async def enclosed(
         kind = _kind(part, node, raw)
         package = await _unpacked(raw, node, kind) if kind else Package(foreign=True)
         if not package.foreign:
-            recipient = recipient or await _recipient(app, ins, space)
-            identity.check(package, recipient, established=established)
+            identity.check(package, await _recipient(app, ins, space), established=established)
         alone = package.papers[0] if kind == "document" and package.papers else None
-        file = _file(raw, part, node, number, package, alone)
-        files.append(file)
+        files.append(_file(raw, part, node, number, package, alone))
         if alone is not None:
-            followed.append(Followed(file.id, alone.lineage))
-        papers += package.papers if alone is None else ()
+            followed.append(Followed(files[-1].id, alone.lineage))
+        else:
+            papers += package.papers
     shown = [paper for paper in papers if paper.category and paper.lineage.action != "delete"]
     if len(files) + len(shown) > MAX_DOCUMENTS:
         raise Refusal(552, "5.3.4", f"Trop de documents : {MAX_DOCUMENTS} au plus, pièces jointes comprises")
-    withdrawals = [Followed("", paper.lineage) for paper in papers if paper.lineage.action == "delete"]
+    followed += [Followed("", paper.lineage) for paper in papers if paper.lineage.action == "delete"]
     for paper in shown:
-        document = File(_facts(paper), await app.blobs.put(space.keys, paper.content), id=new_id())
-        files.append(document)
-        followed.append(Followed(document.id, paper.lineage))
-    files += [await _image(app, space, image) for image in _images(shown)][: MAX_DOCUMENTS - len(files)]
-    return Enclosed(tuple(files), (*followed, *withdrawals))
+        files.append(await _kept(app, space, _facts(paper), paper.content))
+        followed.append(Followed(files[-1].id, paper.lineage))
+    for image in _images(shown)[: MAX_DOCUMENTS - len(files)]:
+        files.append(await _kept(app, space, *image))
+    return Enclosed(tuple(files), tuple(followed))
+
+
+async def _kept(app: App, space: SpaceHandle, facts: FileFacts, content: bytes) -> File:
+    return File(facts, await app.blobs.put(space.keys, content), id=new_id())
 
 
 def has_archive(letter: Letter) -> bool:
@@ -189,8 +191,3 @@ def _images(papers: list[Paper]) -> list[tuple[FileFacts, bytes]]:
             name = f"{paper.title[:150]} - image {number}{_EXTENSIONS.get(kind, '')}".replace("/", "-")
             found.append((FileFacts(clean(name), kind, len(content), inner=paper.inner), content))
     return found
-
-
-async def _image(app: App, space: SpaceHandle, image: tuple[FileFacts, bytes]) -> File:
-    facts, content = image
-    return File(facts, await app.blobs.put(space.keys, content))

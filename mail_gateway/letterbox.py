@@ -164,6 +164,7 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
     elif brought.card is None and placing.asks_confirmation(letter):
         brought = replace(brought, kind="card", card=confirmation_card(sent.actor.name))
     author = Author(sent.actor.kind, sent.actor.name, sent.actor.role, sent.actor.organisation)
+    chain = lineage.following(within.followed, files, sent.actor, author)
     draft = Draft(
         to=place.to,
         text="" if brought.card and not text.strip() else text,
@@ -177,7 +178,7 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
         mail=dsn.noted(app, _facts(letter, sent.sender), sent.asked),
         raw=raw,
         members=sent.members,
-        effect=_effects(brought.effect, _replies(letter), lineage.following(within.followed, files, sent.actor, author)),
+        effect=_effects(brought.effect, _replies(letter), chain),
         author=author,
     )
     return place.actor, draft

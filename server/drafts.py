@@ -128,8 +128,8 @@ class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a draft: its facts, and its bytes as a blob, or as part `part` of the raw mail. `id`: one that an effect
-    of the draft names it by; "" when none does.
+    """A file of a draft: its facts, and its bytes as a blob, or as part `part` of the raw mail. `id`: the one that an
+    effect of the draft names it by; "" when none does.
     """
 
     facts: FileFacts
