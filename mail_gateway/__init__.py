@@ -26,7 +26,7 @@ The rest speaks SMTP and IMAP and hands what it read to `server.posting.post()`,
 | `quarantine`, `returned`, `verdict` | mail that is held, what its sender is told, what becomes of it |
 | `reports`, `dsn`, `receipts`, `notices` | what others say of our mail, and what ours say of theirs |
 | `trust`, `whitelist`, `revocation`, `trust_lists`, `fetch` | the operators we exchange mail with, and what proves it |
-| `outbound`, `peers`, `dkim`, `cards` | how a message leaves for somebody elsewhere |
+| `outbound`, `peers`, `handover`, `dkim`, `cards` | how a message leaves for somebody elsewhere |
 | `rendition`, `describe` | a message of ours as one mail that never changes |
 | `imap/` | the professional's mailbox |
 """
