@@ -32,13 +32,13 @@ from mail_gateway.rendition import as_mail, rendered
 from mail_gateway.smtp_syntax import from_xtext
 from mail_gateway.trust import Trust
 from server import reading
-from server.delivery import Channel, Parcel, Permanent, Temporary
+from server.delivery import Channel, Held, Parcel, Permanent, Temporary
 from server.drafts import MailFacts
 from server.settings import BadSettings
 from server.undelivered import News, Reporter
 from storage import conversations
 from storage.deliveries import Delivery
-from storage.ids import new_id
+from storage.ids import new_id, now_ms
 from storage.vault import SpaceKeys
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ class MailChannel:
         domain = address.rpartition("@")[2].lower()
         trusted = await self._way_out.trusted(domain)
         self._way_out.peers.may_take(domain)
-        async with self._making:  # and kept: while it waits for its turn, it is not in memory
-            await rendered(self._app, parcel.keys, parcel.delivery.message_id)
+        await self._make(parcel)
         async with self._way_out.peers.turn(domain):
             opened = await reading.open_unchecked(self._app, parcel.keys, parcel.delivery.message_id)
             mail = await as_mail(self._app, parcel.keys, opened)
@@ -115,6 +114,14 @@ class MailChannel:
             letter = Outgoing(author, address, mail, envelope_id(parcel.delivery))
             await self._way_out.peers.deliver(domain, letter, trusted)
         await dsn.passed_on(self._app, parcel.keys, opened, mail, address)
+
+    async def _make(self, parcel: Parcel) -> None:
+        """The mail, kept: while it waits for its turn, it is not in memory."""
+        try:
+            async with self._making:
+                await rendered(self._app, parcel.keys, parcel.delivery.message_id)
+        except asyncio.CancelledError:  # Pli closes: as in `Peers.turn`
+            raise Held("closing", now_ms()) from None
 
     def _ours(self, address: str) -> bool:
         settings = self._app.settings
