@@ -22,15 +22,17 @@ from mail_gateway.sniff import sniff
 from server.drafts import FETCHING_REMOVED
 
 LARGE: Final = 64 * 1024  # characters from which cleaning costs more than a change of thread
+MANY: Final = 2_000  # tags, as above
 MAX_HTML: Final = 300_000  # characters; a longer one is read as text
 MAX_TAGS: Final = 20_000  # as above: mending costs the square of their depth
 MAX_PICTURES: Final = 100_000  # characters of all that are in the HTML itself
 
 _ATTRIBUTES: Final = {
-    "a": {"href"}, "img": {"src"}, "ol": {"start"}, "bdo": {"dir"}, "td": {"rowspan", "colspan", "align"},
+    "a": {"href"}, "ol": {"start"}, "bdo": {"dir"}, "td": {"rowspan", "colspan", "align"},
     "th": {"rowspan", "colspan", "align", "scope"}, "tr": {"align"}, "col": {"span"}, "colgroup": {"span"},
 }  # fmt: skip
-_SCHEMES: Final = {"http", "https", "mailto", "tel", "data"}  # data: for pictures alone, see `_attribute`
+_SCHEMES: Final = {"http", "https", "mailto", "tel"}
+_REL: Final = "noopener noreferrer nofollow"
 _UNSEEN: Final = {
     "script", "style", "title", "noscript", "template", "textarea", "select", "object", "iframe", "svg", "math",
 }  # fmt: skip
@@ -38,9 +40,17 @@ _PICTURE: Final = re.compile(r"data:(image/(?:png|jpeg|gif|webp));base64,([A-Za-
 # What a browser opens again when it was closed in the wrong order goes through the sanitiser as ordinary elements.
 _REOPENED: Final = re.compile(r"<(/?)(b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)(?=[\s/>])", re.IGNORECASE)
 _NAMED: Final = re.compile(r"<(/?)pli-(b|code|em|i|s|small|strike|strong|tt|u)(?=[ >])")
-_TAGS: Final = (nh3.ALLOWED_TAGS - {"area", "map"}) | {
+_TAGS: Final = (nh3.ALLOWED_TAGS - {"img", "area", "map"}) | {
     f"pli-{name}" for name in ("b", "code", "em", "i", "s", "small", "strike", "strong", "tt", "u")
 }
+_CLEANER: Final = nh3.Cleaner(
+    tags=_TAGS,
+    attributes=_ATTRIBUTES,
+    clean_content_tags=_UNSEEN,
+    url_schemes=_SCHEMES,
+    url_relative="deny",  # it would be relative to our own pages
+    link_rel=_REL,
+)
 # What opening the letter would have asked somebody for. It only decides whether to say so.
 _FETCHED: Final = re.compile(
     r"(?:\b(?:src|srcset|background|poster|data)\s*+=\s*+[\"']?+\s*+|\burl\s*+\(\s*+[\"']?+\s*+|@import\s*+[\"']?+"
@@ -51,14 +61,24 @@ _FETCHED: Final = re.compile(
 
 async def safe(html: str) -> str:
     """HTML without scripts, styles, forms or anything fetched; "" when it is better read as text."""
-    if not html or len(html) > MAX_HTML or html.count("<") > MAX_TAGS:
+    tags = html.count("<")
+    if not html or len(html) > MAX_HTML or tags > MAX_TAGS:
         return ""
-    cleaned = await asyncio.to_thread(clean, html) if len(html) > LARGE else clean(html)
+    apart = len(html) > LARGE or tags > MANY
+    cleaned = await asyncio.to_thread(clean, html) if apart else clean(html)
     return cleaned if len(cleaned) <= 2 * MAX_HTML else ""
 
 
 def clean(html: str) -> str:
     """As `safe`, at once and whatever the length."""
+    ordinary = _REOPENED.sub(r"<\1pli-\2", html)
+    cleaned = _with_pictures(ordinary) if "data:image/" in html else _CLEANER.clean(ordinary)
+    cleaned = _NAMED.sub(r"<\1\2", cleaned)
+    return FETCHING_REMOVED + cleaned if _FETCHED.search(html) else cleaned
+
+
+def _with_pictures(html: str) -> str:
+    """With the pictures that are in the HTML itself, up to MAX_PICTURES."""
     left = MAX_PICTURES
 
     def attribute(tag: str, name: str, value: str) -> str | None:
@@ -69,17 +89,16 @@ def clean(html: str) -> str:
         return value if left >= 0 and _is_picture(value) else None
 
     cleaned = nh3.clean(
-        _REOPENED.sub(r"<\1pli-\2", html),
-        tags=_TAGS,
-        clean_content_tags=_UNSEEN,
-        attributes=_ATTRIBUTES,
+        html,
+        tags=_TAGS | {"img"},
+        attributes=_ATTRIBUTES | {"img": {"src"}},
         attribute_filter=attribute,
-        url_schemes=_SCHEMES,
-        url_relative="deny",  # it would be relative to our own pages
-        link_rel="noopener noreferrer nofollow",
+        clean_content_tags=_UNSEEN,
+        url_schemes=_SCHEMES | {"data"},
+        url_relative="deny",
+        link_rel=_REL,
     )
-    cleaned = _NAMED.sub(r"<\1\2", cleaned).replace("<img>", "")
-    return FETCHING_REMOVED + cleaned if _FETCHED.search(html) else cleaned
+    return cleaned.replace("<img>", "")
 
 
 def _is_picture(url: str) -> bool:

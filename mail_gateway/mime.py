@@ -251,7 +251,7 @@ def _alternative(plain: list[_Piece], rich: list[_Piece]) -> _Views:
     pages = [piece for piece in rich if piece.html]
     if texts and pages:
         text, page = _joined(texts), _joined(pages)
-        if leaves_out(text, page, some=True):
+        if text.split() != page.split() and leaves_out(text, page, some=True):
             more = [_Piece(False, f"\n{_PLAIN_FORM}\n{text}")] if leaves_out(page, text) else []
             return [*pages, *more], pages
     return texts or plain, pages or rich
