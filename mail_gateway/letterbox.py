@@ -249,7 +249,7 @@ async def _answered(app: App, sent: Sent, draft: Draft) -> bool:
     """
     first, _, rest = split_quoted(draft.text)[0].strip().partition("\n")
     number = _NUMBER.fullmatch(first)
-    if number is None or not draft.in_reply_to or sent.actor.external or not isinstance(draft.to, ConversationHandle):
+    if number is None or not draft.in_reply_to or not isinstance(draft.to, ConversationHandle):
         return False
     opened = await reading.open_unchecked(app, draft.to.keys, draft.in_reply_to)
     card = opened.body.card
@@ -257,9 +257,8 @@ async def _answered(app: App, sent: Sent, draft: Draft) -> bool:
     if action is None:
         return False
     try:
-        box = await access.mailbox(app, sent.actor)
         wish = {"text": _SIGNATURE.split(rest)[0].strip()} if action == "agenda.counter" else {}
-        await acting.act(app, box, draft.in_reply_to, action, wish, draft.retry_key)
+        await acting.act_in(app, draft.to, draft.in_reply_to, action, wish, draft.retry_key)
     except (Conflict, Invalid, NotAllowed, Refused):
         return False
     return not draft.files and (bool(wish) or not rest.strip() or rest.strip().startswith("--"))

@@ -18,7 +18,7 @@ from server.actions import ACTIONS, agenda, catalogue, confirmations, dossier, o
 from server.actions.ask import Ask, Done
 from server.audit import Act
 from server.drafts import Draft, Receipt
-from server.errors import Conflict, Invalid, NotAllowed
+from server.errors import Conflict, Invalid, NotAllowed, Refused
 from storage import conversations, entries, messages
 from storage.ids import new_id
 
@@ -60,17 +60,17 @@ class _Answering:
             if ask.action not in open_choices(ask.card, known[-1].action if known else ""):
                 raise Conflict("already_answered", "Cette carte a déjà sa réponse.")
             answer_id = new_id()
-            detail = msgspec.json.encode({"by": ask.box.actor.name, "values": ask.values})
+            detail = msgspec.json.encode({"by": ask.actor.name, "values": ask.values})
             messages.insert_answer(
                 tx,
                 space_id,
                 message_id,
-                messages.Answer(answer_id, ask.action, ask.box.actor.account_id, doing.at, b""),
+                messages.Answer(answer_id, ask.action, ask.actor.account_id or ask.conversation.member, doing.at, b""),
                 ask.conversation.keys.seal("answer", answer_id, detail),
             )
         if self.done.effect is not None:
             self.done.effect(doing)
-        audit.record(tx, Act.ACTION_DONE, ask.box.actor, space_id, ask.conversation.ground, message_id, ask.action)
+        audit.record(tx, Act.ACTION_DONE, ask.actor, space_id, ask.conversation.ground, message_id, ask.action)
         for member in conversations.participants(tx, space_id, ask.conversation.conversation_id):
             if member.mailbox_id and entries.change(tx, member.mailbox_id, message_id) is not None:
                 doing.wake.add(member.mailbox_id)
@@ -85,21 +85,32 @@ async def act(
     app: App, box: MailboxHandle, message_id: str, action: str, values: dict[str, Any], client_key: str
 ) -> Receipt:
     """Do an action on a message of this mailbox. Raises as `post`, and `Conflict` when the card has its answer."""
-    prepare = _PREPARE.get(action)
-    if prepare is None:
+    if action not in _PREPARE:
         raise Invalid("unknown_action", f"Action inconnue ; connues : {', '.join(sorted(ACTIONS))}.")
     conversation = await access.conversation_of_message(app, box, message_id)
-    retry_key = f"act:{box.actor.account_id}:{client_key}" if client_key else ""
-    if retry_key and (known := await posting.receipt_again(app, box.actor, conversation.space_id, retry_key)):
+    return await act_in(app, conversation, message_id, action, values, client_key)
+
+
+async def act_in(
+    app: App, conversation: ConversationHandle, message_id: str, action: str, values: dict[str, Any], client_key: str
+) -> Receipt:
+    """As `act`, for whoever has the conversation: a correspondent elsewhere answers a card by mail, without a
+    mailbox.
+    """
+    actor = conversation.actor
+    retry_key = f"act:{actor.account_id or conversation.member}:{client_key}" if client_key else ""
+    if retry_key and (known := await posting.receipt_again(app, actor, conversation.space_id, retry_key)):
         return known
     opened = await reading.open_unchecked(app, conversation.keys, message_id)
+    if opened.message.conversation_id != conversation.conversation_id:
+        raise Refused
     card = opened.body.card
     if action != "dossier.file" and card is None:
         raise Invalid("not_a_card", "Ce message n’attend pas de réponse de ce genre.")
     if not _may(conversation, card):
         raise NotAllowed("not_for_you", "Cette réponse appartient au patient.")
-    ask = Ask(app, box, conversation, opened, card if action != "dossier.file" else None, action, values)
-    done = await prepare(ask)
+    ask = Ask(app, actor, conversation, opened, card if action != "dossier.file" else None, action, values)
+    done = await _PREPARE[action](ask)
     draft = Draft(
         to=conversation,
         kind="answer",
@@ -117,4 +128,4 @@ async def act(
         effect=_Answering(ask, done),
         later=done.later,
     )
-    return await posting.post(app, box.actor, draft)
+    return await posting.post(app, actor, draft)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from server.drafts import Later, MailFacts
+from server.drafts import Actor, Later, MailFacts
 
 if TYPE_CHECKING:
-    from server.access import ConversationHandle, MailboxHandle
+    from server.access import ConversationHandle
     from server.app import App
     from server.posting import Doing
     from server.reading import OpenMessage
@@ -20,7 +20,7 @@ class Ask:
     """Somebody does `action` on a message they have. `values`: what they filled in, not yet checked."""
 
     app: App
-    box: MailboxHandle
+    actor: Actor
     conversation: ConversationHandle
     opened: OpenMessage
     card: dict[str, Any] | None

@@ -63,7 +63,7 @@ async def prepare_done(ask: Ask) -> Done:
     card = ask.card or {}
     on = _when(ask.values)
     when = f"le {on}" if on else "à une date non précisée"
-    who = ask.box.actor.name
+    who = ask.actor.name
     text = (
         f"{card['title']}\n\nDéclaré comme déjà fait par {who}, {when}.\n"
         "Ce document est une déclaration, pas une preuve de vaccination.\n"

@@ -12,9 +12,11 @@ import pytest
 
 from mail_gateway import cards
 from mail_gateway.rendition import as_mail
-from server import actions, reading
+from server import access, actions, reading
+from server.drafts import Draft, Member
+from server.posting import post
 from tests.house import House
-from tests.mail_house import open_mail_house
+from tests.mail_house import bring, open_mail_house, plain
 
 CARD: dict[str, Any] = {
     "type": "service", "title": "Partager <votre> dossier", "text": "Le CHU veut lire vos résultats.\n\nD’accord ?",
@@ -66,3 +68,28 @@ def test_every_card_says_the_same_thing_three_times(kind: str) -> None:
     for label in labels:
         assert label in form
         assert f"<li>{label}</li>" in shown
+
+
+@pytest.mark.parametrize("said", ["2", "  2.\r\n\r\n> Autoriser ?", "2)\r\n-- \r\nDr Bertin"])
+async def test_a_correspondent_elsewhere_answers_a_card_for_anyone_by_its_number(
+    tmp_path: Path, sqlite_url: str, said: str
+) -> None:
+    async with open_mail_house(tmp_path, sqlite_url, deliver=False) as house:
+        await bring(house, plain("Bonjour", subject="Suivi"))
+        (first,) = await house.entries("dominique")
+        conversation = await access.conversation(house.app, await house.mailbox("dominique"), first.conversation)
+        desk = house.admissions
+        member = Member(desk.account_id, desk.mailbox_id, desk.organisation_id, desk.name, desk.address)
+        await post(house.app, house.dominique, Draft(to=conversation, text="Je mets le CHU.", members=(member,)))
+        card = CARD | {"for": "anyone", "service": house.lab.account_id}
+        asked = await house.answer("admissions", first.conversation, "Qui autorise ?", kind="card", card=card)
+        answer = plain(
+            said, subject="RE: Suivi", in_reply_to=f"<{asked.message}@pli.example>", message_id="<2@operator.example>"
+        )
+        assert (await bring(house, answer)).startswith("250")
+        assert (await bring(house, answer)).startswith("250")  # brought again: answered once
+        shown = {entry.message.id: entry.message for entry in await house.entries("dominique")}
+        answered = shown[asked.message].card
+        assert answered is not None
+        assert (answered["answered"]["action"], answered["answered"]["by"]) == ("catalogue.refuse", "Dr Paul BERTIN")
+        assert [message.kind for message in shown.values()] == ["text", "text", "card", "answer"]
