@@ -22,13 +22,14 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Coroutine, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
 
 from mail_gateway.smtp_connection import Connection
-from mail_gateway.smtp_data import Budget
+from mail_gateway.smtp_data import LARGE, Budget
 from mail_gateway.smtp_session import Session
 from mail_gateway.smtp_shares import Holdings, Share
 from mail_gateway.smtp_syntax import Envelope, Path, Refusal
@@ -99,6 +100,7 @@ class Door:
         self._sessions: dict[Connection, asyncio.Task[None]] = {}
         self._counted: dict[Connection, str] = {}  # among whose sessions each counts
         self._holdings = Holdings(self.budget)
+        self._large = asyncio.Semaphore(1)
         self._server: asyncio.Server | None = None
         self._listening: socket.socket | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
@@ -200,6 +202,12 @@ class Door:
             self._holdings.leave(self._counted.pop(session))
             if not self._count(session, session.party, self._share(session)):
                 raise _too_many()
+
+    def turn(self, octets: int) -> AbstractAsyncContextManager[None]:
+        """Held while a letter is looked at and stored. Large ones come one after the other: each costs the interpreter
+        a tenth of a second, and five at once would keep it from everybody for as long as all of them take.
+        """
+        return self._large if octets > LARGE else nullcontext()
 
     def begin(self, session: Connection, size: int) -> tuple[Budget, ...]:
         """A letter of that session, to be ended: where its octets count. Raises `Refusal`."""

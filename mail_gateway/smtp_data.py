@@ -10,6 +10,7 @@ from __future__ import annotations
 from mail_gateway import smtp_syntax as syntax
 from mail_gateway.smtp_syntax import END, Refusal
 
+LARGE = 1024 * 1024  # octets from which looking at a letter takes long enough for others to notice
 GIVE_UP = 4  # times the largest letter taken: a sender who goes on that long does not listen
 
 

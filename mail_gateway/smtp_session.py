@@ -17,7 +17,7 @@ import structlog
 
 from mail_gateway import smtp_syntax as syntax
 from mail_gateway.smtp_connection import Connection, Gone
-from mail_gateway.smtp_data import Incoming
+from mail_gateway.smtp_data import LARGE, Incoming
 from mail_gateway.smtp_syntax import Envelope, Refusal
 from server.drafts import Actor
 from server.errors import Throttled, Unauthorised
@@ -218,10 +218,11 @@ class Session(Connection):
         try:
             while not incoming.complete:
                 await self._wait()
-            raw = incoming.letter()
-            if syntax.hops(raw) > syntax.MAX_HOPS:
-                raise Refusal(554, "5.4.6", "Le message tourne en rond : trop de relais")
-            await self._ask(self.handler.letter(self, envelope, raw))
+            async with self.door.turn(incoming.received):
+                raw = await asyncio.to_thread(incoming.letter) if incoming.received > LARGE else incoming.letter()
+                if syntax.hops(raw) > syntax.MAX_HOPS:
+                    raise Refusal(554, "5.4.6", "Le message tourne en rond : trop de relais")
+                await self._ask(self.handler.letter(self, envelope, raw))
         finally:
             self.envelope = self._incoming = None
             incoming.release()
