@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from storage.vault import CannotOpen, Sealed, SpaceKeys
 
 INLINE = 128 * 1024  # octets; up to here a row is cheaper than a file: at 60 kB 1.9 times as many letters a second
 CHUNK = 1024 * 1024
+FLUSHED = 4 * CHUNK  # octets a commit waits for at most: the disk takes what it was given first
 SWEEP_AFTER_S = 3600
 
 
@@ -70,6 +73,7 @@ class BlobStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="blobs")  # they wait for the disk, not for a core
+        self._flushing = threading.Lock()  # very large files one after the other, piece by piece
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(256):
             (folder / f"{number:02x}").mkdir(exist_ok=True)
@@ -85,9 +89,10 @@ class BlobStore:
             descriptor = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
                 view = memoryview(sealed)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-                os.fdatasync(descriptor)
+                with self._flushing if len(sealed) > FLUSHED else nullcontext():
+                    while view:
+                        view = view[os.write(descriptor, view[:FLUSHED]) :]
+                        os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
             os.rename(pending, path)
