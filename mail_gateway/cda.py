@@ -166,13 +166,13 @@ def pdf_copy(document: Element) -> bytes | None:
     """The PDF a structured document carries of itself (section 55108-5), which is what a patient is shown first; or
     None.
     """
-    for section in document.iter(f"{_V3}section"):
-        if _attribute(section, "code", "code") != _COPY_SECTION:
+    # From each file up to its section: from each section down, nested sections would be walked through again and again.
+    for value in islice(document.iterfind(f".//{_V3}observationMedia/{_V3}value"), MAX_MEDIA):
+        section = next(value.iterancestors(f"{_V3}section"), None)
+        if section is None or _attribute(section, "code", "code") != _COPY_SECTION:
             continue
-        for value in section.iterfind(f"{_V3}entry//{_V3}observationMedia/{_V3}value"):
-            content = _content(value)
-            if sniff(content) == "application/pdf":
-                return content
+        if sniff(_content(value, HEAD)) == "application/pdf":
+            return _content(value)
     return None
 
 

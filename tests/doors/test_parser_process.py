@@ -92,6 +92,14 @@ def test_a_reader_that_does_not_answer_is_ended_and_its_archive_stays_a_file(par
     assert not parsers.unpack(REPORT).damaged
 
 
+def test_a_reader_whose_processor_time_is_up_is_not_followed_by_another(parsers: Parsers) -> None:
+    """The kernel says so by a signal; what made it go over would make the next one too."""
+    parsers.unpack(REPORT)
+    os.kill(parsers.pids()[0], signal.SIGXCPU)
+    assert parsers.unpack(REPORT).damaged
+    assert parsers.pids() == []
+
+
 def test_a_document_that_takes_too_much_memory_is_unreadable_and_the_next_one_is_read(parsers: Parsers) -> None:
     package = parsers.unpack(Parcel("document", "", letters.cda(body=b"%PDF-" + bytes(43_000_000))))
     assert package.damaged
