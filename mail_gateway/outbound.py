@@ -7,7 +7,7 @@
 Promises: health data is never relayed to a domain outside the trusted operators. 4xx, silence and our own faults are
 `Temporary`; 5xx to the letter itself is `Permanent`, with a reason for the person who wrote. The octets of a message
 are those of its rendition: what is added at the door (`dressed`: X-MSS-NIL, DKIM) stands above them. An automatic mail
-that fails is dropped and counted: nothing answers it (RFC 3834 § 2). A mail is only in memory while it is its turn.
+that fails is dropped and counted: nothing answers it (RFC 3834 § 2). A large mail is in memory only in its turn.
 
 Connections, and what they promise, are `peers`'.
 """
@@ -28,7 +28,7 @@ from mail_gateway.headers import Headers, Mailbox, addresses
 from mail_gateway.malformed import Malformed
 from mail_gateway.peers import Peers
 from mail_gateway.receipts import ReceiptChannel
-from mail_gateway.rendition import as_mail, rendered
+from mail_gateway.rendition import as_mail
 from mail_gateway.smtp_syntax import from_xtext
 from mail_gateway.trust import Trust
 from server import reading
@@ -43,8 +43,10 @@ from storage.vault import SpaceKeys
 
 if TYPE_CHECKING:
     from server.app import App
+    from server.reading import OpenMessage
 
-MADE_AT_ONCE = 16  # mails made ready together, so that the database keeps several in one commit
+MADE_AT_ONCE = 8  # mails made ready together, so that the database keeps several in one commit
+SMALL = 32 * 1024  # octets of a mail that may wait in memory: two thousand do
 _OUTSIDE = "Son domaine ne fait pas partie des messageries de santé reconnues."
 
 
@@ -103,10 +105,9 @@ class MailChannel:
         domain = address.rpartition("@")[2].lower()
         trusted = await self._way_out.trusted(domain)
         self._way_out.peers.may_take(domain)
-        await self._make(parcel)
+        opened, mail = await self._make(parcel)
         async with self._way_out.peers.turn(domain):
-            opened = await reading.open_unchecked(self._app, parcel.keys, parcel.delivery.message_id)
-            mail = await as_mail(self._app, parcel.keys, opened)
+            mail = mail or await as_mail(self._app, parcel.keys, opened)
             author = sender(mail)
             if author and not self._ours(author):
                 return  # whoever wrote it elsewhere chose whom it goes to; their operator sends it, and speaks for it
@@ -115,11 +116,13 @@ class MailChannel:
             await self._way_out.peers.deliver(domain, letter, trusted)
         await dsn.passed_on(self._app, parcel.keys, opened, mail, address)
 
-    async def _make(self, parcel: Parcel) -> None:
-        """The mail, kept: while it waits for its turn, it is not in memory."""
+    async def _make(self, parcel: Parcel) -> tuple[OpenMessage, bytes]:
+        """The message, and its mail; a large one is made and kept, and left on the disk until its turn (b"")."""
         try:
             async with self._making:
-                await rendered(self._app, parcel.keys, parcel.delivery.message_id)
+                opened = await reading.open_unchecked(self._app, parcel.keys, parcel.delivery.message_id)
+                mail = await as_mail(self._app, parcel.keys, opened)
+                return opened, mail if len(mail) <= SMALL else b""
         except asyncio.CancelledError:  # Pli closes: as in `Peers.turn`
             raise Held("closing", now_ms()) from None
 

@@ -48,8 +48,8 @@ async def as_mail(app: App, keys: SpaceKeys, opened: OpenMessage) -> bytes:
     raw = await attachments.raw_unchecked(app, keys, opened.message)
     if raw is not None:
         return raw
-    rendered = await _rendered(app, keys, opened)
-    return await octets(app, keys, rendered.blob_id)
+    rendered, mail = await _rendered(app, keys, opened)
+    return mail or await octets(app, keys, rendered.blob_id)
 
 
 async def rendered(app: App, keys: SpaceKeys, message_id: str) -> Rendered:
@@ -57,7 +57,7 @@ async def rendered(app: App, keys: SpaceKeys, message_id: str) -> Rendered:
     found = await app.db.read(renditions.find, keys.space_id, message_id)
     if found is not None and (facts := known_facts(keys, message_id, found)) is not None:
         return Rendered(found.blob_id, found.size, facts)
-    return await _rendered(app, keys, await reading.open_unchecked(app, keys, message_id))
+    return (await _rendered(app, keys, await reading.open_unchecked(app, keys, message_id)))[0]
 
 
 def known_facts(keys: SpaceKeys, message_id: str, found: Rendition) -> describe.Facts | None:
@@ -77,7 +77,8 @@ async def octets(app: App, keys: SpaceKeys, blob_id: str) -> bytes:
     return await app.blobs.get(keys, blob)
 
 
-async def _rendered(app: App, keys: SpaceKeys, opened: OpenMessage) -> Rendered:
+async def _rendered(app: App, keys: SpaceKeys, opened: OpenMessage) -> tuple[Rendered, bytes]:
+    """What is kept, and its octets when they were made just now (b"" otherwise)."""
     message = opened.message
     found = await app.db.read(renditions.find, keys.space_id, message.id)
     if found is not None:
@@ -86,7 +87,7 @@ async def _rendered(app: App, keys: SpaceKeys, opened: OpenMessage) -> Rendered:
             facts = describe.facts(await octets(app, keys, found.blob_id))
             sealed = keys.seal("rendition", message.id, msgspec.msgpack.encode(facts))
             await app.db.write(renditions.describe_again, keys.space_id, message.id, sealed)
-        return Rendered(found.blob_id, found.size, facts)
+        return Rendered(found.blob_id, found.size, facts), b""
     raw = await attachments.raw_unchecked(app, keys, message)
     mail = raw if raw is not None else compose(await _letter(app, keys, opened))
     facts = describe.facts(mail)
@@ -101,7 +102,7 @@ async def _rendered(app: App, keys: SpaceKeys, opened: OpenMessage) -> Rendered:
         return first
 
     if await app.db.write(keep, blob):
-        return Rendered(blob_id, len(mail), facts)
+        return Rendered(blob_id, len(mail), facts), mail
     return await _rendered(app, keys, opened)  # somebody else's was first: the sweep takes the file of ours
 
 
