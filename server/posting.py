@@ -290,9 +290,8 @@ def _participant(tx: Tx, app: App, keys: SpaceKeys, member: Member) -> Participa
     if contact is None:
         contact = new_id()
         card = {"name": member.name, "address": member.address, "role": member.role}
-        conversations.insert_contact(
-            tx, keys.space_id, contact, hashed, keys.seal("contact", contact, _json.encode(card))
-        )
+        sealed = keys.seal("contact", contact, _json.encode(card))
+        contact = conversations.insert_contact(tx, keys.space_id, contact, hashed, sealed)
     return Participant(contact, "contact", "", member.organisation or f"address:{member.address}")
 
 

@@ -122,15 +122,18 @@ def contact_id(tx: Tx, space_id: str, address_hash: str) -> str | None:
     return rows[0][0] if rows else None
 
 
-def insert_contact(tx: Tx, space_id: str, contact: str, address_hash: str, card: Sealed) -> None:
-    tx.run(
-        "INSERT INTO contacts (space_id, id, address_hash, card, created_at) VALUES (:s, :id, :h, :card, :at)",
+def insert_contact(tx: Tx, space_id: str, contact: str, address_hash: str, card: Sealed) -> str:
+    """The contact of that address: this one, or the one that another letter made at the same moment."""
+    rows = tx.run(
+        "INSERT INTO contacts (space_id, id, address_hash, card, created_at) VALUES (:s, :id, :h, :card, :at)"
+        " ON CONFLICT (space_id, address_hash) DO NOTHING RETURNING id",
         s=space_id,
         id=contact,
         h=address_hash,
         card=card,
         at=now_ms(),
     )
+    return contact if rows else contact_id(tx, space_id, address_hash) or contact
 
 
 def contact_card(tx: Tx, space_id: str, contact: str) -> bytes | None:

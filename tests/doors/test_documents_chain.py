@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -339,6 +340,18 @@ async def test_the_chain_is_the_same_on_both_engines(tmp_path: Path, database_ur
         await lab.send(report(2, action="D"))
         assert await lab.seen() == [["replaced"], ["replaced"], ["deleted"], []]
         assert [one.change is not None for one in await lab.filed()] == [True]
+
+
+async def test_two_versions_that_come_at_the_same_moment_leave_one(tmp_path: Path, database_url: str) -> None:
+    """Each would find none but its own, if they were not put in order."""
+    async with open_mail_house(tmp_path, database_url) as house:
+        lab = Lab(house)
+        for number in range(5):
+            facts = {"set_id": f"1.2.9.{number}"}
+            await asyncio.gather(
+                *(lab.send(report(version, document_id=f"1.{number}.{version}", **facts)) for version in (1, 2, 3))
+            )
+        assert sorted(state for (state,) in await lab.seen()) == [""] * 5 + ["replaced"] * 10
 
 
 async def test_a_very_confidential_report_is_read_and_not_filed(lab: Lab) -> None:
