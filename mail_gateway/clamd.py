@@ -3,7 +3,7 @@
 Promises: what is found infected is refused (550 5.7.1), in words that name nobody; what could not be scanned (clamd
 down, too slow, or the letter over one of its limits) is told to come again (451 4.7.1) when `clamd_required` is set,
 and otherwise taken, counted and logged. The mail is scanned as it came and each part of it as we would hand it out: a
-part that clamd reads otherwise than we do (two encodings, a doubtful boundary) does not get past it.
+part that clamd reads otherwise than we do (two encodings, a doubtful boundary, a signed envelope) does not get past it.
 
 Does not: scan what is uploaded by chat or API, nor scan again what is already kept. Without the setting `clamd` it
 does nothing. The protocol is clamd(8): IDSESSION, then INSTREAM in chunks of a length of four octets.
@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from mail_gateway import structure
+from mail_gateway.cms import signed_content
 from mail_gateway.malformed import Malformed
+from mail_gateway.parts import is_signed_envelope
 from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.structure import Node
 
@@ -66,10 +68,7 @@ async def scan(where: str, raw: bytes) -> str:
     reader, writer = await _connected(where)
     try:
         writer.write(b"zIDSESSION\0")
-        virus = await _one(reader, writer, raw)
-        for node in () if virus else await asyncio.to_thread(_encoded, raw):
-            virus = virus or await _one(reader, writer, await asyncio.to_thread(structure.decode, raw, node))
-        return virus
+        return await _all(reader, writer, raw)
     finally:
         writer.transport.abort()  # nothing is owed to clamd, and it may be the one that does not answer
 
@@ -81,13 +80,28 @@ async def _connected(where: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return await asyncio.open_connection(host.strip("[]"), int(port), limit=MAX_REPLY)
 
 
-def _encoded(raw: bytes) -> list[Node]:
-    """The parts that are not in the mail as they will be handed out; none of a mail that we cannot read."""
+async def _all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, raw: bytes, *, sealed: bool = False) -> str:
+    """The mail, and each part of it that is not in it as it will be handed out or read. `sealed`: it came out of a
+    signed envelope, and no second one is opened.
+    """
+    virus = await _one(reader, writer, raw)
+    for node in () if virus else await asyncio.to_thread(_coded, raw):
+        data = await asyncio.to_thread(structure.decode, raw, node)
+        virus = await _one(reader, writer, data)
+        if not virus and not sealed and is_signed_envelope(raw, node):
+            virus = await _all(reader, writer, signed_content(data), sealed=True)
+        if virus:
+            break
+    return virus
+
+
+def _coded(raw: bytes) -> list[Node]:
+    """None of a mail that we cannot read."""
     try:
-        nodes = list(structure.walk(structure.index(raw)))
+        nodes = [node for node in structure.walk(structure.index(raw)) if not node.children]
     except Malformed:
         return []
-    return [node for node in nodes if node.encoding in ("base64", "quoted-printable") and not node.children]
+    return [node for node in nodes if node.encoding in ("base64", "quoted-printable") or is_signed_envelope(raw, node)]
 
 
 async def _one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> str:

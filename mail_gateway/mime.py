@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mail_gateway import structure
+from mail_gateway.cms import signed_content
 from mail_gateway.headers import MAX_ADDRESSES, Headers, Mailbox, addresses, date, decode_words, message_ids
 from mail_gateway.malformed import Malformed
-from mail_gateway.parts import Part, part_of
+from mail_gateway.parts import Part, is_signed_envelope, part_of
 from mail_gateway.prose import from_html, leaves_out, reflow
 from mail_gateway.structure import Node
 
@@ -27,6 +28,7 @@ MAX_TEXT = 1_000_000
 MAX_SUBJECT = 998
 MAX_ENCLOSED = 40  # of what stands beside a letter's own attachments, only as many are listed as there is room for
 _FORWARDED = "---------- Message transféré ----------"  # as `split_quoted` knows it
+_WITHIN = "Pièces jointes, dans l’enveloppe signée :"
 _PLAIN_FORM = "---------- Version texte de ce message ----------"
 _QUOTED_FIELDS = (("De", "from"), ("Date", "date"), ("Objet", "subject"))
 _CALENDARS = ("text/calendar", "application/ics", "application/calendar", "text/x-vcalendar")
@@ -164,8 +166,9 @@ _Views = tuple[list[_Piece], list[_Piece]]  # what a reader of text sees, what a
 class _Body:
     """Sorts the leaves of one message into text, HTML, calendar and attachments."""
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, *, sealed: bool = False) -> None:
         self.raw = raw
+        self.sealed = sealed  # within a signed envelope: there is no second one to open
         self.calendar = ""
         self.calendars: list[tuple[Part, str]] = []
         self.attachments: list[Part] = []
@@ -199,6 +202,8 @@ class _Body:
             return self.take_text(node)
         else:
             self.attach(node)
+            if is_signed_envelope(self.raw, node):
+                return self.take_envelope(node)
         return [], []
 
     def attach(self, node: Node) -> None:
@@ -222,6 +227,21 @@ class _Body:
         quoted = "\n".join(f"> {line}".rstrip() for line in (*lines, "", *words.strip("\n").split("\n")))
         piece = _Piece(False, f"\n{_FORWARDED}\n{quoted}\n")
         return [piece], [piece]
+
+    def take_envelope(self, node: Node) -> _Views:
+        """The words of a letter that is signed as one piece (S/MIME); what is attached within stays in the piece."""
+        content = signed_content(structure.decode(self.raw, node))
+        if not content or self.sealed:
+            return [], []
+        inner = _Body(content, sealed=True)
+        try:
+            plain, rich = inner.take(structure.index(content), "")
+        except Malformed:
+            return [], []
+        names = [part.name or part.type for part in inner.attachments]
+        if names:
+            plain = [*plain, _Piece(False, f"\n{_WITHIN} {', '.join(names)}")]
+        return plain, rich
 
     def take_text(self, node: Node) -> _Views:
         content = structure.text(self.raw, node)

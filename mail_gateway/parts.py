@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mail_gateway import structure
+from mail_gateway.cms import SIGNED_DATA
 from mail_gateway.headers import Headers, decode_base64, decode_words
 from mail_gateway.structure import Node, file_name
 
@@ -20,10 +21,9 @@ _SIGNATURES: Final = {
 }
 _CMS: Final = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _TNEF: Final = ("application/ms-tnef", "application/vnd.ms-tnef")
-_SIGNED_DATA: Final = bytes.fromhex("2a864886f70d010702")  # its object identifier (RFC 5652 § 5.1)
 _PGP: Final = b"-----BEGIN PGP MESSAGE-----"
 _CIPHERED: Final = "Message chiffré : seul un logiciel qui en a la clé peut l’ouvrir. Demandez-le sans ce chiffrement."
-_OPAQUE: Final = "Message signé sous enveloppe (S/MIME) : un logiciel de messagerie peut l’ouvrir."
+_OPAQUE: Final = "Enveloppe signée (S/MIME) : un logiciel de messagerie peut l’ouvrir."
 _OUTLOOK: Final = "Pièce jointe d’Outlook (winmail.dat), illisible ici. Demandez-la sous une autre forme."
 
 
@@ -65,13 +65,18 @@ def _name(raw: bytes, node: Node, kind: str) -> str:
     return node.filename
 
 
+def is_signed_envelope(raw: bytes, node: Node) -> bool:
+    """Whether it is a SignedData of S/MIME that carries what it signs (RFC 8551 § 3.5.2)."""
+    sealed = f"{node.type}/{node.subtype}" in _CMS or node.filename.lower() == "smime.p7m"
+    return sealed and SIGNED_DATA in head(raw, node)[:64]
+
+
 def _unread(raw: bytes, node: Node, kind: str) -> str:
     name = node.filename.lower()
     if kind in _TNEF or name == "winmail.dat":
         return _OUTLOOK
     if kind in _CMS or name == "smime.p7m":
-        signed = node.params.get("smime-type", "").lower() == "signed-data" or _SIGNED_DATA in head(raw, node)[:64]
-        return _OPAQUE if signed else _CIPHERED
+        return _OPAQUE if is_signed_envelope(raw, node) else _CIPHERED
     if node.type == "application" and (kind == "application/pgp-encrypted" or name.endswith((".asc", ".pgp", ".gpg"))):
         return _CIPHERED if head(raw, node).lstrip().startswith((_PGP, b"Version: 1")) else ""
     return ""

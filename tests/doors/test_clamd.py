@@ -20,6 +20,7 @@ from tests.house import PASSWORD, settings_for
 from tests.letters import DOMINIQUE, MOREL
 from tests.mail_house import ELSEWHERE, FROM, TO_DOMINIQUE, MailHouse, bring, open_mail_house, plain
 from tests.support.clamav import EICAR, Clamd, clamd
+from tests.support.envelopes import envelope
 from tests.support.programs import free_port
 from tests.wire import connected
 
@@ -50,6 +51,15 @@ def disguised() -> bytes:
     )
 
 
+def signed() -> bytes:
+    """A letter in an envelope of S/MIME, of which clamd reads nothing and we do."""
+    inner = letters.with_attachments(("a.pdf", "application/pdf", EICAR))
+    piece = base64.encodebytes(envelope(inner)).replace(b"\n", b"\r\n")
+    head = f"From: {FROM}\r\nTo: {TO_DOMINIQUE}\r\nSubject: x\r\nMIME-Version: 1.0\r\n"
+    kind = "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    return f"{head}{kind}".encode() + piece
+
+
 INFECTED = {
     "an attachment": plain(files=[("notice.pdf", "application/pdf", EICAR)]),
     "an archive": plain(
@@ -59,6 +69,7 @@ INFECTED = {
         files=[("x.eml", "application/octet-stream", letters.with_attachments(("c.com", "image/png", EICAR)))]
     ),
     "a disguise": disguised(),
+    "an envelope": signed(),
 }
 
 

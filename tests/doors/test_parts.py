@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import random
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,10 +11,12 @@ from urllib.parse import quote
 
 import pytest
 
+from mail_gateway.cms import signed_content
 from server import attachments
 from server.views import Entry, FileView
 from tests import letters
 from tests.mail_house import ELSEWHERE, FROM, TO_DOMINIQUE, MailHouse, bring, open_mail_house
+from tests.support.envelopes import envelope
 from webchat.files import serve
 
 HEAD = f"From: {FROM}\r\nTo: {TO_DOMINIQUE}\r\nSubject: Essai\r\nMIME-Version: 1.0\r\n".encode()
@@ -115,6 +118,35 @@ async def test_a_signed_letter_is_read_and_its_signature_kept_as_such(
     assert await opened(house, kept) == b"0\x82\x01\x00"
 
 
+@pytest.mark.parametrize("options", [(), ("-stream",)], ids=["DER", "BER"])
+async def test_a_letter_signed_as_one_piece_is_read_and_the_piece_kept(
+    options: tuple[str, ...], house: MailHouse
+) -> None:
+    content = multipart("mixed", text("Venez à jeun.\n" * 900), part('application/pdf; name="a.pdf"', PDF))
+    piece = envelope(content, *options)
+    assert (piece[1] == 0x80) is bool(options), "a length that is not told ahead"
+    letter = HEAD + part("application/pkcs7-mime; smime-type=signed-data; name=smime.p7m", piece)
+    entry = await received(house, letter)
+    assert entry.message.text.count("Venez à jeun.") == 900
+    assert "dans l’enveloppe signée : a.pdf" in entry.message.text
+    (file,) = entry.message.attachments
+    assert (file.name, file.damaged[:16]) == ("smime.p7m", "Enveloppe signée")
+    assert await opened(house, file) == piece
+
+
+def test_an_envelope_cut_or_changed_anywhere_is_no_envelope_or_another() -> None:
+    lot = random.Random(37)
+    for piece in (envelope(text("Bonjour")), envelope(text("Bonjour" * 5000), "-stream")):
+        assert signed_content(piece)
+        for _ in range(500):
+            at = lot.randrange(min(200, len(piece)))
+            changed = piece[:at] + bytes((lot.randrange(256),)) + piece[at + 1 :]
+            assert len(signed_content(changed)) <= len(piece)
+            assert len(signed_content(piece[: lot.randrange(len(piece))])) <= len(piece)
+    assert signed_content(b"0\x80" * 100_000) == b""
+    assert signed_content(envelope(text("x"))[:30] + b"\x24\x80" + b"\x24\x80" * 100_000) == b""
+
+
 ENVELOPED = bytes.fromhex("3082010006092a864886f70d010703")
 SIGNED = bytes.fromhex("3080060b2a864886f70d010702a080")
 PGP = b"-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA\r\n-----END PGP MESSAGE-----\r\n"
@@ -125,8 +157,8 @@ PGP = b"-----BEGIN PGP MESSAGE-----\r\n\r\nhQEMA\r\n-----END PGP MESSAGE-----\r\
     [
         (part("application/pkcs7-mime; smime-type=enveloped-data", ENVELOPED), ["smime.p7m"], "Message chiffré"),
         (part('application/x-pkcs7-mime; name="smime.p7m"', ENVELOPED), ["smime.p7m"], "Message chiffré"),
-        (part("application/pkcs7-mime; smime-type=signed-data", SIGNED), ["smime.p7m"], "Message signé sous enveloppe"),
-        (part('application/octet-stream; name="smime.p7m"', SIGNED), ["smime.p7m"], "Message signé sous enveloppe"),
+        (part("application/pkcs7-mime; smime-type=signed-data", SIGNED), ["smime.p7m"], "Enveloppe signée"),
+        (part('application/octet-stream; name="smime.p7m"', SIGNED), ["smime.p7m"], "Enveloppe signée"),
         (
             multipart(
                 "encrypted",
