@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from server import access, people, reading
-from server.delivery import Parcel, Permanent, Temporary
+from server.delivery import Held, Parcel, Permanent, Temporary
 from server.drafts import Draft, Opening
 from server.posting import post
 from storage import deliveries
@@ -104,6 +104,44 @@ async def test_a_final_failure_comes_back_into_the_thread_once(core: House, hour
     assert entries[1].message.status == "failed"
     assert "n’a pas pu être remis à Dr LOIN" in entries[2].message.text
     assert "Votre texte est gardé" in entries[2].message.text
+
+
+async def test_what_was_held_was_not_tried(core: House) -> None:
+    message = await _owe(core)
+    until = now_ms() + 60_000
+    await _until_idle(core, Peer(Held("peer_down", until)))
+    assert await _states(core, message) == [("mail", "due", 0)]
+    due = await core.app.db.read(deliveries.next_due)
+    assert due is not None
+    assert until <= due <= until + 12_000, "its own instant, within a fifth of the wait"
+
+
+async def test_who_wrote_is_told_once_and_quietly_that_it_is_late(core: House) -> None:
+    message = await _owe(core)
+
+    def it_was_owed_five_hours_ago(tx: Tx) -> None:
+        tx.run("UPDATE deliveries SET created_at = created_at - 18000000")
+
+    await core.app.db.write(it_was_owed_five_hours_ago)
+    await _until_idle(core, Peer(Temporary("no_connection"), Held("peer_down", now_ms() + 60_000), None))
+    for _ in range(2):
+        entries = (await reading.since(core.app, await core.mailbox("dominique"), 0)).entries
+        assert [entry.message.kind for entry in entries if entry.kind == "message"] == ["text", "text", "line"]
+        assert entries[1].message.status == "delayed"
+        assert "le serveur de Dr LOIN ne répond pas" in entries[2].message.text
+        await _once_more(core)
+    assert await _states(core, message) == [("mail", "done", 2)]
+    entries = (await reading.since(core.app, await core.mailbox("dominique"), 0)).entries
+    assert entries[1].message.status == "delivered"
+
+
+async def _once_more(core: House) -> None:
+    """What waits is due now, and tried."""
+    again = asyncio.Event()
+    core.app.delivery.on_idle = again.set
+    await core.app.db.write(lambda tx: tx.run("UPDATE deliveries SET due_at = 0, lease_at = 0 WHERE state = 'due'"))
+    core.app.delivery.wake()
+    await asyncio.wait_for(again.wait(), 60)
 
 
 async def test_one_poisoned_parcel_does_not_stop_the_next(core: House) -> None:
