@@ -4,7 +4,8 @@ The pure half turns bytes into things and back, does no I/O, and raises `Malform
 
 | file | holds |
 |---|---|
-| `mime`, `structure`, `headers`, `words`, `prose` | a raw mail as a `Letter`: offsets, fields, charsets, quotations |
+| `mime`, `structure`, `headers`, `words`, `prose` | a raw mail as a `Letter`: offsets, fields, charsets, HTML to text |
+| `parts`, `cms` | an attachment, and why it cannot be read; what stands within a signed envelope |
 | `compose` | an `OutLetter`, or a notice that a letter failed, as the bytes of a mail |
 | `addresses` | whose mailbox an address names |
 | `calendar`, `contentlines`, `timezones` | appointments by mail (iMIP) |
