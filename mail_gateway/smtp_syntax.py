@@ -26,6 +26,7 @@ RETURNED_WHOLE = 65_536  # octets
 
 _FULL_STOP = ord(".")
 _PATIENCE = 1000  # lines
+_PIECE = 128 * 1024  # octets
 _BARE = "Le message contient un retour ou un saut de ligne isolé (CR ou LF seul)"
 _TOO_LONG = "Le message contient une ligne de plus de 1000 octets"
 
@@ -265,8 +266,8 @@ def _check_lines(body: bytes) -> bool:
     """Every line ends in CR LF, holds neither alone, and is short enough. Returns whether one begins with a dot.
 
     A file in base64 is thousands of lines of one length: these are looked at column by column, three times quicker than
-    by counting line ends. Where that does not work out, or after `_PATIENCE` lines of other lengths, the rest is
-    counted, so that nobody makes this slow.
+    by counting line ends, and piece by piece, so that other threads have their turn. Where that does not work out, or
+    after `_PATIENCE` lines of other lengths, the rest is counted, so that nobody makes this slow.
     """
     at, end, length, left, dotted = 2, len(body), 0, _PATIENCE, False
     while at < end and left:
@@ -279,7 +280,7 @@ def _check_lines(body: bytes) -> bool:
             length = stop - at
             dotted = dotted or body[at] == _FULL_STOP
         else:
-            newlines = body[stop - 1 :: length]
+            newlines = body[stop - 1 : stop - 1 + _PIECE : length]
             lines = len(newlines) - len(newlines.lstrip(b"\n"))
             stop = at + lines * length
             if (
