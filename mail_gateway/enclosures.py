@@ -71,7 +71,7 @@ async def enclosed(
         node = structure.find(root, part.number)
         if node is None:
             continue
-        kind = _kind(part, node, raw)
+        kind = _kind(letter, part, node, raw)
         package = await _unpacked(raw, node, kind) if kind else Package(foreign=True)
         if not package.foreign:
             identity.check(package, await _recipient(app, ins, space), established=established)
@@ -122,9 +122,12 @@ def _minor(birth_date: str) -> bool:
     return (today.year - born.year - ((today.month, today.day) < (born.month, born.day))) < MAJORITY
 
 
-def _kind(part: Part, node: Node, raw: bytes) -> str:
-    """archive, document, or "" for what is neither."""
-    if xdm.is_xdm(part.name, "zip"):
+def _kind(letter: Letter, part: Part, node: Node, raw: bytes) -> str:
+    """archive, document, or "" for what is neither. A letter whose subject announces documents has them in its archive,
+    whatever that is called.
+    """
+    announced = letter.subject.startswith(xdm.SUBJECT) and sniff(_head(raw, node)) == "application/zip"
+    if announced or xdm.is_xdm(part.name, "zip"):
         return "archive"
     xml = "xml" in part.type or part.name.casefold().endswith(".xml")
     return "document" if xml and _head(raw, node).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") else ""

@@ -23,6 +23,7 @@ __all__ = ["Action", "Malformed", "PatientId", "XdmDocument", "XdmPackage", "is_
 
 Action = Literal["original", "correct", "delete"]
 
+SUBJECT = "XDM/1.0/DDM"  # how the subject of a mail with documents begins (ECO.2.1.3)
 MAX_METADATA = 5_000_000  # octets, of all METADATA.XML of one archive
 
 # Schemes of IHE ITI TF-3 table 4.2.5.1. Submission set:

@@ -150,6 +150,22 @@ async def test_a_document_that_comes_without_an_archive_is_compared_too(house: M
     assert await held(house) == [("wrong_patient", "904")]
 
 
+async def test_an_archive_of_another_name_in_a_letter_that_announces_documents_is_compared_too(
+    house: MailHouse,
+) -> None:
+    for number, data in enumerate([letters.xdm_zip(ins=MARCEL), letters.xdm_zip()]):
+        letter = letters.with_attachments(
+            ("documents.zip", "application/octet-stream", data),
+            from_=ELSEWHERE,
+            message_id=f"<{number}@operator.example>",
+            subject="XDM/1.0/DDM+Bilan PAT-TROIS Dominique 28/03/1979",
+        )
+        assert (await bring(house, letter)).startswith("250")
+    (entry,) = await house.entries("dominique")
+    assert [file.title for file in entry.message.attachments] == ["", "Compte rendu d’examens biologiques"]
+    assert await held(house) == [("wrong_patient", "904")]
+
+
 async def test_real_people_are_known_by_national_numbers_with_their_key(tmp_path: Path, sqlite_url: str) -> None:
     """`strict_ins_key`, and no test OID: as `pli serve` runs."""
     changes = {"strict_ins_key": True, "ins_oids": f"{NIR},{NIA}"}
