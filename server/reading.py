@@ -265,15 +265,15 @@ async def unread(app: App, box: MailboxHandle) -> int:
 async def mark_read(app: App, conversation: ConversationHandle, up_to: int) -> int:
     """Mark the conversation read up to that number; returns what is left unread in the mailbox."""
 
-    def mark(tx: Tx) -> tuple[int, set[str]]:
+    def mark(tx: Tx) -> tuple[int, set[str], bool]:
         access.confirm_reading(tx, conversation)
         wake: set[str] = set()
-        for entry in entries.unseen_up_to(tx, conversation.through, conversation.conversation_id, up_to):
-            _set_flags(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake)
-        return entries.unread(tx, conversation.through), wake
+        unseen = entries.unseen_up_to(tx, conversation.through, conversation.conversation_id, up_to)
+        owed = [_set_flags(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake) for entry in unseen]
+        return entries.unread(tx, conversation.through), wake, any(owed)
 
-    left, wake = await app.db.write(mark)
-    app.hub.wake(wake)
+    left, wake, owed = await app.db.write(mark)
+    _tell(app, wake, owed)
     return left
 
 
@@ -282,24 +282,31 @@ async def set_flags(app: App, box: MailboxHandle, message_id: str, change: Calla
     once each keep their part. A first reading is a receipt for the author. Raises `Refused`.
     """
 
-    def store(tx: Tx) -> tuple[int, set[str]]:
+    def store(tx: Tx) -> tuple[int, set[str], bool]:
         wake: set[str] = set()
         current = entries.of_message(tx, box.mailbox_id, message_id)
         if current is None:
             raise Refused
         flags = change(current.flags)
-        _set_flags(app, tx, box.owner, current, flags, wake)
-        return flags, wake
+        owed = _set_flags(app, tx, box.owner, current, flags, wake)
+        return flags, wake, owed
 
-    flags, wake = await app.db.write(store)
-    app.hub.wake(wake)
+    flags, wake, owed = await app.db.write(store)
+    _tell(app, wake, owed)
     return flags
 
 
-def _set_flags(app: App, tx: Tx, reader: str, entry: entries.Entry, flags: int, wake: set[str]) -> int:
+def _tell(app: App, wake: set[str], owed: bool) -> None:
+    app.hub.wake(wake)
+    if owed:
+        app.delivery.wake()
+
+
+def _set_flags(app: App, tx: Tx, reader: str, entry: entries.Entry, flags: int, wake: set[str]) -> bool:
+    """Whether a receipt is owed now."""
     if flags == entry.flags:
-        return entry.modseq
-    modseq = entries.set_flags(tx, entry, flags)
+        return False
+    entries.set_flags(tx, entry, flags)
     wake.add(entry.mailbox_id)
     message = messages.find(tx, entry.space_id, entry.message_id)
     first_reading = (
@@ -310,8 +317,8 @@ def _set_flags(app: App, tx: Tx, reader: str, entry: entries.Entry, flags: int, 
     )
     if first_reading and message is not None:
         wake.update(tell_author(tx, entry.space_id, message))
-        receipts.owe(tx, _keys(app, tx, entry.space_id, {}), message, reader)
-    return modseq
+        return receipts.owe(tx, _keys(app, tx, entry.space_id, {}), message, reader)
+    return False
 
 
 def tell_author(tx: Tx, space_id: str, message: Message) -> set[str]:

@@ -19,21 +19,23 @@ CHANNEL = "receipt"
 _body = msgspec.json.Decoder(Body)
 
 
-def owe(tx: Tx, keys: SpaceKeys, message: Message, reader: str) -> None:
+def owe(tx: Tx, keys: SpaceKeys, message: Message, reader: str) -> bool:
     """The first reading by this member: a receipt is owed when it is the patient's (who acts for them reads as them)
-    and the letter asked for one.
+    and the letter asked for one. Whether it is.
     """
     if not message.raw_blob or message.kind == "bounce":
-        return
+        return False
     holder = accounts.holder_of(tx, keys.space_id)
     if holder is None or holder.id != reader:
-        return
+        return False
     try:
         mail = _body.decode(keys.open("body", message.id, message.body)).mail or MailFacts()
     except CannotOpen:
-        return
-    if mail.receipt_to and _plain(mail.receipt_to) == _plain(mail.return_path):  # § 2.1: otherwise not without asking
+        return False
+    wanted = bool(mail.receipt_to) and _plain(mail.receipt_to) == _plain(mail.return_path)  # § 2.1: or they must ask
+    if wanted:
         deliveries.insert(tx, keys, message.id, CHANNEL, now_ms(), {"read_at": now_ms()})
+    return wanted
 
 
 def _plain(address: str) -> str:
