@@ -11,6 +11,12 @@ What is measured, and how
   the bytes that tell of it were read by a live socket, or by an IMAP session in IDLE (`clients`); one and a hundred in
   flight; Postfix to Dovecot's IDLE beside.
 - **A thousand live sockets** (`readers`): the server's memory for each, and 100 messages a second among them.
+- **Documents** (`documents`): letters of 400 kB with an IHE_XDM.ZIP (`packages`) taken a second, the share of it spent
+  parsing, and every sample document read.
+- **Mail out** (`drain`): how soon a queue of answers to one operator is empty, its server being a Postfix that wants
+  our certificate; signed with DKIM and not.
+- **The country** (`country`): the peak minute at once, on a schedule (`paced`), for two minutes; and the chat while
+  five connections bring letters of 25 MB.
 - **`post()`** (`posts`): durable posts a second in process at 200 callers, on SQLite and on PostgreSQL.
 
 Pli is what a newcomer starts (`house`: `pli demo`, with a crowd of patients made by `cast`), the peers are Debian's
