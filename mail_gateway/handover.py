@@ -30,6 +30,11 @@ _REASONS = (
 _REFUSED = "Son serveur a refusé le message."
 
 
+def reason(status: str) -> str:
+    """Why, for a person, by an enhanced status code (RFC 3463); "" when it says nothing they could use."""
+    return next((words for start, words in _REASONS if status.startswith(start)), "")
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """A mail and its envelope. `sender` "" is the null path. `envelope_id`: opaque, comes back in reports (RFC 3461);
@@ -121,7 +126,7 @@ def _refused(code: int, text: str) -> NoReturn:
     if 500 <= code < 600 and code != 521:  # 521, 421: the host takes no mail now, whatever the letter
         status = text.partition(" ")[0]
         known = status.count(".") == 2 and status.replace(".", "").isdecimal() and status.startswith("5.")
-        detail = next((reason for start, reason in _REASONS if status.startswith(start)), _REFUSED)
+        detail = reason(status) or _REFUSED
         raise Permanent(f"smtp_{code}", detail, status if known else "5.0.0")
     raise Temporary(f"smtp_{code}")
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from mail_gateway import outbound, structure
+from mail_gateway import handover, outbound, structure
 from mail_gateway.addresses import normalise
 from mail_gateway.headers import Headers, addresses, decode_words, message_ids
 from mail_gateway.malformed import Malformed
@@ -57,19 +57,19 @@ _WAS_READ: Final = re.compile(r"\b(?:lue?|read|displayed|opened)\b|\baffich|\bou
 @dataclass(frozen=True, slots=True)
 class Report:
     """`letters`: the Message-IDs it may be about, the surest first. `envelope`: our ENVID. `states`: (recipient's
-    address, failed | delayed | delivered | read | "" for news of no consequence). `by`: who sent it.
+    address, failed | delayed | delivered | read | "" for news of no consequence, RFC 3463 status). `by`: who sent it.
     """
 
     letters: tuple[str, ...]
     envelope: str
-    states: tuple[tuple[str, str], ...]
+    states: tuple[tuple[str, str, str], ...]
     by: str
 
 
 def read(raw: bytes) -> Report:
     """The report in a mail. Raises `Malformed` when there is none."""
     root, headers = structure.index_with_headers(raw)
-    letters, envelope, states = list[str](), "", list[tuple[str, str]]()
+    letters, envelope, states = list[str](), "", list[tuple[str, str, str]]()
     returned = list[str]()
     for node in structure.walk(root):
         kind = _kind(raw, node)
@@ -80,13 +80,13 @@ def read(raw: bytes) -> Report:
         elif kind == "disposition-notification":
             fields = _fields(structure.text(raw, node))
             letters += message_ids(fields.get("original-message-id"))
-            states.append((_recipient(fields), _disposition(fields)))
+            states.append((_recipient(fields), _disposition(fields), ""))
         elif kind == "headers":
             block = structure.decode(raw, node)
             end = block.find(b"\r\n\r\n")
             returned += message_ids(Headers(block[: end + 2] if end >= 0 else block[:100_000]).get("message-id"))
     if not states and root.params.get("report-type", "").lower() == "disposition-notification":
-        states.append(("", _in_words(raw, root, headers)))
+        states.append(("", _in_words(raw, root, headers), ""))
     if not states:
         raise Malformed("report", _UNKNOWN)
     letters += returned
@@ -115,13 +115,13 @@ def _kind(raw: bytes, node: Node) -> str:
     return ""
 
 
-def _deliveries(text: str) -> Iterator[tuple[str, str]]:
+def _deliveries(text: str) -> Iterator[tuple[str, str, str]]:
     """RFC 3464 § 2.1: blocks of fields with a blank line between them; the first is about the message as a whole."""
     for block in re.split(r"\n[ \t\r]*\n", text)[:100]:
         fields = _fields(block)
         if "action" in fields:
             action = fields["action"].partition("(")[0].strip().lower()
-            yield _recipient(fields), _STATES.get(action, "")
+            yield _recipient(fields), _STATES.get(action, ""), fields.get("status", "").strip()
 
 
 def _disposition(fields: dict[str, str]) -> str:
@@ -168,14 +168,15 @@ async def take(app: App, raw: bytes, domains: frozenset[str], keys: SpaceKeys | 
     keys = keys or await app.db.read(_named_space, app, report)
     known = await app.db.read(_known, app, keys, report) if keys is not None else None
     placed = False
-    for address, state in report.states:
+    for address, state, status in report.states:
         member = _meant(known, address, report.by, domains) if known is not None else None
         if keys is None or known is None or member is None:
             continue
         placed = True
         if state == "failed":
             told = outbound.reporter(app)
-            await undelivered.never(app, keys, known.message_id, member, _REASON, reporter=told)
+            why = handover.reason(status) or _REASON
+            await undelivered.never(app, keys, known.message_id, member, why, reporter=told)
         elif state:
             app.hub.wake(await app.db.write(_record, keys.space_id, known.message_id, member, state))
     if not placed:

@@ -225,7 +225,7 @@ async def test_what_postfix_took_and_could_not_deliver_becomes_a_line_in_the_thr
     sent = await town.house.answer("dominique", entry.conversation, "Merci")
     *_, bounce = await town.house.holds("dominique", 3)
     assert (bounce.message.kind, bounce.message.in_reply_to) == ("bounce", sent.message)
-    assert "Dr Paul BERTIN" in bounce.message.text
+    assert "à Dr Paul BERTIN. Sa boîte est pleine." in bounce.message.text
     assert bounce.conversation == entry.conversation
 
 
