@@ -1,6 +1,6 @@
 # make run    the whole system on this machine, with a cast of demo people
 # make test   everything the tests need, then all tests
-# make speed  the benchmarks, as a table
+# make speed  the benchmarks, as a table; SPEED_ARGS="--only peak" for one of them, --quick for a look
 # make lint   what is said about the code without running it
 # make lock   the pinned requirements, anew
 PYTHON ?= python3
@@ -20,7 +20,7 @@ test: debian $(VENV)/dev.stamp $(VENV)/node.stamp
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 speed: debian $(VENV)/dev.stamp
-	$(BIN)/python -m tests.speed
+	$(BIN)/python -m tests.speed $(SPEED_ARGS)
 
 lint: $(VENV)/dev.stamp $(VENV)/node.stamp
 	$(BIN)/ruff check $(CODE)
