@@ -215,7 +215,10 @@ async def test_counters_are_for_programs_beside_us_and_name_nobody(api: Api) -> 
 async def test_the_whole_house_is_ready_and_its_pages_do_not_stand_before_the_api(house: House) -> None:
     async with ClientSession(house.http) as http:
         async with http.get("/readyz") as ready:
-            assert await ready.json() == {"status": "ready", "doors": ["http", "imap", "smtp", "submission"]}
+            assert await ready.json() == {
+                "status": "ready",
+                "doors": ["http", "imap", "smtp", "submission", "submissions"],
+            }
         letter = {"to": house.ins("dominique"), "subject": "Vos résultats", "text": "Bonjour"}
         signed_in = {"Authorization": f"Bearer {await house.token('lab')}"}
         async with http.post("/api/v1/conversations", json=letter, headers=signed_in) as sent:
