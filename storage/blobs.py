@@ -12,6 +12,7 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -37,17 +38,22 @@ class Blob:
     content: Sealed | None
 
 
-def _seal(keys: SpaceKeys, blob_id: str, data: bytes) -> Sealed:
+def _sealed(keys: SpaceKeys, blob_id: str, data: bytes) -> Sealed:
+    return keys.seal(f"blob/{blob_id}", "0/last", data)
+
+
+def _pieces(keys: SpaceKeys, blob_id: str, data: bytes) -> Iterator[bytes]:
+    """A blob as it is kept: sealed whole up to `CHUNK`, beyond that chunk by chunk, each after its length."""
     if len(data) <= CHUNK:
-        return keys.seal(f"blob/{blob_id}", "0/last", data)
+        yield _sealed(keys, blob_id, data)
+        return
     purpose = f"blob/{blob_id}"
-    out = bytearray()
     last = (len(data) - 1) // CHUNK
     for number in range(last + 1):
         piece = data[number * CHUNK : (number + 1) * CHUNK]
         sealed = keys.seal(purpose, f"{number}/{'last' if number == last else 'more'}", piece)
-        out += len(sealed).to_bytes(4, "big") + sealed
-    return Sealed(out)
+        yield len(sealed).to_bytes(4, "big")
+        yield sealed
 
 
 def _open(keys: SpaceKeys, blob_id: str, sealed: bytes, size: int) -> bytes:
@@ -67,6 +73,12 @@ def _open(keys: SpaceKeys, blob_id: str, sealed: bytes, size: int) -> bytes:
     return bytes(out)
 
 
+def _write_whole(descriptor: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 class BlobStore:
     """Sealed files under one folder, in 256 sub-folders."""
 
@@ -82,17 +94,21 @@ class BlobStore:
         return self._folder / f"{sum(blob_id.encode()) % 256:02x}" / blob_id
 
     def _write(self, keys: SpaceKeys, blob_id: str, data: bytes) -> None:
-        sealed = _seal(keys, blob_id, data)
+        """Sealed and written piece by piece: a whole sealed copy would cost as much again as the disk."""
         path = self._path(blob_id)
         pending = path.with_suffix(".new")
         try:
             descriptor = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
-                view = memoryview(sealed)
-                with self._flushing if len(sealed) > FLUSHED else nullcontext():
-                    while view:
-                        view = view[os.write(descriptor, view[:FLUSHED]) :]
-                        os.fdatasync(descriptor)
+                with self._flushing if len(data) > FLUSHED else nullcontext():
+                    unflushed = 0
+                    for piece in _pieces(keys, blob_id, data):
+                        _write_whole(descriptor, piece)
+                        unflushed += len(piece)
+                        if unflushed >= FLUSHED:
+                            os.fdatasync(descriptor)
+                            unflushed = 0
+                    os.fdatasync(descriptor)
             finally:
                 os.close(descriptor)
             os.rename(pending, path)
@@ -111,7 +127,7 @@ class BlobStore:
         """
         blob_id = new_id()
         if len(data) <= INLINE:
-            return Blob(keys.space_id, blob_id, len(data), _seal(keys, blob_id, data))
+            return Blob(keys.space_id, blob_id, len(data), _sealed(keys, blob_id, data))
         await asyncio.get_running_loop().run_in_executor(self._pool, self._write, keys, blob_id, data)
         return Blob(keys.space_id, blob_id, len(data), None)
 

@@ -78,7 +78,7 @@ def test_what_is_looked_up_is_not_guessed_without_the_key() -> None:
     assert one.lookup("ins", "279035121518989") != one.lookup("address", "279035121518989")
 
 
-@pytest.mark.parametrize("size", [0, 1, INLINE, INLINE + 1, CHUNK, CHUNK + 1, 3 * CHUNK + 17])
+@pytest.mark.parametrize("size", [0, 1, INLINE, INLINE + 1, CHUNK, CHUNK + 1, 9 * CHUNK + 17])
 async def test_a_blob_of_any_size_comes_back_whole(tmp_path: Path, size: int) -> None:
     store, keys, data = BlobStore(tmp_path), _keys(), os.urandom(size)
     blob = await store.put(keys, data)
