@@ -80,9 +80,8 @@ class Incoming:
         """The letter, each line a line. Raises `Refusal`, for what was met on the way or for what it is."""
         if self.refused is not None:
             raise self.refused
-        raw = bytes(self._body)
-        self._body.clear()
-        return syntax.letter(raw)
+        body, self._body = self._body, bytearray()
+        return syntax.letter(body)
 
     def _discard(self, refusal: Refusal) -> None:
         self.refused = self.refused or refusal

@@ -253,16 +253,18 @@ def _base64(response: str) -> str:
         raise Refusal(501, "5.5.2", "Not base64") from None
 
 
-def letter(body: bytes) -> bytes:
+def letter(body: bytes | bytearray) -> bytes:
     """The octets between DATA and its final dot as the letter they carry.
 
     `body` starts with a CR LF that was put before it and ends with that of the last line; so does every line in
     between.
     """
-    return body.replace(b"\r\n.", b"\r\n")[2:] if _check_lines(body) else body[2:]  # § 4.5.2
+    if _check_lines(body):
+        body = body.replace(b"\r\n.", b"\r\n")  # § 4.5.2
+    return bytes(memoryview(body)[2:])
 
 
-def _check_lines(body: bytes) -> bool:
+def _check_lines(body: bytes | bytearray) -> bool:
     """Every line ends in CR LF, holds neither alone, and is short enough. Returns whether one begins with a dot.
 
     A file in base64 is thousands of lines of one length: these are looked at column by column, three times quicker than
