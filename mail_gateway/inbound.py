@@ -54,6 +54,7 @@ class _Common:
     def __init__(self, app: App) -> None:
         self.app = app
         self.name = app.settings.mail_domain
+        self.disk = app.settings.blob_dir
         self.brake = Brake(app, self.door)
 
     def room(self, size: int) -> None:
@@ -61,7 +62,7 @@ class _Common:
         signs out, is written down too, and must go on.
         """
         try:
-            disk = os.statvfs(self.app.settings.blob_dir)
+            disk = os.statvfs(self.disk)
         except OSError:
             return  # storing it will tell what is wrong
         if disk.f_bavail * disk.f_frsize < RESERVE + size:
@@ -129,7 +130,7 @@ class MxDoor(_Common):
         """The domains this peer may speak for, as of now. Raises `Refusal` when there is none."""
         trusted = await trust.current(self.app)
         domains = trusted.domains(session.certificate)
-        if trusted.in_doubt(session.certificate):
+        if not domains and trusted.in_doubt(session.certificate):
             raise Refusal(451, "4.7.5", "La liste de révocation de votre autorité n’est pas à jour ici, réessayez")
         if not domains:
             raise Refusal(550, "5.7.1", "Seuls les opérateurs de l’espace de confiance peuvent écrire ici")

@@ -34,7 +34,6 @@ from server.audit import Act
 from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailFacts, Member
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
 from server.quotations import split_quoted
-from storage.database import Tx
 from storage.ids import now_ms
 
 if TYPE_CHECKING:
@@ -82,8 +81,6 @@ async def deliver(app: App, sent: Sent, found: Read, spaces: Sequence[tuple[str,
     key = await key_of(sent, found[0])
     for ins, space in spaces:
         try:
-            if not await _welcome(app, sent, found[0], space, alone=len(spaces) == 1):
-                continue
             ready.append((ins, space, await _prepare(app, sent, found, ins, space, key)))
         except Malformed as error:
             raise Refusal(550, "5.6.0", error.detail) from None
@@ -92,38 +89,34 @@ async def deliver(app: App, sent: Sent, found: Read, spaces: Sequence[tuple[str,
     for ins, space, (actor, draft) in ready:
         try:
             if not await _answered(app, sent, draft):
-                await _post(app, actor, draft)
+                await _post(app, sent, actor, draft, space, alone=len(spaces) == 1)
         except Exception as error:  # noqa: BLE001 - as above
             kept.append(Kept(ins, space, why(error), key))
     return kept
 
 
-async def _welcome(app: App, sent: Sent, letter: Letter, space: SpaceHandle, *, alone: bool) -> bool:
-    """Whether the patient takes letters of this sender. False: dropped without a word, as `blocked_senders` says.
-
-    Raises `Refusal`, or `Returned` when other patients of the letter want it. Health documents are always deposited.
-    """
-    if has_archive(letter) or not await access.is_blocked(app, sent.actor, space):
-        return True
-    await app.db.write(_turn_away, sent.actor, space)
-    if app.settings.blocked_senders == "silent":
-        return False
-    if alone:
-        raise Refusal(550, "5.7.1", _BLOCKED)
-    raise Returned("blocked", _BLOCKED)
-
-
-def _turn_away(tx: Tx, actor: Actor, space: SpaceHandle) -> None:
-    audit.record(tx, Act.WRITER_TURNED_AWAY, actor, space.space_id, "correspondent")
-
-
-async def _post(app: App, actor: Actor, draft: Draft) -> None:
+async def _post(app: App, sent: Sent, actor: Actor, draft: Draft, space: SpaceHandle, *, alone: bool) -> None:
     try:
         await posting.post(app, actor, draft)
     except (Invalid, NotAllowed, TooLarge) as error:
-        raise Refusal(550, "5.6.0", error.detail) from None
+        if error.code != exchanges.BLOCKED:
+            raise Refusal(550, "5.6.0", error.detail) from None
+        await _turn_away(app, sent, space, alone=alone)
     except Refused:  # closed since RCPT: said when the letter is brought again
         raise Refusal(451, "4.3.0", "Try again later") from None
+
+
+async def _turn_away(app: App, sent: Sent, space: SpaceHandle, *, alone: bool) -> None:
+    """The patient blocked this sender, who is told or not, as `blocked_senders` says.
+
+    Raises `Refusal`, or `Returned` when other patients of the letter have it.
+    """
+    await app.db.write(lambda tx: audit.record(tx, Act.WRITER_TURNED_AWAY, sent.actor, space.space_id, "correspondent"))
+    if app.settings.blocked_senders == "silent":
+        return
+    if alone:
+        raise Refusal(550, "5.7.1", _BLOCKED)
+    raise Returned("blocked", _BLOCKED)
 
 
 async def key_of(sent: Sent, letter: Letter) -> str:
@@ -152,7 +145,7 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
     keys = space.keys
     address = f"{ins}@{app.settings.patient_domain}"
     brought = await appointments.read(app, sent.actor, letter, raw, root, address, keys)
-    attached = replace(letter, attachments=brought.attachments)
+    attached = letter if brought.attachments is letter.attachments else replace(letter, attachments=brought.attachments)
     within = await enclosed(app, raw, root, attached, ins, space, established=sent.despite_identity)
     files = [*within.files]
     text, more = _text(letter, root)
@@ -178,7 +171,7 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
         mail=dsn.noted(app, _facts(letter, sent.sender), sent.asked),
         raw=raw,
         members=sent.members,
-        effect=_effects(brought.effect, _replies(letter), chain),
+        effect=_effects(brought.effect, None if deposit else _exchange(app, sent, letter, place), chain),
         author=author,
     )
     return place.actor, draft
@@ -220,11 +213,17 @@ def _text(letter: Letter, root: Node) -> tuple[str, tuple[File, ...]]:
 Effect = Callable[["Doing"], None] | None
 
 
-def _replies(letter: Letter) -> Effect:
-    """MSSanté, CNAM note § 7: FIN ends the right to answer; the professional's next letter gives it back."""
-    if letter.ends_exchange:
-        return exchanges.end
-    return None if letter.auto_submitted else exchanges.reopen
+def _exchange(app: App, sent: Sent, letter: Letter, place: placing.Place) -> Effect:
+    """What the letter does to the exchange with its sender (MSSanté, CNAM note § 7). Blocked is blocked for who wrote
+    it, whoever it asks to be answered at.
+    """
+
+    def effect(doing: Doing) -> None:
+        author = "" if place.actor is sent.actor else access.member_id(app, doing.tx, sent.actor, doing.to.space_id)
+        others = (author,) if author else ()
+        exchanges.heard(doing, ends=letter.ends_exchange, automatic=letter.auto_submitted, others=others)
+
+    return effect
 
 
 def _effects(*effects: Effect) -> Effect:
@@ -247,10 +246,14 @@ async def _answered(app: App, sent: Sent, draft: Draft) -> bool:
 
     A number with more under it does both: nothing somebody wrote is lost. Under another moment it is the wish.
     """
+    if not draft.in_reply_to or not isinstance(draft.to, ConversationHandle):
+        return False
     first, _, rest = split_quoted(draft.text)[0].strip().partition("\n")
     number = _NUMBER.fullmatch(first)
-    if number is None or not draft.in_reply_to or not isinstance(draft.to, ConversationHandle):
+    if number is None:
         return False
+    if await access.is_blocked(app, sent.actor, draft.to):
+        return False  # a letter, then, and turned away as such
     opened = await reading.open_unchecked(app, draft.to.keys, draft.in_reply_to)
     card = opened.body.card
     action = actions.choice(card, int(number[1])) if card else None

@@ -78,6 +78,7 @@ def read_with_root(raw: bytes) -> tuple[Letter, Node]:
     subject = decode_words(get("subject") or "").strip()[:MAX_SUBJECT]
     ids = message_ids(get("message-id"))
     receipt = addresses(get("disposition-notification-to"))
+    automatic = _automatic(headers)
     letter = Letter(
         message_id=ids[0] if ids else "",
         in_reply_to=message_ids(get("in-reply-to")),
@@ -92,8 +93,8 @@ def read_with_root(raw: bytes) -> tuple[Letter, Node]:
         html=rich,
         attachments=tuple(body.attachments),
         calendar=body.calendar,
-        auto_submitted=_automatic(headers) not in ("", "no"),
-        auto_replied=_automatic(headers) == "auto-replied",
+        auto_submitted=automatic not in ("", "no"),
+        auto_replied=automatic == "auto-replied",
         is_report=_is_report(root),
         ends_exchange=subject == "[FIN]" or "FIN" in headers.all("x-mss-mes"),  # MSSanté, note CNAM §7
         asks_receipt=receipt[0].address if len({one.address for one in receipt}) == 1 else "",

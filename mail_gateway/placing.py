@@ -92,9 +92,9 @@ def _named(letter: Letter, ins: str, space: SpaceHandle) -> tuple[str, ...]:
     for mailbox in (*letter.to, *letter.cc):
         local, _, token = mailbox.address.rpartition("@")[0].partition("+")
         if token and local.upper() == ins:
-            tokens.append(token.lower())
+            tokens.append(token)
     references = (*letter.in_reply_to, *reversed(letter.references))
-    return tuple(dict.fromkeys((*references, *(threads.token_reference(token) for token in tokens))))
+    return tuple(dict.fromkeys((*references, *(threads.NAMED + token for token in tokens))))
 
 
 def _about_something_else(letter: Letter, known: str) -> bool:

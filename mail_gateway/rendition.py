@@ -164,7 +164,7 @@ def _reply_to(app: App, opened: OpenMessage) -> Mailbox | None:
     if patient is None or patient.kind != "holder" or not app.settings.reply_tokens or opened.message.kind == "bounce":
         return None
     local, _, domain = patient.address.rpartition("@")
-    return Mailbox(patient.name, f"{local}+{threads.token(app, opened.message.conversation_id)}@{domain}")
+    return Mailbox(patient.name, f"{local}+{threads.token_of(opened.message.conversation_id)}@{domain}")
 
 
 def _others(opened: OpenMessage) -> list[Contact]:

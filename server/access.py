@@ -257,9 +257,9 @@ async def patient(app: App, actor: Actor, ins: str, token: str = "") -> SpaceHan
 
     def decide(tx: Tx) -> SpaceHandle:
         space = _patient(app, tx, actor, ins)
-        if token and not threads.found(app, tx, space.space_id, [threads.token_reference(token)]):
+        if token and not threads.found(app, tx, space.space_id, [threads.NAMED + token]):
             raise Refused("no_thread", "Cette adresse de réponse est abîmée : écrivez-la sans ce qui suit le « + ».")
-        return replace(space, thread=token.lower())
+        return space if not token else replace(space, thread=token)
 
     return await app.db.read(decide)
 

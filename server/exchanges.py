@@ -21,6 +21,7 @@ from storage.exchanges import Standing
 if TYPE_CHECKING:
     from server.posting import Doing
 
+BLOCKED = "writer_blocked"
 
 def replies(tx: Tx, space_id: str, conversation_id: str, holder: str) -> str:
     """May the holder answer here? open; closed when everybody else ended the exchange; blocked when the holder blocked
@@ -64,14 +65,15 @@ def _standings(tx: Tx, space_id: str, conversation_id: str, holder: str) -> dict
     return {other: known.get(other, Standing()) for other in others}
 
 
-def end(doing: Doing) -> None:
-    """The effect of FIN: whoever wrote this message takes no more answers from this patient."""
-    rows.record(doing.tx, doing.to.space_id, doing.to.member, rows.REPLIES, "ended", doing.to.member, doing.message_id)
-
-
-def reopen(doing: Doing) -> None:
-    """The effect of an ordinary message after FIN."""
-    if rows.standing(doing.tx, doing.to.space_id, doing.to.member).ended:
-        rows.record(
-            doing.tx, doing.to.space_id, doing.to.member, rows.REPLIES, "open", doing.to.member, doing.message_id
-        )
+def heard(doing: Doing, *, ends: bool, automatic: bool, others: Sequence[str] = ()) -> None:
+    """The effect of a letter on the exchange with whoever wrote it (and `others` it speaks for): FIN ends it, any
+    other word of a person opens it again. Raises `NotAllowed` (`BLOCKED`) when the holder wants none of their letters.
+    """
+    tx, space_id, member = doing.tx, doing.to.space_id, doing.to.member
+    standing = rows.standing(tx, space_id, member)
+    if standing.blocked or any(rows.standing(tx, space_id, other).blocked for other in others):
+        raise NotAllowed(BLOCKED, "Ce patient ne souhaite pas recevoir vos messages.")
+    if ends:
+        rows.record(tx, space_id, member, rows.REPLIES, "ended", member, doing.message_id)
+    elif standing.ended and not automatic:
+        rows.record(tx, space_id, member, rows.REPLIES, "open", member, doing.message_id)

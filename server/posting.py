@@ -82,7 +82,6 @@ class _Sealed:
     raw: Blob | None
     files: tuple[tuple[str, File, Sealed], ...]
     reference: str
-    token: str  # of a new conversation, as a reference
 
 
 async def post(app: App, actor: Actor, draft: Draft) -> Receipt:
@@ -165,7 +164,6 @@ async def _seal(app: App, actor: Actor, draft: Draft, keys: SpaceKeys) -> _Seale
         raw,
         tuple(sealed_files),
         threads.reference_hash(app, mail.message_id),
-        threads.reference_hash(app, threads.token_reference(threads.token(app, conversation_id))) if opens else "",
     )
 
 
@@ -327,8 +325,6 @@ def _insert(tx: Tx, actor: Actor, to: ConversationHandle, sealed: _Sealed) -> No
     for upload in draft.uploads:
         messages.remove_upload(tx, actor.space_id, upload)
     conversations.insert_reference(tx, space_id, sealed.reference, sealed.conversation_id, message_id)
-    if sealed.token:
-        conversations.insert_reference(tx, space_id, sealed.token, sealed.conversation_id, "")
 
 
 def _known_receipt(tx: Tx, actor: Actor, space_id: str, known: tuple[str, str]) -> Receipt:
