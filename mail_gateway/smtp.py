@@ -33,6 +33,7 @@ from mail_gateway.smtp_data import LARGE, Budget
 from mail_gateway.smtp_session import Session
 from mail_gateway.smtp_shares import Holdings, Share
 from mail_gateway.smtp_syntax import Envelope, Path, Refusal
+from mail_gateway.smtp_turns import Turns
 from server.drafts import MAX_MAIL, Actor
 
 __all__ = ["Door", "Envelope", "Handler", "Limits", "Path", "Refusal", "Session", "Share"]
@@ -100,6 +101,7 @@ class Door:
         self._sessions: dict[Connection, asyncio.Task[None]] = {}
         self._counted: dict[Connection, str] = {}  # among whose sessions each counts
         self._holdings = Holdings(self.budget)
+        self.turns = Turns()
         self._large = asyncio.Semaphore(1)
         self._server: asyncio.Server | None = None
         self._listening: socket.socket | None = None

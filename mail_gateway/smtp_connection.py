@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, cast
 
-from mail_gateway.smtp_data import Incoming
+from mail_gateway.smtp_data import LARGE, Incoming
 from mail_gateway.smtp_syntax import Refusal
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class Connection(asyncio.Protocol):
             except Refusal as refusal:
                 self.fail(refusal)
             if not incoming.complete:
+                if incoming.received > LARGE and self._transport is not None:
+                    self._transport.pause_reading()
+                    self.door.turns.wait(self._read_on)
                 return
         else:
             self._buffer += data
@@ -88,6 +91,11 @@ class Connection(asyncio.Protocol):
         self._choked = False
         if self._transport is not None and not self._ended:
             self._transport.resume_reading()
+
+    def _read_on(self) -> None:
+        transport = self._transport
+        if transport is not None and not (self._ended or self._choked or transport.is_closing()):
+            transport.resume_reading()
 
     def _end(self) -> None:
         self._ended = True
