@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from server import access, posting, reading
+from server import access, exchanges, people, posting, reading
 from server.actions import agenda, catalogue
+from server.actions.confirmations import confirmation_card
 from server.bots import reminders
-from server.drafts import Draft, File, FileFacts, Opening, Receipt
+from server.drafts import Draft, File, FileFacts, Member, Opening, Receipt
 from tests import letters
 from tests.house import House
 
@@ -79,6 +80,25 @@ async def offer(house: House, patient: str = "dominique") -> Receipt:
     """The notebook of the catalogue asks for something."""
     card = catalogue.service_card("carnet-sante")
     return await house.letter("carnet", patient, card["text"], card["title"], kind="card", card=card)
+
+
+async def from_elsewhere(house: House) -> Receipt:
+    """A correspondent of another operator, with a long address and a colleague in copy, asks for a confirmation, and
+    takes no answer.
+    """
+    writer = people.correspondent(
+        "secretariat.chirurgie-orthopedique@hopital-des-grands-chenes.example", "Dr Paul BERTIN"
+    )
+    space = await access.patient(house.app, writer, house.ins("dominique"))
+    colleague = "zoe.petit@operator.example"
+    members = (Member(organisation=f"address:{colleague}", name="Dr Zoé PETIT", address=colleague),)
+    card = confirmation_card(writer.name)
+    return await posting.post(
+        house.app, writer, Draft(
+            to=Opening(space, "Votre sortie"), text="Gardez le pansement.", kind="card", card=card, members=members,
+            effect=lambda doing: exchanges.heard(doing, ends=True, automatic=False),
+        ),
+    )  # fmt: skip
 
 
 async def reminded(house: House) -> str:

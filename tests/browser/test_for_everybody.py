@@ -10,7 +10,7 @@ from playwright.async_api import Browser, expect
 from server import access, reading
 from server.actions import acting
 from tests.browser.chromium import Window, chromium, window
-from tests.browser.scenes import appointment, letter_with_documents, offer, reminded
+from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
 from tests.house import House
 
 NAMES = ("MOREL", "CHU", "opération", "Rendez-vous", "Mon carnet", "Rappels")  # not ours to translate
@@ -25,6 +25,7 @@ async def pages(house: House) -> dict[str, list[str]]:
     theirs = await letter_with_documents(house, "camille")
     thread = f"/c/{letter.conversation}"
     own = ["/", thread, f"/c/{(await appointment(house)).conversation}", f"/c/{(await offer(house)).conversation}"]
+    own.append(f"/c/{(await from_elsewhere(house)).conversation}")
     own += [
         await _document(house, letter.conversation),
         "/documents",
