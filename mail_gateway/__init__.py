@@ -19,7 +19,8 @@ The rest speaks SMTP and IMAP and hands what it read to `server.posting.post()`,
 | file | holds |
 |---|---|
 | `smtp`, `smtp_connection`, `smtp_session`, `smtp_data`, `smtp_syntax` | our SMTP server; nothing about patients |
-| `smtp_shares`, `brakes` | how much of a door each may hold; what slows whoever asks after too many strangers |
+| `smtp_shares`, `smtp_turns` | how much of a door each may hold, and in which order large letters are read |
+| `brakes` | what slows whoever asks after too many strangers |
 | `inbound`, `acceptance` | the two doors where mail comes in: who may speak, for whom; what a whole letter must be |
 | `clamd` | whether a letter carries a virus |
 | `letterbox`, `discretion`, `placing`, `cleaning`, `appointments` | what a letter becomes in each patient's space |
