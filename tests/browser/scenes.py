@@ -86,9 +86,7 @@ async def from_elsewhere(house: House) -> Receipt:
     """A correspondent of another operator, with a long address and a colleague in copy, asks for a confirmation, and
     takes no answer.
     """
-    writer = people.correspondent(
-        "secretariat.chirurgie-orthopedique@hopital-des-grands-chenes.example", "Dr Paul BERTIN"
-    )
+    writer = people.correspondent("secretariat.chirurgie.orthopedique@hopitaldesgrandschenes.example", "Dr Paul BERTIN")
     space = await access.patient(house.app, writer, house.ins("dominique"))
     colleague = "zoe.petit@operator.example"
     members = (Member(organisation=f"address:{colleague}", name="Dr Zoé PETIT", address=colleague),)
