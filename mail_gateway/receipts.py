@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from mail_gateway.compose import OutLetter, read_receipt
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox
@@ -26,6 +27,7 @@ from server.receipts import CHANNEL
 if TYPE_CHECKING:
     from server.app import App
 
+PARIS = ZoneInfo("Europe/Paris")  # where the hours of a letter are told
 DISPOSITION = "manual-action/MDN-sent-automatically; displayed"  # a person opened it, software tells
 Send = Callable[[str, bytes], Awaitable[None]]
 
@@ -83,7 +85,7 @@ def receipt(
     at = datetime.fromtimestamp(read_at // 1000, UTC)
     text = (
         f"Votre message a été ouvert.\n\nPar : {patient.name}\nObjet : {opened.body.subject or '(sans objet)'}\n"
-        f"Le : {at:%d/%m/%Y à %H:%M} (UTC)\n\nCela ne dit pas qu’il a été lu en entier ni compris. Cet avis est "
+        f"Le : {at.astimezone(PARIS):%d/%m/%Y à %H h %M} (heure de Paris)\n\nCela ne dit pas qu’il a été lu en entier ni compris. Cet avis est "
         "automatique ; il est inutile d’y répondre.\n\n--\nYour message was displayed.\n"
     )
     answered = (*facts.references, facts.message_id) if facts.message_id else facts.references
