@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -39,7 +40,9 @@ async def packages(house: House, rounds: int, seconds: float) -> list[Row]:
     """XDM mail a second, and the share of it spent parsing."""
     recipients = house.recipients(RECIPIENTS)
     load = Load(house.mx(), "xdm", CONNECTIONS, seconds, int(MOST * seconds), recipients)
-    rates, costs, taken, before = [], [], 0, house.documents()
+    before = house.documents()
+    taken = run_apart(replace(load, most=CONNECTIONS)).accepted  # the processes that read documents have started
+    rates, costs = [], []
     for _ in range(rounds):
         used = house.cpu_seconds()
         result = run_apart(load)
