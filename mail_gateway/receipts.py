@@ -86,8 +86,8 @@ def receipt(
     text = (
         f"Votre message a été ouvert.\n\nPar : {patient.name}\nObjet : {opened.body.subject or '(sans objet)'}\n"
         f"Le : {at.astimezone(PARIS):%d/%m/%Y à %H h %M} (heure de Paris)\n\n"
-        "Cela ne dit pas qu’il a été lu en entier ni compris. Cet avis est automatique ; il est inutile d’y répondre.\n\n--\n"
-        "Your message was displayed.\n"
+        "Cela ne dit pas qu’il a été lu en entier ni compris. Cet avis est automatique ; il est inutile d’y répondre.\n"
+        "\n--\nYour message was displayed.\n"
     )
     answered = (*facts.references, facts.message_id) if facts.message_id else facts.references
     letter = OutLetter(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BLOCKED = "writer_blocked"
 
+
 def replies(tx: Tx, space_id: str, conversation_id: str, holder: str) -> str:
     """May the holder answer here? open; closed when everybody else ended the exchange; blocked when the holder blocked
     those who did not.
