@@ -119,7 +119,7 @@ def migrate(settings_of: Callable[[], Settings]) -> None:
 @click.pass_obj
 def doctor_command(settings_of: Callable[[], Settings]) -> None:
     """Check the settings and the machine, and say what is wrong."""
-    findings = _run(doctor.examine(settings_of(), admin.trust_status))
+    findings = _run(doctor.examine(settings_of(), admin.trust_status, admin.look))
     findings += [doctor.Finding(good, text) for good, text in dkim.said(settings_of())]
     for finding in findings:
         mark = "ok   " if finding.good else "warn " if finding.warning else "WRONG"

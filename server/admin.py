@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from mail_gateway import trust, trust_lists
-from server import absence, people
+from server import absence, doctor, people
 from server.actions.agenda import PLACE
 from server.app import App, open_core
 from server.bots import reminders
@@ -131,6 +131,10 @@ async def _trust_status(app: App) -> dict[str, Any]:
     return await trust_lists.status(app.settings, app.db, app)
 
 
+async def _look(app: App) -> dict[str, Any]:
+    return {"doors": app.ports, "found": [asdict(finding) for finding in await doctor.look(app.db)]}
+
+
 async def _quarantine_list(app: App, everything: bool) -> list[dict[str, Any]]:
     from mail_gateway import verdict  # it reads mail: a process without a mail door never loads it
 
@@ -158,6 +162,7 @@ async def _quarantine_drop(app: App, mail: str, by: str) -> dict[str, Any]:
 
 
 COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "doctor.look": _look,
     "people.add-writer": _add_writer,
     "people.add-holder": _add_holder,
     "people.list": _list_people,
@@ -250,6 +255,12 @@ async def trust_status(settings: Settings) -> dict[str, Any] | None:
         return None
     finally:
         await database.close()
+
+
+async def look(settings: Settings) -> dict[str, Any] | None:
+    """What the running server sees of itself; None when there is none."""
+    answer = await _ask_running(settings, {"command": "doctor.look"})
+    return None if answer is None else answer.get("result")
 
 
 async def _ask_running(settings: Settings, request: dict[str, Any]) -> dict[str, Any] | None:

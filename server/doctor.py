@@ -67,8 +67,10 @@ def _probe_zip_overlap() -> Finding:
     return Finding(False, f"this Python reads overlapping zip entries; {_UPGRADE}", warning=True)
 
 
-def _port(settings: Settings, name: str) -> Finding:
+def _port(settings: Settings, name: str, doors: dict[str, int]) -> Finding:
     number = getattr(settings, name)
+    if doors.get(name.removesuffix("_port")) == number:
+        return Finding(True, f"{name}: {settings.host}:{number} is open, Pli is running")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -94,21 +96,27 @@ def _key(settings: Settings) -> Finding:
 
 
 async def _database(settings: Settings) -> list[Finding]:
+    try:
+        database = await open_database(settings.database)
+    except (DatabaseDown, OSError) as error:
+        return [Finding(False, f"database: {error}")]
+    try:
+        return await look(database)
+    finally:
+        await database.close()
+
+
+async def look(database: Database) -> list[Finding]:
+    """What an open database says of itself: beside a running server, it is the server that looks."""
+
     def ask(tx: Tx) -> str:
         if tx.engine == "sqlite":
             level = tx.run("PRAGMA synchronous")[0][0]
             return f"journal {tx.run('PRAGMA journal_mode')[0][0]}, synchronous {'FULL' if level == 2 else level}"
         return str(tx.run("SHOW server_version")[0][0])
 
-    try:
-        database = await open_database(settings.database)
-    except (DatabaseDown, OSError) as error:
-        return [Finding(False, f"database: {error}")]
-    try:
-        answers = Finding(True, f"database: {database.engine} answers ({await database.read(ask)})")
-        return [answers, *await _quarantine(database)]
-    finally:
-        await database.close()
+    answers = Finding(True, f"database: {database.engine} answers ({await database.read(ask)})")
+    return [answers, *await _quarantine(database)]
 
 
 async def _quarantine(database: Database) -> list[Finding]:
@@ -179,19 +187,23 @@ def _ping(where: str) -> bool:
         return link.recv(16) == b"PONG\0"
 
 
-async def examine(
-    settings: Settings, trust_status: Callable[[Settings], Awaitable[dict[str, Any] | None]] | None = None
-) -> list[Finding]:
-    """Every check, good news and bad. `trust_status`: what is in force, or None when it cannot be told."""
+Ask = Callable[[Settings], Awaitable[dict[str, Any] | None]]
+
+
+async def examine(settings: Settings, trust_status: Ask | None = None, running: Ask | None = None) -> list[Finding]:
+    """Every check, good news and bad. `trust_status`: what is in force, or None when it cannot be told. `running`: the
+    doors of the running server, and what it sees in its database; None when there is none.
+    """
+    server = await running(settings) if running is not None else None
     found = [Finding(False, text) for text in problems(settings)] or [Finding(True, "the settings hold together")]
     found.append(Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]}"))
     found += [_probe_header_injection(), _probe_zip_overlap(), _key(settings)]
     found += [
-        _port(settings, f"{door}_port")
+        _port(settings, f"{door}_port", server["doors"] if server is not None else {})
         for door in ("http", "smtp", "submission", "submissions", "imap")
         if getattr(settings, f"{door}_port")
     ]
     found += [_clamd(settings)] if settings.clamd else []
-    found += await _database(settings)
+    found += await _database(settings) if server is None else [Finding(**one) for one in server["found"]]
     status = await trust_status(settings) if trust_status is not None else None
     return found + (_trust(settings, status) if status is not None else [])

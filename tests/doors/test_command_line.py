@@ -96,6 +96,17 @@ async def test_an_operator_works_beside_the_running_server(house: House) -> None
         assert first.status in {200, 303}, text
 
 
+async def test_doctor_looks_through_the_running_server(house: House) -> None:
+    told = {"PLI_DATA_DIR": str(house.app.settings.data_dir), "PLI_DATABASE_URL": house.app.settings.database}
+    told["PLI_SMTP_PORT"] = str(house.app.ports["smtp"])
+    async with admin_door(house.app):
+        done = await asyncio.to_thread(pli, "doctor", **told)
+    said = done.stdout.splitlines()
+    assert any(line.startswith("ok    smtp_port") and line.endswith("Pli is running") for line in said)
+    assert any(line.startswith("ok    database: ") and " answers (" in line for line in said)
+    assert "ok    quarantine: no letter waits or is held" in said
+
+
 async def test_an_absence_is_declared_for_a_while_and_ended(house: House) -> None:
     told = {"PLI_DATA_DIR": str(house.app.settings.data_dir)}
     who = ("people", "absence", "agathe.morel@pli.example")
