@@ -19,6 +19,7 @@ from tests import letters
 from tests.certificates import Certificates
 from tests.house import check
 from tests.mail_house import ELSEWHERE, FROM, TO_DOMINIQUE, TO_MARCEL, MailHouse, bring, open_mail_house, plain
+from tests.support.heartbeat import heartbeat
 from tests.wire import Wire, connected
 
 HANG_UPS = 500
@@ -307,19 +308,8 @@ async def test_a_hostile_letter_neither_stops_the_others_nor_gets_a_wrong_kind_o
     letter: bytes, house: MailHouse
 ) -> None:
     with_from = letter if b"From: " in letter.partition(b"\r\n\r\n")[0] else b"From: <%b>\r\n" % FROM.encode() + letter
-    loop = asyncio.get_running_loop()
-    longest = 0.0
-
-    async def beat() -> None:
-        nonlocal longest
-        while True:
-            began = loop.time()
-            await asyncio.sleep(0.01)
-            longest = max(longest, loop.time() - began)
-
-    heart = asyncio.create_task(beat())
-    said = await bring(house, with_from)
-    heart.cancel()
+    async with heartbeat() as heart:
+        said = await bring(house, with_from)
     assert said[:9] in ("250 2.0.0", "550 5.6.0"), said
-    assert longest < 2, "nobody waits two seconds for somebody else's letter (item 59)"
+    assert heart.longest < 2, "nobody waits two seconds for somebody else's letter (item 59)"
     assert (await bring(house, plain("la suivante", message_id="<n@operator.example>"))).startswith("250")
