@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, cast
 
 from mail_gateway.smtp_data import LARGE, Incoming
@@ -23,7 +24,7 @@ class Gone(Exception):
     """The peer hung up."""
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol, ABC):
     """`peer`: its address. `party`: the operator or account it showed to be, "" before. `certificate`: the peer's, DER,
     when it showed one that TLS verified.
     """
@@ -45,9 +46,9 @@ class Connection(asyncio.Protocol):
         self._choked = False
         self._incoming: Incoming | None = None  # the letter being read
 
+    @abstractmethod
     async def serve(self) -> None:
         """The whole story of this connection. Never raises."""
-        raise NotImplementedError
 
     # ---- asyncio's side ----------------------------------------------------------------------------------------------
 
