@@ -99,10 +99,12 @@ def _named(letter: Letter, ins: str, space: SpaceHandle) -> tuple[str, ...]:
 
 def _about_something_else(letter: Letter, known: str) -> bool:
     """Whether the subject is another one. Prefixes of answers, what filters put around it (« [EXTERNE] … ») and what a
-    short one leaves out do not make it another; nor does the subject that a health software writes by itself.
+    short one leaves out do not make it another; nor does the subject that software writes by itself: a health software,
+    an answering machine.
     """
     new, old = _plain(_CONFIRM.sub("", letter.subject)), _plain(known)
-    written_by_hand = bool(new) and not letter.subject.startswith(_XDM) and letter.subject != FIN
+    automatic = letter.auto_submitted or letter.subject.startswith(_XDM) or letter.subject == FIN
+    written_by_hand = bool(new) and not automatic
     return written_by_hand and new not in old and (not old or old not in new)
 
 

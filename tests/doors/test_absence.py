@@ -99,6 +99,7 @@ async def test_two_absences_that_meet_say_one_word_each(mail: MailHouse) -> None
         await mail.delivered()
     automatic = [message.text.strip() for message in await _messages(mail) if message.automatic]
     assert sorted(automatic) == sorted([NOTE, "Je suis absent."])
+    assert len({entry.conversation for entry in await mail.entries("dominique")}) == 1
     owed = await mail.app.db.read(lambda tx: tx.run("SELECT channel, COUNT(*) FROM deliveries GROUP BY channel"))
     assert dict(owed) == {"absence": 1, "mail": 1}  # Dominique's own answer, and nothing that answers a machine
 
