@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from mail_gateway.compose import OutLetter, read_receipt
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox
@@ -23,11 +22,11 @@ from server.delivery import Parcel, Permanent
 from server.drafts import Author, Draft, MailFacts
 from server.reading import OpenMessage
 from server.receipts import CHANNEL
+from server.settings import PLACE
 
 if TYPE_CHECKING:
     from server.app import App
 
-PARIS = ZoneInfo("Europe/Paris")  # where the hours of a letter are told
 DISPOSITION = "manual-action/MDN-sent-automatically; displayed"  # a person opened it, software tells
 Send = Callable[[str, bytes], Awaitable[None]]
 
@@ -85,7 +84,7 @@ def receipt(
     at = datetime.fromtimestamp(read_at // 1000, UTC)
     text = (
         f"Votre message a été ouvert.\n\nPar : {patient.name}\nObjet : {opened.body.subject or '(sans objet)'}\n"
-        f"Le : {at.astimezone(PARIS):%d/%m/%Y à %H h %M} (heure de Paris)\n\n"
+        f"Le : {at.astimezone(PLACE):%d/%m/%Y à %H h %M} (heure de Paris)\n\n"
         "Cela ne dit pas qu’il a été lu en entier ni compris. Cet avis est automatique ; il est inutile d’y répondre.\n"
         "\n--\nYour message was displayed.\n"
     )

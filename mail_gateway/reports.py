@@ -29,7 +29,7 @@ from mail_gateway.headers import Headers, addresses, decode_words, message_ids
 from mail_gateway.malformed import Malformed
 from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.structure import Node
-from server import reading, undelivered
+from server import reading, threads, undelivered
 from server.errors import Refused
 from storage import conversations, deliveries, messages
 from storage.database import Tx
@@ -207,7 +207,7 @@ def _known(tx: Tx, app: App, space: SpaceKeys, report: Report) -> _Known | None:
     named = _by_envelope(tx, space, report.envelope)
     candidates = [named[0]] if named else []
     for identifier in report.letters:
-        found = conversations.referenced(tx, space.space_id, [app.vault.lookup("reference", identifier)])
+        found = threads.found(app, tx, space.space_id, [identifier])
         candidates += [found[1]] if found else []
     for message_id in candidates:
         message = messages.find(tx, space.space_id, message_id)

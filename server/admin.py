@@ -22,12 +22,11 @@ import structlog
 
 from mail_gateway import trust, trust_lists
 from server import absence, doctor, people
-from server.actions.agenda import PLACE
 from server.app import App, open_core
 from server.bots import reminders
 from server.errors import Invalid, PliError
 from server.people import Traits
-from server.settings import Settings
+from server.settings import PLACE, Settings
 from storage import accounts, operators
 from storage.accounts import Account
 from storage.database import DatabaseDown, open_database

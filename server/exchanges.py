@@ -9,7 +9,7 @@ Each change is a record with its author and date (`storage.exchanges`), and a li
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from server.errors import NotAllowed
@@ -28,7 +28,7 @@ def replies(tx: Tx, space_id: str, conversation_id: str, holder: str) -> str:
     """May the holder answer here? open; closed when everybody else ended the exchange; blocked when the holder blocked
     those who did not.
     """
-    return _rule(list(_standings(tx, space_id, conversation_id, holder).values()))
+    return rule(_standings(tx, space_id, conversation_id, holder))
 
 
 def deaf(tx: Tx, space_id: str, conversation_id: str, holder: str) -> frozenset[str]:
@@ -36,34 +36,44 @@ def deaf(tx: Tx, space_id: str, conversation_id: str, holder: str) -> frozenset[
     `NotAllowed` when nobody does.
     """
     standings = _standings(tx, space_id, conversation_id, holder)
-    may_answer(list(standings.values()))
+    may_answer(standings.values())
     return frozenset(member for member, standing in standings.items() if standing.ended or standing.blocked)
 
 
-def _rule(standings: Sequence[Standing]) -> str:
+def rule(standings: Mapping[str, Standing]) -> str:
+    """As `replies`, for a reader that has the standings of everybody but the holder."""
+    return _rule(standings.values())
+
+
+def of(known: Mapping[str, Standing], members: Iterable[str]) -> dict[str, Standing]:
+    """How these members stand, by what is recorded in the space."""
+    return {member: known.get(member, Standing()) for member in members} if known else {}
+
+
+def _rule(standings: Collection[Standing]) -> str:
     if not standings or any(not (standing.ended or standing.blocked) for standing in standings):
         return "open"
     return "blocked" if any(standing.blocked for standing in standings) else "closed"
 
 
-def may_answer(standings: Sequence[Standing]) -> None:
+def may_answer(standings: Collection[Standing]) -> None:
     """May the holder write to these? Raises `NotAllowed`, saying why and who can change it."""
-    rule = _rule(standings)
-    if rule == "closed":
+    found = _rule(standings)
+    if found == "closed":
         raise NotAllowed(
             "replies_closed", "Ce professionnel a mis fin à l’échange. Vous pourrez écrire s’il vous recontacte."
         )
-    if rule == "blocked":
+    if found == "blocked":
         raise NotAllowed("blocked_by_you", "Vous avez bloqué ce correspondant. Débloquez-le pour lui écrire.")
 
 
 def _standings(tx: Tx, space_id: str, conversation_id: str, holder: str) -> dict[str, Standing]:
     """Of everybody but the holder; empty when nothing was ever recorded about any of them."""
-    known = rows.standings(tx, space_id, conversation_id)
-    if not known:
+    known = rows.standings(tx, space_id)
+    if not known:  # as in most spaces
         return {}
-    others = [p.member_id for p in conversations.participants(tx, space_id, conversation_id) if p.member_id != holder]
-    return {other: known.get(other, Standing()) for other in others}
+    members = conversations.participants(tx, space_id, conversation_id)
+    return of(known, [member.member_id for member in members if member.member_id != holder])
 
 
 def heard(doing: Doing, *, ends: bool, automatic: bool, others: Sequence[str] = ()) -> None:

@@ -21,6 +21,7 @@ from server.errors import Refused
 from server.views import AuthorView, ConversationView, Entry, FileView, MessageView, Page
 from storage import accounts, entries, messages
 from storage import conversations as talks
+from storage import exchanges as standings
 from storage.database import Tx
 from storage.messages import Attachment, Message
 from storage.vault import CannotOpen, SpaceKeys
@@ -203,7 +204,7 @@ async def conversations(
 
     def pull(tx: Tx) -> list[ConversationView]:
         known: dict[str, SpaceKeys] = {}
-        found, patient = [], box.owner_kind == "holder"
+        found, known_standings = [], standings.standings(tx, box.space_id) if box.owner_kind == "holder" else {}
         for item in entries.threads(tx, box.mailbox_id, before or _END, max(1, min(limit, MAX_PAGE))):
             keys = _keys(app, tx, item.space_id, known)
             header = talks.header(tx, item.space_id, item.conversation_id)
@@ -214,7 +215,7 @@ async def conversations(
             others = _others(app, tx, keys, item.conversation_id, box.owner)
             others.sort(key=lambda other: other.name != last[0].message.author.name)  # who wrote last stands first
             shown = [AuthorView(other.kind, other.name, other.role, other.organisation) for other in others]
-            rule = exchanges.replies(tx, item.space_id, item.conversation_id, box.owner) if patient else "open"
+            rule = exchanges.rule(exchanges.of(known_standings, [other.member_id for other in others]))
             found.append(
                 ConversationView(
                     item.conversation_id, subject, shown, last[0].message, item.last_seq, item.unread, rule

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
+from zoneinfo import ZoneInfo
 
 
 class BadSettings(Exception):
@@ -24,6 +25,7 @@ def _say(sentence: str, default: Any) -> Any:
 
 
 _CLAMD = re.compile(r"unix:/.+|[^:\s]+:\d{1,5}|\[[0-9a-fA-F:.]+\]:\d{1,5}")
+PLACE = ZoneInfo("Europe/Paris")  # where hours are told: on screen, in letters, to operators
 ROLES = ("all", "web", "smtp", "imap", "worker")
 
 

@@ -45,7 +45,7 @@ def found(app: App, tx: Tx, space_id: str, references: Sequence[str]) -> tuple[s
             named = _conversation(reference.removeprefix(NAMED))
             known = (named, "") if named and conversations.header(tx, space_id, named) is not None else None
         else:
-            known = conversations.referenced(tx, space_id, [reference_hash(app, reference)])
+            known = conversations.referenced(tx, space_id, reference_hash(app, reference))
         if known is not None:
             return known
     return None

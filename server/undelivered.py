@@ -19,6 +19,7 @@ from server import posting, reading
 from server.access import ConversationHandle
 from server.drafts import Actor, Author, Draft, MailFacts
 from server.errors import PliError
+from server.settings import PLACE
 from storage import accounts, conversations, deliveries, messages
 from storage.database import Tx
 from storage.messages import Message
@@ -180,7 +181,7 @@ def _record(tx: Tx, space_id: str, message: Message, member: str, state: str) ->
 
 def _when(ms: int) -> str:
     """« samedi 28 novembre à 14 h 05 », in Paris."""
-    from babel.dates import format_datetime, get_timezone  # its data takes 20 MB: only who has bad news pays
+    from babel.dates import format_datetime  # its data takes 20 MB: only who has bad news pays
 
-    paris = datetime.fromtimestamp(ms / 1000, get_timezone("Europe/Paris"))
+    paris = datetime.fromtimestamp(ms / 1000, PLACE)
     return format_datetime(paris, "EEEE d MMMM 'à' H 'h' mm", locale="fr")

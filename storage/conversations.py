@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from storage.database import Tx
@@ -95,19 +94,14 @@ def insert_reference(tx: Tx, space_id: str, reference_hash: str, conversation_id
     )
 
 
-def referenced(tx: Tx, space_id: str, hashes: Iterable[str]) -> tuple[str, str] | None:
-    """(conversation, message) of the first hash known **in this space**; another space's references mean
-    nothing here.
-    """
-    for reference_hash in hashes:
-        rows = tx.run(
-            "SELECT conversation_id, message_id FROM refs WHERE space_id = :s AND reference_hash = :h",
-            s=space_id,
-            h=reference_hash,
-        )
-        if rows:
-            return rows[0][0], rows[0][1]
-    return None
+def referenced(tx: Tx, space_id: str, reference_hash: str) -> tuple[str, str] | None:
+    """(conversation, message) of a hash known **in this space**; another space's references mean nothing here."""
+    rows = tx.run(
+        "SELECT conversation_id, message_id FROM refs WHERE space_id = :s AND reference_hash = :h",
+        s=space_id,
+        h=reference_hash,
+    )
+    return (rows[0][0], rows[0][1]) if rows else None
 
 
 def knows(tx: Tx, space_id: str, member_id: str) -> bool:

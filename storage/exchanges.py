@@ -49,16 +49,17 @@ def standing(tx: Tx, space_id: str, member_id: str) -> Standing:
     rows = tx.run(
         "SELECT kind, state FROM exchanges WHERE space_id = :s AND member_id = :m ORDER BY at", s=space_id, m=member_id
     )
-    newest = {row[0]: row[1] for row in rows}
+    return _standing({row[0]: row[1] for row in rows})
+
+
+def standings(tx: Tx, space_id: str) -> dict[str, Standing]:
+    """Everybody about whom anything was ever recorded in this space."""
+    newest: dict[str, dict[str, str]] = {}
+    rows = tx.run("SELECT member_id, kind, state FROM exchanges WHERE space_id = :s ORDER BY at", s=space_id)
+    for member_id, kind, state in rows:
+        newest.setdefault(member_id, {})[kind] = state
+    return {member_id: _standing(known) for member_id, known in newest.items()}
+
+
+def _standing(newest: dict[str, str]) -> Standing:
     return Standing(newest.get(REPLIES) == "ended", newest.get(BLOCK) == "blocked")
-
-
-def standings(tx: Tx, space_id: str, conversation_id: str) -> dict[str, Standing]:
-    """Those of a conversation about whom anything was ever recorded."""
-    rows = tx.run(
-        "SELECT DISTINCT e.member_id FROM exchanges e JOIN participants p ON p.space_id = e.space_id"
-        " AND p.member_id = e.member_id WHERE e.space_id = :s AND p.conversation_id = :c AND p.left_at IS NULL",
-        s=space_id,
-        c=conversation_id,
-    )
-    return {row[0]: standing(tx, space_id, row[0]) for row in rows}

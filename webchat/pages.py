@@ -99,7 +99,7 @@ async def thread_page(
     contacts = await reading.people_in(app, handle)
     others = [contact for contact in contacts if contact.member_id != handle.member]
     mine = handle.member == handle.holder
-    standings = await app.db.read(exchanges.standings, handle.space_id, handle.conversation_id) if mine else {}
+    standings = await app.db.read(exchanges.standings, handle.space_id) if mine else {}
     return visit.page(
         "thread.html",
         "messages",

@@ -22,8 +22,9 @@ from markupsafe import Markup, escape
 
 from server.actions import catalogue
 from server.quotations import split_quoted
+from server.settings import PLACE
 from server.views import AuthorView, Entry, FileView, MessageView
-from webchat.words import PLACE, Words, instant
+from webchat.words import Words, instant
 
 FOLDER = Path(__file__).parent
 _LINK = re.compile(r"https?://[^\s<>\"'«»]+")

@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import babel
 from babel import dates, numbers
 
+from server.settings import PLACE
+
 LANGUAGES = ("fr", "en")
 FOLDER = Path(__file__).parent / "locale"
-PLACE = ZoneInfo("Europe/Paris")  # where the hours on screen are told
 
 Sentence = str | dict[str, str]
 

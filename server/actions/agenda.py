@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from babel import dates
@@ -23,6 +22,7 @@ from babel import dates
 from server.actions.ask import Ask, Done
 from server.drafts import MailFacts
 from server.errors import Conflict, Invalid
+from server.settings import PLACE
 from storage import documents, messages
 from storage.database import Tx
 from storage.documents import Appointment
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from server.reading import OpenMessage
     from storage.vault import SpaceKeys
 
-PLACE: Final = ZoneInfo("Europe/Paris")
 MAX_WORDS: Final = 2000  # characters of a wish
 FURTHEST: Final = timedelta(days=5 * 366)
 
