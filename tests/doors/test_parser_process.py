@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import signal
@@ -156,7 +157,7 @@ async def test_a_letter_whose_archive_cannot_be_read_in_time_is_read_all_the_sam
     assert (await bring(house, letter(1))).startswith("250")
     for pid in shared.pids():
         os.kill(pid, signal.SIGSTOP)
-        os.waitpid(pid, os.WUNTRACED)  # it stands still from here on
+        await asyncio.to_thread(os.waitpid, pid, os.WUNTRACED)  # it stands still from here on
     with monkeypatch.context() as hurried:
         hurried.setattr(shared, "wait_s", 0.2)
         while any("T" in Path(f"/proc/{pid}/stat").read_text().split(")")[1][:3] for pid in shared.pids()):
