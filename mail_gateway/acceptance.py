@@ -19,9 +19,9 @@ from mail_gateway.quarantine import Kept
 from mail_gateway.returned import Came
 from mail_gateway.smtp_syntax import Refusal, same_person
 from server import access, people
-from server.access import SpaceHandle
 from server.drafts import Actor, Member
 from server.errors import Refused
+from server.handles import SpaceHandle
 
 if TYPE_CHECKING:
     from server.app import App

@@ -27,9 +27,9 @@ from mail_gateway.mime import Letter
 from mail_gateway.returned import Came, Telling
 from mail_gateway.smtp_syntax import Asked, from_xtext
 from server import people
-from server.access import SpaceHandle
 from server.drafts import Actor, MailFacts
 from server.errors import Conflict, Unauthorised
+from server.handles import SpaceHandle
 from storage import messages
 from storage.database import Tx
 from storage.vault import SpaceKeys

@@ -29,8 +29,8 @@ from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.sniff import OCTETS, sniff
 from mail_gateway.structure import Node
 from server import people
-from server.access import SpaceHandle
 from server.drafts import MAX_FILES, File, FileFacts
+from server.handles import SpaceHandle
 from storage import accounts
 from storage.database import Tx
 from storage.ids import new_id

@@ -31,10 +31,10 @@ from mail_gateway.malformed import Malformed
 from mail_gateway.returned import Came
 from mail_gateway.smtp import Door, Envelope, Path, Refusal, Session
 from mail_gateway.smtp_syntax import same_person
-from server import access, people
-from server.access import SpaceHandle
+from server import access, people, sessions
 from server.drafts import Actor, Member
 from server.errors import Refused
+from server.handles import SpaceHandle
 
 if TYPE_CHECKING:
     from server.app import App
@@ -177,7 +177,7 @@ class SubmissionDoor(_Common):
         return trust.server_context(self.app.settings)
 
     async def sign_in(self, session: Session, address: str, password: str) -> Actor:
-        actor = await people.sign_in(self.app, address, password, session.peer)
+        actor = await sessions.sign_in_by_mail(self.app, address, password, session.peer)
         session.party = f"account:{actor.account_id}"
         return actor
 

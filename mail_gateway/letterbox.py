@@ -27,12 +27,12 @@ from mail_gateway.quarantine import Kept, Returned, why
 from mail_gateway.smtp_syntax import Asked, Refusal
 from mail_gateway.structure import Node
 from server import access, actions, audit, exchanges, posting, reading
-from server.access import ConversationHandle, SpaceHandle
 from server.actions import acting
 from server.actions.confirmations import confirmation_card
 from server.audit import Act
 from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailFacts, Member
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
+from server.handles import ConversationHandle, SpaceHandle
 from server.quotations import split_quoted
 from storage.ids import now_ms
 

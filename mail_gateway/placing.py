@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 from mail_gateway.mime import Letter
 from mail_gateway.quarantine import Held
 from server import access, threads
-from server.access import ConversationHandle, SpaceHandle
 from server.drafts import Actor, Opening
+from server.handles import ConversationHandle, SpaceHandle
 
 if TYPE_CHECKING:
     from mail_gateway.letterbox import Sent

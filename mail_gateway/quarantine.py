@@ -30,10 +30,10 @@ from mail_gateway.malformed import Malformed
 from mail_gateway.returned import Came
 from mail_gateway.smtp_syntax import Refusal
 from server import audit, people
-from server.access import SpaceHandle
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Conflict, Refused, Throttled, Unavailable
+from server.handles import SpaceHandle
 from server.settings import quarantine_waits
 from storage import blobs, deliveries, messages, quarantine
 from storage.database import DatabaseDown, Tx

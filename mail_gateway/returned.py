@@ -23,9 +23,9 @@ from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox, decode_word
 from mail_gateway.malformed import Malformed
 from mail_gateway.smtp_syntax import Asked, from_xtext
 from server import access, posting
-from server.access import SpaceHandle
 from server.drafts import Actor, Author, Draft, MailFacts, Member, Opening
 from server.errors import Refused
+from server.handles import SpaceHandle
 from storage.database import Tx
 from storage.ids import new_id
 from storage.vault import SpaceKeys

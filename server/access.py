@@ -17,13 +17,14 @@ Grounds (what gives the right):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from server import audit, exchanges, threads
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import NotAllowed, Refused
+from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
 from storage import accounts, conversations, entries, messages
 from storage import exchanges as standings
 from storage.database import Tx
@@ -34,57 +35,6 @@ if TYPE_CHECKING:
 
 DELEGATED = frozenset({"representative", "helper"})
 WRITERS = frozenset({"professional", "team", "bot"})
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxHandle:
-    """A mailbox that the actor may read. `ground`: self, representative or helper. `owner`: the account it
-    belongs to.
-    """
-
-    actor: Actor
-    mailbox_id: str
-    space_id: str
-    owner: str
-    owner_kind: str
-    ground: str
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceHandle:
-    """A space that the actor may act in. `holder`, `mailbox_id`: of the person it belongs to. `thread`: the token of
-    the address that led here.
-    """
-
-    actor: Actor
-    space_id: str
-    keys: SpaceKeys
-    ground: str
-    holder: str
-    mailbox_id: str
-    thread: str = field(default="", kw_only=True)
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationHandle(SpaceHandle):
-    """A conversation the actor may read and write in. `member`: the member the actor acts as (an account's or a
-    contact's id).
-
-    `through`: the mailbox the actor reads it in ('' for a correspondent elsewhere). `replies`: whether the holder may
-    answer (see `exchanges.replies`). `about`: the conversation it follows.
-    """
-
-    conversation_id: str
-    member: str
-    through: str
-    subject: str
-    replies: str
-    about: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class DossierHandle(SpaceHandle):
-    """The dossier of a space, open to the actor."""
 
 
 def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str) -> MailboxHandle:

@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from mail_gateway import trust, trust_lists
-from server import absence, doctor, people
+from server import absence, doctor, people, sessions
 from server.app import App, open_core
 from server.bots import reminders
 from server.errors import Invalid, PliError
@@ -38,7 +38,7 @@ MAX_REQUEST = 40 * 1024 * 1024  # octets of one command; a white list is the lar
 
 async def _add_writer(app: App, kind: str, name: str, address: str, password: str, **facts: str) -> dict[str, Any]:
     actor = await people.add_writer(app, kind, name, address, password, **facts)
-    token = await people.new_token(app, actor.account_id) if kind in {"team", "bot", "operator"} else ""
+    token = await sessions.new_token(app, actor.account_id) if kind in {"team", "bot", "operator"} else ""
     return {"account": actor.account_id, "address": actor.address, "token": token}
 
 
@@ -65,9 +65,9 @@ async def _find(app: App, who: str) -> Account:
 
 async def _sign_in_link(app: App, who: str) -> dict[str, Any]:
     account = await _find(app, who)
-    secret = await people.new_link(app, account.id)
+    secret = await sessions.new_link(app, account.id)
     base = app.settings.public_url or f"http://{app.settings.host}:{app.ports.get('http', app.settings.http_port)}"
-    return {"link": f"{base}/sign-in/{secret}", "minutes": people.LINK_MINUTES}
+    return {"link": f"{base}/sign-in/{secret}", "minutes": sessions.LINK_MINUTES}
 
 
 async def _password(app: App, who: str, password: str) -> dict[str, Any]:

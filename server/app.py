@@ -20,7 +20,7 @@ from server.bots.reminders import ReminderChannel
 from server.delivery import DeliveryWorker
 from server.hub import Hub, RedisHub
 from server.metrics import Metrics
-from server.people import Passwords
+from server.passwords import Passwords
 from server.settings import Settings
 from storage import accounts, blobs, messages
 from storage.blobs import BlobStore

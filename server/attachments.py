@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from server import access
-from server.access import MailboxHandle
 from server.drafts import Actor, FileFacts
 from server.errors import Invalid, Refused, TooLarge, Unavailable
+from server.handles import MailboxHandle
 from storage import blobs, messages
 from storage.database import Tx
 from storage.ids import new_id

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from server import access, audit, posting, reading
-from server.access import MailboxHandle
 from server.audit import Act
 from server.drafts import Draft, Receipt
 from server.errors import Invalid, NotAllowed
+from server.handles import MailboxHandle
 from storage import exchanges
 
 if TYPE_CHECKING:

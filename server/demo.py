@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from server import people
+from server import people, sessions
 from server.actions import catalogue
 from server.bots import reminders
 from server.certificates import Authority
@@ -84,7 +84,7 @@ async def seed(app: App) -> dict[str, Any]:
         told[name] = {key: value for key, value in person.items() if key != "account"}
         told[name]["sign_in"] = f"/demo/sign-in/{name}"
         if person["kind"] in {"team", "bot", "operator"}:
-            told[name]["token"] = await people.new_token(app, person["account"])
+            told[name]["token"] = await sessions.new_token(app, person["account"])
     return told
 
 
@@ -185,7 +185,7 @@ def add_sign_in(app: App, site: web.Application) -> None:
         if person is None:
             raise web.HTTPNotFound
         response = web.HTTPSeeOther("/")
-        set_session_cookie(app, response, await people.open_session(app, person["account"]))
+        set_session_cookie(app, response, await sessions.open_session(app, person["account"]))
         raise response
 
     site.router.add_get("/demo/sign-in/{name}", sign_in)

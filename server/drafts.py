@@ -15,7 +15,7 @@ import msgspec
 from storage.blobs import Blob
 
 if TYPE_CHECKING:
-    from server.access import ConversationHandle, SpaceHandle
+    from server.handles import ConversationHandle, SpaceHandle
     from server.posting import Doing
 
 # Limits, stated to the person before they bite.

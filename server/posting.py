@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from server import access, audit, exchanges, people, threads
-from server.access import ConversationHandle
 from server.audit import Act
 from server.drafts import (
     MAX_FILES,
@@ -41,6 +40,7 @@ from server.drafts import (
     Receipt,
 )
 from server.errors import Invalid, TooLarge, Unavailable
+from server.handles import ConversationHandle
 from storage import absences, blobs, conversations, deliveries, entries, messages
 from storage.blobs import Blob
 from storage.conversations import Participant

@@ -1,4 +1,4 @@
-"""Reading a mailbox: since(), thread(), conversations(), search(), mark_read(), file(). One reader for every door.
+"""Reading a mailbox: since(), thread(), conversations(), mark_read(). One reader for every door.
 
 Readers pull from a cursor; the same `since` serves a live socket, IMAP, a bot’s long poll and a page.
 Each takes a handle that `access` gave.
@@ -6,7 +6,6 @@ Each takes a handle that `access` gave.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from server import access, actions, exchanges, receipts, versions
-from server.access import ConversationHandle, MailboxHandle
 from server.drafts import Body, FileFacts
 from server.errors import Refused
+from server.handles import ConversationHandle, MailboxHandle
 from server.views import AuthorView, ConversationView, Entry, FileView, MessageView, Page
 from storage import accounts, entries, messages
 from storage import conversations as talks
@@ -64,7 +63,8 @@ def iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _keys(app: App, tx: Tx, space_id: str, known: dict[str, SpaceKeys]) -> SpaceKeys:
+def keys_of(app: App, tx: Tx, space_id: str, known: dict[str, SpaceKeys]) -> SpaceKeys:
+    """The keys of a space, looked up once. Raises `Refused`, `CannotOpen`."""
     keys = known.get(space_id)
     if keys is None:
         space = accounts.space(tx, space_id)
@@ -90,9 +90,14 @@ def _status(tx: Tx, keys: SpaceKeys, message: Message) -> tuple[str, str, str]:
     return state, at, who
 
 
+def body_of(keys: SpaceKeys, message: Message) -> Body:
+    """What a message says. Raises `CannotOpen`."""
+    return _body.decode(keys.open("body", message.id, message.body))
+
+
 def view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str) -> MessageView:
     """A message as the member (an account's id) sees it. Raises `CannotOpen`."""
-    body = _body.decode(keys.open("body", message.id, message.body))
+    body = body_of(keys, message)
     mine = message.author_id == member and message.kind != "bounce"
     files: list[FileView] = []
     if message.files:
@@ -129,7 +134,7 @@ def _lost(message: Message, member: str) -> MessageView:
     return MessageView(message.id, iso(message.at), author, message.author_id == member, "text", "", _DAMAGED)
 
 
-def _entries(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> list[Entry]:
+def shown_in(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> list[Entry]:
     """The entries as their owner sees them: the first ones that `PAGE_OCTETS` hold together, and at least one."""
     known: dict[str, SpaceKeys] = {}
     out: list[Entry] = []
@@ -142,7 +147,7 @@ def _entries(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> li
         if room < 0 and out:
             break
         try:
-            shown = view(app, tx, _keys(app, tx, entry.space_id, known), message, box_owner)
+            shown = view(app, tx, keys_of(app, tx, entry.space_id, known), message, box_owner)
         except CannotOpen:
             app.metrics.unopened()
             shown = _lost(message, box_owner)
@@ -159,7 +164,7 @@ def since_in(tx: Tx, app: App, box: MailboxHandle, cursor: int, limit: int) -> P
     """`since` inside a transaction: for a reader of many mailboxes in one go."""
     limit = max(1, min(limit, MAX_PAGE))
     found = entries.since(tx, box.mailbox_id, cursor, limit + 1)
-    shown = _entries(app, tx, box.owner, found[:limit])
+    shown = shown_in(app, tx, box.owner, found[:limit])
     more = len(found) > limit or (bool(shown) and shown[-1].seq < found[-1].seq)
     last = shown[-1].seq if more else max(entries.last_seq(tx, box.mailbox_id), cursor)
     return Page(shown, last, more)
@@ -178,7 +183,7 @@ async def thread(app: App, conversation: ConversationHandle, before: int | None 
 
     def pull(tx: Tx) -> Page:
         found = entries.page(tx, conversation.through, conversation.conversation_id, before or _END, limit + 1)
-        shown = _entries(app, tx, conversation.member, found[:limit])[::-1]
+        shown = shown_in(app, tx, conversation.member, found[:limit])[::-1]
         more = len(found) > limit or (bool(shown) and shown[0].seq > found[-1].seq)
         return Page(shown, shown[0].seq if shown else 0, more)
 
@@ -192,7 +197,7 @@ async def message(app: App, conversation: ConversationHandle, message_id: str) -
         entry = entries.of_message(tx, conversation.through, message_id)
         if entry is None or entry.conversation_id != conversation.conversation_id:
             raise Refused
-        return _entries(app, tx, conversation.member, [entry])[0]
+        return shown_in(app, tx, conversation.member, [entry])[0]
 
     return await app.db.read(pull)
 
@@ -206,9 +211,9 @@ async def conversations(
         known: dict[str, SpaceKeys] = {}
         found, known_standings = [], standings.standings(tx, box.space_id) if box.owner_kind == "holder" else {}
         for item in entries.threads(tx, box.mailbox_id, before or _END, max(1, min(limit, MAX_PAGE))):
-            keys = _keys(app, tx, item.space_id, known)
+            keys = keys_of(app, tx, item.space_id, known)
             header = talks.header(tx, item.space_id, item.conversation_id)
-            last = _entries(app, tx, box.owner, entries.page(tx, box.mailbox_id, item.conversation_id, _END, 1))
+            last = shown_in(app, tx, box.owner, entries.page(tx, box.mailbox_id, item.conversation_id, _END, 1))
             if header is None or not last:
                 continue
             subject = keys.open("subject", item.conversation_id, header[0]).decode()
@@ -318,7 +323,7 @@ def _set_flags(app: App, tx: Tx, reader: str, entry: entries.Entry, flags: int, 
     )
     if first_reading and message is not None:
         wake.update(tell_author(tx, entry.space_id, message))
-        return receipts.owe(tx, _keys(app, tx, entry.space_id, {}), message, reader)
+        return receipts.owe(tx, keys_of(app, tx, entry.space_id, {}), message, reader)
     return False
 
 
@@ -331,41 +336,6 @@ def tell_author(tx: Tx, space_id: str, message: Message) -> set[str]:
     return set()
 
 
-def fold(text: str) -> str:
-    """Case and accents folded, for search."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
-
-
-async def search(app: App, box: MailboxHandle, words: str, limit: int = 50) -> list[Entry]:
-    """Entries whose subject, text, author or file names hold every word; the newest first."""
-    wanted = fold(words).split()
-
-    def scan(tx: Tx) -> list[Entry]:
-        found: list[Entry] = []
-        known: dict[str, SpaceKeys] = {}
-        newest = sorted(
-            entries.folder(tx, box.mailbox_id, "inbox") + entries.folder(tx, box.mailbox_id, "sent"),
-            key=lambda e: -e.seq,
-        )
-        for entry in newest:
-            message = messages.find(tx, entry.space_id, entry.message_id)
-            if message is None:
-                continue
-            keys = _keys(app, tx, entry.space_id, known)
-            try:
-                body = _body.decode(keys.open("body", message.id, message.body))
-            except CannotOpen:
-                continue
-            text = fold(f"{body.subject} {body.text} {body.author.name}")
-            if all(word in text for word in wanted):
-                found += _entries(app, tx, box.owner, [entry])
-                if len(found) >= limit:
-                    break
-        return found
-
-    return await app.db.read(scan) if wanted else []
-
-
 async def open_unchecked(app: App, keys: SpaceKeys, message_id: str) -> OpenMessage:
     """A message with its files and people, **without asking who reads**: for the mail side, which holds a handle or
     owes a delivery. Raises `Refused`, `CannotOpen`.
@@ -375,7 +345,7 @@ async def open_unchecked(app: App, keys: SpaceKeys, message_id: str) -> OpenMess
         found = messages.find(tx, keys.space_id, message_id)
         if found is None:
             raise Refused
-        body = _body.decode(keys.open("body", message_id, found.body))
+        body = body_of(keys, found)
         files = [
             (a, _facts.decode(keys.open("file", a.id, a.facts)))
             for a in messages.attachments(tx, keys.space_id, message_id)
@@ -387,4 +357,4 @@ async def open_unchecked(app: App, keys: SpaceKeys, message_id: str) -> OpenMess
 
 def space_keys(app: App, tx: Tx, space_id: str) -> SpaceKeys:
     """The keys of a space for code that works on rows it already owns. Raises `Refused`, `CannotOpen`."""
-    return _keys(app, tx, space_id, {})
+    return keys_of(app, tx, space_id, {})

@@ -16,9 +16,9 @@ import msgspec
 import structlog
 
 from server import posting, reading
-from server.access import ConversationHandle
 from server.drafts import Actor, Author, Draft, MailFacts
 from server.errors import PliError
+from server.handles import ConversationHandle
 from server.settings import PLACE
 from storage import accounts, conversations, deliveries, messages
 from storage.database import Tx

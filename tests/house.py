@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from server import access, demo, people
-from server.access import MailboxHandle
+from server import access, demo, people, sessions
 from server.app import App, open_app, open_core
 from server.drafts import Actor, Draft, Opening, Receipt
+from server.handles import MailboxHandle
 from server.posting import post
 from server.settings import Settings
 from storage import accounts, exchanges
@@ -49,10 +49,10 @@ class House:
         return actor.address or f"{self.ins(name)}@{self.app.settings.patient_domain}"
 
     async def session(self, name: str) -> str:
-        return await people.open_session(self.app, self.people[name].account_id)
+        return await sessions.open_session(self.app, self.people[name].account_id)
 
     async def token(self, name: str) -> str:
-        return await people.new_token(self.app, self.people[name].account_id)
+        return await sessions.new_token(self.app, self.people[name].account_id)
 
     async def mailbox(self, name: str, mailbox_id: str = "") -> MailboxHandle:
         return await access.mailbox(self.app, self.people[name], mailbox_id)

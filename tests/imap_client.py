@@ -15,8 +15,8 @@ from typing import Any
 
 from mail_gateway.imap import imap_door
 from server import access
-from server.access import ConversationHandle
 from server.app import App
+from server.handles import ConversationHandle
 from tests.house import PASSWORD, House, open_core_house, settings_for
 
 MOREL = "agathe.morel@pli.example"

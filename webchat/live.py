@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from server import access, people, reading
-from server.access import ConversationHandle, MailboxHandle
+from server import access, reading, sessions
 from server.drafts import Actor
 from server.errors import PliError, Unauthorised
+from server.handles import ConversationHandle, MailboxHandle
 from server.hub import Subscription
 from server.views import Entry, Page
 from storage import entries
@@ -125,7 +125,7 @@ class Live:
         """
         if time.monotonic() - self.used < USE_EVERY_S:
             return
-        find = people.actor_of_session if self.kind == "session" else people.actor_of_bearer
+        find = sessions.actor_of_session if self.kind == "session" else sessions.actor_of_bearer
         await find(self.app, self.secret)
         self.used = time.monotonic()
 
@@ -145,14 +145,14 @@ class Live:
 
     def confirm(self, tx: Tx) -> None:
         """Whether the sign-in is still good. Raises `Unauthorised`."""
-        if not people.still_signed_in(self.app, tx, self.secret, self.kind):
+        if not sessions.still_signed_in(self.app, tx, self.secret, self.kind):
             raise Unauthorised
 
     def behind(self, tx: Tx) -> list[Opened]:
         """The right to each mailbox again, and those that hold more than was pushed. Raises `Unauthorised`,
         `Refused`.
         """
-        if not people.still_signed_in(self.app, tx, self.secret, self.kind):
+        if not sessions.still_signed_in(self.app, tx, self.secret, self.kind):
             raise Unauthorised
         found = []
         for opened in tuple(self.boxes.values()):

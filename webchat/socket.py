@@ -31,11 +31,11 @@ import structlog
 from aiohttp import WSMsgType, web
 from socketio.exceptions import ConnectionRefusedError as ConnectionRefused  # type: ignore[import-untyped]
 
-from server import people, posting, reading
-from server.access import ConversationHandle
+from server import posting, reading, sessions
 from server.actions import acting
 from server.drafts import Actor, Draft
 from server.errors import Invalid, PliError, Unauthorised, Unavailable
+from server.handles import ConversationHandle
 from storage import conversations
 from storage.database import DatabaseDown, Tx
 from storage.vault import CannotOpen
@@ -238,9 +238,9 @@ class Chat:
     async def _who(self, request: web.Request, auth: Any) -> tuple[Actor, str, str]:
         token = auth.get("token") if isinstance(auth, dict) else None
         if isinstance(token, str) and token:
-            return await people.actor_of_bearer(self.app, token[:200]), token[:200], "bearer"
+            return await sessions.actor_of_bearer(self.app, token[:200]), token[:200], "bearer"
         secret = security.session_secret(self.app, request)[:200]
-        return await people.actor_of_session(self.app, secret), secret, "session"
+        return await sessions.actor_of_session(self.app, secret), secret, "session"
 
     async def _disconnect(self, sid: str, *_: Any) -> None:
         live = self.sockets.pop(sid, None)

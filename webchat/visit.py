@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from server import access, people
-from server.access import MailboxHandle
+from server import access, people, sessions
 from server.drafts import Actor
+from server.handles import MailboxHandle
 from webchat import present
 from webchat.present import Desk, Whose
 from webchat.security import language_of, session_secret
@@ -69,7 +69,7 @@ async def desk_of(app: App, actor: Actor, box: MailboxHandle, language: str) -> 
 
 async def enter(app: App, request: web.Request) -> Visit:
     """The visit of this request. Raises `Unauthorised`, `Refused`."""
-    actor = await people.actor_of_session(app, session_secret(app, request))
+    actor = await sessions.actor_of_session(app, session_secret(app, request))
     box = await access.mailbox(app, actor, request.match_info.get("mailbox", ""))
     return Visit(app, request, actor, box, await desk_of(app, actor, box, language_of(request, actor.language)))
 
@@ -90,3 +90,9 @@ def nonce() -> str:
     again.
     """
     return secrets.token_urlsafe(12)
+
+
+def number(visit: Visit, name: str) -> int | None:
+    """A whole number of the query, or None."""
+    text = visit.request.query.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 18 else None

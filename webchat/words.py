@@ -1,8 +1,8 @@
 """What is said on screen, in French or in English: catalogues, plurals, dates, sizes.
 
-A catalogue is `locale/<language>.json`: key → sentence with `{names}`, or forms of it: by number (`one`, `other`:
-CLDR, chosen by `count`) or by `form`. A key that is missing raises: the tests hold both catalogues to the keys that
-are used.
+A catalogue is the files of `locale/<language>/`, a subject each: key → sentence with `{names}`, or forms of it: by
+number (`one`, `other`: CLDR, chosen by `count`) or by `form`. A key that is missing raises: the tests hold both
+catalogues to the keys that are used.
 
 Does not: know a template or a message.
 """
@@ -29,8 +29,14 @@ Sentence = str | dict[str, str]
 
 @lru_cache
 def catalogue(language: str) -> dict[str, Sentence]:
-    """The sentences of a language by key."""
-    return dict(json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8")))
+    """The sentences of a language by key; two files never say the same key."""
+    found: dict[str, Sentence] = {}
+    for path in sorted((FOLDER / language).glob("*.json")):
+        said: dict[str, Sentence] = json.loads(path.read_text(encoding="utf-8"))
+        if twice := found.keys() & said.keys():
+            raise ValueError(f"{path.name}: said twice: {', '.join(sorted(twice))}")
+        found |= said
+    return found
 
 
 def preferred(header: str, default: str = "fr") -> str:

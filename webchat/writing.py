@@ -1,4 +1,4 @@
-"""What is written: a message, an answer to a card, a new conversation; and coming in, going out, changing language.
+"""What is written: a message, an answer to a card, a new conversation.
 
 A form that fails comes back with what was written in it. A form sent twice does its thing once: its `client_key` is
 the retry key. Our own script sends the same forms and asks for JSON.
@@ -6,47 +6,25 @@ the retry key. Our own script sends the same forms and asks for JSON.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
 
-from aiohttp import BodyPartReader, web
-from aiohttp.http import HttpProcessingError
+from aiohttp import web
 
 from server import access, attachments, blocking, people, posting, reading
-from server.access import ConversationHandle, SpaceHandle
 from server.actions import acting
-from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_SUBJECT, MAX_TEXT, Draft, Member, Opening, Receipt
-from server.errors import Invalid, PliError, Refused, TooLarge, Unauthorised
+from server.drafts import MAX_SUBJECT, Draft, Member, Opening, Receipt
+from server.errors import Invalid, PliError, Refused
+from server.handles import ConversationHandle, SpaceHandle
 from server.reading import Contact
 from server.views import AuthorView
-from webchat import security
-from webchat.pages import limits, thread_page
-from webchat.present import page as render
+from webchat.forms import Form, read_form
 from webchat.security import error_page, told, wants_json
+from webchat.thread import limits, thread_page
 from webchat.visit import Visit, nonce, route
-from webchat.words import LANGUAGES, words
+from webchat.words import words
 
 if TYPE_CHECKING:
     from server.app import App
-
-MAX_FIELD = 4 * MAX_TEXT + 1_000  # octets of one field
-MAX_FIELDS = 40
-DRAINED = 4 * MAX_FILES_SIZE  # octets read on after a limit, so that the browser hears our answer
-TOO_HEAVY = f"C’est trop lourd ({MAX_FILES_SIZE // 1_048_576} Mo au plus). Votre texte est gardé."
-YEAR_S = 365 * 86_400
-
-
-@dataclass(slots=True)
-class Form:
-    """What came in a form: its fields, its files as (name, type, bytes), and the limit it broke."""
-
-    fields: dict[str, str] = field(default_factory=dict)
-    files: list[tuple[str, str, bytes]] = field(default_factory=list)
-    problem: PliError | None = None
-
-    def __getitem__(self, name: str) -> str:
-        return self.fields.get(name, "")
 
 
 def add_routes(app: App, site: web.Application) -> None:
@@ -57,59 +35,6 @@ def add_routes(app: App, site: web.Application) -> None:
     route(app, site, "GET", "/new", choose_whom)
     route(app, site, "GET", "/c/{conversation}/new", begin)
     route(app, site, "POST", "/c/{conversation}/new", write_new)
-    _add_doors(app, site)
-
-
-async def read_form(request: web.Request) -> Form:
-    """Read a form as it streams in, within our limits whatever its length header says. Raises `Invalid`, `TooLarge`."""
-    if not request.content_type.startswith("multipart/"):
-        return await read_fields(request)
-    form = Form()
-    try:
-        parts, spent = await request.multipart(), 0
-        while (part := await parts.next()) is not None:
-            if not isinstance(part, BodyPartReader) or len(form.fields) + len(form.files) > MAX_FIELDS + MAX_FILES:
-                raise Invalid
-            spent = await _read_part(part, form, spent)
-    except (ValueError, LookupError, TypeError, AssertionError, HttpProcessingError) as error:
-        raise Invalid from error  # the library has many ways to say that a body is malformed
-    return form
-
-
-async def read_fields(request: web.Request) -> Form:
-    """Read a form without files: all that is read of somebody who is not signed in. Raises `Invalid`, `TooLarge`."""
-    body = bytearray()
-    async for chunk in request.content.iter_chunked(65_536):
-        body += chunk
-        if len(body) > MAX_FIELD:
-            raise TooLarge("too_large", TOO_HEAVY)
-    try:
-        return Form(dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)))
-    except ValueError as error:
-        raise Invalid from error
-
-
-async def _read_part(part: BodyPartReader, form: Form, spent: int) -> int:
-    held, name = bytearray(), part.filename
-    while chunk := await part.read_chunk(65_536):
-        spent += len(chunk)
-        if (
-            len(held) + len(chunk) > (MAX_FIELD if name is None else MAX_FILES_SIZE)
-            or spent > MAX_FILES_SIZE + MAX_FIELD
-        ):
-            form.problem = TooLarge("too_large", TOO_HEAVY)
-            held.clear()
-            if spent > DRAINED:
-                raise form.problem
-        elif form.problem is None:
-            held += chunk
-    if form.problem is not None:
-        return spent
-    if name is None:
-        form.fields[part.name or ""] = held.decode("utf-8", "replace")
-    elif name and held:
-        form.files.append((name, part.headers.get("Content-Type", "").partition(";")[0].strip().lower(), bytes(held)))
-    return spent
 
 
 async def _upload(visit: Visit, form: Form) -> tuple[str, ...]:
@@ -259,63 +184,3 @@ async def _place(visit: Visit, other: Contact) -> tuple[SpaceHandle, tuple[Membe
     return space, (
         Member(hosted.account_id, hosted.mailbox_id, organisation, hosted.name, hosted.address, hosted.role),
     )
-
-
-def _add_doors(app: App, site: web.Application) -> None:
-    """Coming in, going out, changing language."""
-
-    def door_page(
-        request: web.Request, *, link: str = "", notice: str = "", error: str = "", status: int = 200
-    ) -> web.Response:
-        said = words(security.language_of(request))
-        text = render("sign_in.html", words=said, here=request.path, link=link, notice=notice, error=error)
-        return web.Response(text=text, content_type="text/html", status=status)
-
-    async def show_door(request: web.Request) -> web.Response:
-        said = words(security.language_of(request))
-        return door_page(request, notice=said("sign_in.signed_out") if "out" in request.query else "")
-
-    async def show_link(request: web.Request) -> web.Response:
-        # Asked first: a mail scanner that follows every link would use it up.
-        return door_page(request, link=request.match_info["link"])
-
-    async def redeem(request: web.Request) -> web.Response:
-        said = words(security.language_of(request))
-        try:
-            secret = await people.redeem_link(app, request.match_info["link"])
-        except Unauthorised:
-            return door_page(request, error=said("sign_in.used"), status=401)
-        response = web.HTTPSeeOther("/")
-        security.set_session_cookie(app, response, secret)
-        raise response
-
-    async def sign_out(request: web.Request) -> web.Response:
-        secret = security.session_secret(app, request)
-        if secret:
-            await people.close_session(app, secret)
-        response = web.HTTPSeeOther("/sign-in?out")
-        security.forget_session_cookie(app, response)
-        response.headers["Clear-Site-Data"] = '"cache", "storage"'
-        raise response
-
-    async def choose_language(request: web.Request) -> web.Response:
-        form = await read_fields(request)
-        back = form["back"]
-        response = web.HTTPSeeOther(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
-        if form["language"] in LANGUAGES:
-            response.set_cookie(
-                security.LANGUAGE_COOKIE,
-                form["language"],
-                max_age=YEAR_S,
-                path="/",
-                secure=app.settings.secure,
-                httponly=True,
-                samesite="Lax",
-            )
-        raise response
-
-    site.router.add_get("/sign-in", show_door)
-    site.router.add_get("/sign-in/{link}", show_link)
-    site.router.add_post("/sign-in/{link}", redeem)
-    site.router.add_post("/sign-out", sign_out)
-    site.router.add_post("/language", choose_language)

@@ -19,7 +19,7 @@ from mail_gateway.imap.syntax import Ids
 from mail_gateway.imap.view import ALL_FLAGS
 from mail_gateway.imap.wire import Wire
 from mail_gateway.malformed import Malformed
-from server.access import MailboxHandle
+from server.handles import MailboxHandle
 from storage import entries, renditions
 from storage.database import Tx
 

@@ -20,8 +20,8 @@ from mail_gateway.imap.syntax import Ids
 from mail_gateway.imap.view import FLAG_LISTS, View, bits
 from mail_gateway.rendition import Rendered
 from server import reading
-from server.access import MailboxHandle
 from server.errors import Refused, Unavailable
+from server.handles import MailboxHandle
 from storage import entries, renditions
 from storage.database import Tx
 from storage.entries import DELETED, SEEN, Entry

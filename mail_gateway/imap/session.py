@@ -22,10 +22,10 @@ from mail_gateway.imap.desk import IDLE_S, Desk, Handler
 from mail_gateway.imap.parser import Authenticate, Command, Login, parse
 from mail_gateway.imap.syntax import BadCommand
 from mail_gateway.imap.wire import Closed, TooMuch, Wire
-from server import access, people
-from server.access import MailboxHandle
+from server import access, sessions
 from server.drafts import MAX_MAIL
 from server.errors import PliError, Throttled, Unauthorised
+from server.handles import MailboxHandle
 from storage import accounts
 from storage.database import DatabaseDown
 from storage.vault import CannotOpen
@@ -235,7 +235,7 @@ class Session:
             raise No("STARTTLS d'abord / STARTTLS first", "PRIVACYREQUIRED")
         self._sign_ins += 1
         try:
-            actor = await people.sign_in(self._app, address, password, self._wire.peer)
+            actor = await sessions.sign_in_by_mail(self._app, address, password, self._wire.peer)
             if actor.kind not in access.WRITERS:
                 raise Unauthorised
         except Unauthorised as error:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from server import access, audit, posting, reading
-from server.access import ConversationHandle, MailboxHandle
 from server.actions import ACTIONS, agenda, catalogue, confirmations, dossier, open_choices, reminders
 from server.actions.ask import Ask, Done
 from server.audit import Act
 from server.drafts import Draft, Receipt
 from server.errors import Conflict, Invalid, NotAllowed, Refused
+from server.handles import ConversationHandle, MailboxHandle
 from storage import conversations, entries, messages
 from storage.ids import new_id
 

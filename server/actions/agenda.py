@@ -29,8 +29,8 @@ from storage.documents import Appointment
 from storage.ids import new_id
 
 if TYPE_CHECKING:
-    from server.access import DossierHandle
     from server.app import App
+    from server.handles import DossierHandle
     from server.posting import Doing
     from server.reading import OpenMessage
     from storage.vault import SpaceKeys

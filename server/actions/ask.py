@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from server.drafts import Actor, Later, MailFacts
 
 if TYPE_CHECKING:
-    from server.access import ConversationHandle
     from server.app import App
+    from server.handles import ConversationHandle
     from server.posting import Doing
     from server.reading import OpenMessage
 

@@ -23,9 +23,9 @@ from storage.documents import Grant
 from storage.ids import new_id, now_ms
 
 if TYPE_CHECKING:
-    from server.access import DossierHandle
     from server.app import App
     from server.drafts import Actor
+    from server.handles import DossierHandle
     from server.posting import Doing
     from storage.database import Tx
     from storage.vault import SpaceKeys
@@ -173,7 +173,7 @@ def _iso(ms: int) -> str:
 
 async def granted_documents(app: App, service: Actor, grant_id: str) -> list[dossier.DocumentView]:
     """The list of documents that a grant with scope `documents:list` shows its service, now. Raises `Refused`."""
-    from server.access import DossierHandle
+    from server.handles import DossierHandle
 
     def decide(tx: Any) -> DossierHandle:
         for grant in documents.grants_in_force(tx, service.account_id):

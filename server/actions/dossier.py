@@ -28,8 +28,8 @@ from storage.documents import Document
 from storage.ids import new_id
 
 if TYPE_CHECKING:
-    from server.access import DossierHandle
     from server.app import App
+    from server.handles import DossierHandle
     from server.posting import Doing
 
 CATEGORIES: dict[str, tuple[str, str]] = {

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 from aiohttp import web
 
-from server import people
+from server import sessions
 from server.api import problems, shapes
 from server.api.problems import TooSlow, Unreadable, WrongMethod, WrongType
 from server.drafts import Actor
@@ -220,7 +220,7 @@ async def _caller(app: App, request: web.Request) -> tuple[Actor, str]:
     found = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
     if found is None:
         raise Unauthorised
-    return await people.actor_of_bearer(app, found.group(1)), found.group(1)
+    return await sessions.actor_of_bearer(app, found.group(1)), found.group(1)
 
 
 def _query(route: Route, request: web.Request) -> msgspec.Struct:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from server import access, people, reading
+from server import access, reading, sessions
 from server.actions import agenda, catalogue, dossier
 from server.api import shapes
 from server.api.door import Call
@@ -38,7 +38,7 @@ async def entries(call: Call[EntriesQuery, None]) -> Page:
                     await asyncio.wait({waiting, leaving}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     waiting.cancel()
-                await people.actor_of_bearer(app, call.secret)
+                await sessions.actor_of_bearer(app, call.secret)
         finally:
             leaving.cancel()
             subscription.close()

@@ -14,7 +14,6 @@ import msgspec
 from stdnum.fr import nir
 
 from server import access, actions, people, posting, reading
-from server.access import ConversationHandle, SpaceHandle
 from server.actions import acting, catalogue
 from server.api import shapes
 from server.api.door import Call
@@ -32,6 +31,7 @@ from server.api.shapes import (
 from server.drafts import Draft, Member, Opening
 from server.drafts import Receipt as Posted
 from server.errors import Invalid, NotAllowed, Refused
+from server.handles import ConversationHandle, SpaceHandle
 
 # Sex (or NIA), year, month, department and the rest, key included: 15 characters (référentiel INS). ASCII digits only.
 _INS = re.compile(r"[1-478][0-9]{4}(?:[0-9]{2}|2[AB])[0-9]{8}")

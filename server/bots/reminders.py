@@ -22,8 +22,8 @@ from storage import accounts, documents
 from storage.database import Tx
 
 if TYPE_CHECKING:
-    from server.access import SpaceHandle
     from server.app import App
+    from server.handles import SpaceHandle
 
 ADDRESS = "rappels"  # local part of the bot's address
 NAME = "Rappels de prévention"

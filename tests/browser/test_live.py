@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.async_api import Browser, FilePayload, expect
 
-from server import people
+from server import sessions
 from tests.browser.chromium import window
 from tests.browser.scenes import appointment, letter_with_documents
 from tests.house import House
@@ -206,7 +206,7 @@ async def test_signing_out_elsewhere_leads_an_open_page_to_the_door(browser: Bro
         page = await seen.go(f"/c/{receipt.conversation}")
         await seen.live()
         (cookie,) = await page.context.cookies()
-        await people.close_session(house.app, cookie["value"])
+        await sessions.close_session(house.app, cookie["value"])
         await expect(page.get_by_role("heading", level=1)).to_have_text("Entrer dans votre espace", timeout=10_000)
 
 

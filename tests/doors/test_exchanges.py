@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from server import access, blocking, reading
-from server.access import ConversationHandle
 from server.actions.acting import act
 from server.drafts import Draft, Member
 from server.errors import Invalid, NotAllowed, Refused
+from server.handles import ConversationHandle
 from server.posting import post
 from tests import letters
 from tests.browser.scenes import appointment, letter_with_documents

@@ -9,13 +9,13 @@ import pytest
 from aiohttp import web
 
 import webchat
-from server import access, people, reading
+from server import access, reading, sessions
 from server.drafts import FileFacts
 from server.settings import Settings
 from tests.browser.scenes import appointment, letter_with_documents, offer
 from tests.browser.visitor import visitor
 from tests.house import House
-from webchat import files, security, writing
+from webchat import files, forms, security
 from webchat.words import words
 
 INLINE = re.compile(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE)
@@ -219,7 +219,7 @@ async def test_a_form_of_another_site_changes_nothing(house: House, origin: str,
 
 
 async def test_a_sign_in_link_opens_once_and_only_when_asked(house: House) -> None:
-    link = await people.new_link(house.app, house.dominique.account_id)
+    link = await sessions.new_link(house.app, house.dominique.account_id)
     async with visitor(house) as somebody:
         for _ in range(3):  # a mail scanner looks at it
             assert "Ce lien ouvre votre espace" in (await somebody.get(f"/sign-in/{link}")).said
@@ -274,8 +274,8 @@ async def test_the_language_is_chosen_and_the_way_back_stays_here(house: House) 
 
 
 async def test_little_is_read_of_somebody_who_is_not_signed_in(house: House) -> None:
-    heavy = b"language=en&back=" + b"x" * (writing.MAX_FIELD + 1)
-    many = "&".join(f"field{number}=x" for number in range(writing.MAX_FIELDS + 1)).encode()
+    heavy = b"language=en&back=" + b"x" * (forms.MAX_FIELD + 1)
+    many = "&".join(f"field{number}=x" for number in range(forms.MAX_FIELDS + 1)).encode()
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     async with visitor(house) as stranger:
         assert (await stranger.post("/language", heavy, headers=kind)).status == 413

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import socketio  # type: ignore[import-untyped]  # ships no types
 
-from server import people
+from server import sessions
 from storage import accounts
 from storage.ids import now_ms
 from tests.browser.sockets import SOON, client
@@ -55,7 +55,7 @@ async def test_what_ends_a_sign_in_ends_its_sockets_within_five_seconds(house: H
         secret = await house.session("marcel")
         await sio.connect(house.http, headers={"Cookie": f"pli={secret}"}, transports=["websocket"])
         if how == "signed out":
-            await people.close_session(house.app, secret)
+            await sessions.close_session(house.app, secret)
         else:
             await house.app.db.write(accounts.end, house.marcel.account_id)
     await asyncio.wait_for(ended.wait(), 5)
@@ -72,7 +72,7 @@ async def test_nothing_is_pushed_in_the_moment_between_the_end_of_a_right_and_th
     sio.on("entries", heard.append)
     sio.on("disconnect", lambda *_: ended.set())
     await sio.connect(house.http, headers={"Cookie": f"pli={secret}"}, transports=["websocket"])
-    await people.close_session(house.app, secret)
+    await sessions.close_session(house.app, secret)
     await house.letter("morel", "dominique")
     await asyncio.wait_for(ended.wait(), 5)
     await sio.disconnect()

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from server import access, actions, attachments, posting, reading
-from server.access import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
+from server import access, actions, attachments, posting, reading, search
 from server.actions import acting
 from server.bots import reminders
 from server.drafts import Draft, File, FileFacts, Opening
 from server.errors import Conflict, PliError
+from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
 from server.posting import Doing, post
 from storage import deliveries, schema
 from storage.database import Tx
@@ -100,7 +100,7 @@ async def test_law_4_the_disk_and_the_log_hold_no_personal_word(
             house.app, house.morel, Draft(to=opening, text="Texte zephyrin", files=(file,), raw=b"raw zephyrin " * size)
         )
     upload = await attachments.upload(house.app, house.dominique, "hirondelle.txt", "text/plain", b"mesange")
-    found = await reading.search(house.app, await house.mailbox("dominique"), "zephyrin")
+    found = await search.search(house.app, await house.mailbox("dominique"), "zephyrin")
     await house.answer("dominique", found[0].conversation, "zephyrin", uploads=(upload,))
     await reminders.remind_everybody(house.app)
 

@@ -14,9 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server import access, people
-from server.access import ConversationHandle
+from server import access, people, sessions
 from server.drafts import Actor, Draft, Opening
+from server.handles import ConversationHandle
 from server.people import Traits
 from server.posting import post
 from server.settings import Settings
@@ -88,10 +88,10 @@ async def _seed(data_dir: Path, count: int, clerks: int) -> Cast:
         password = secrets.token_urlsafe(12)
         opened = await open_crowd(app, count, password)
         patients = [
-            Patient(crowd.ins(number), await people.new_token(app, patient.account_id), handle.conversation_id)
+            Patient(crowd.ins(number), await sessions.new_token(app, patient.account_id), handle.conversation_id)
             for number, (patient, handle) in enumerate(opened)
         ]
-        token = await people.new_token(app, opened[0][1].actor.account_id)
+        token = await sessions.new_token(app, opened[0][1].actor.account_id)
         addresses = [f"agent.{number}@pli.example" for number in range(clerks)]
         await asyncio.gather(*(people.add_writer(app, "professional", "Agent", one, password) for one in addresses))
         return Cast(password, token, patients, addresses)

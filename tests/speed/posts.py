@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server import access
-from server.access import ConversationHandle
 from server.drafts import Draft
+from server.handles import ConversationHandle
 from server.posting import post
 from server.settings import Settings
 from tests.speed.cast import open_crowd

@@ -10,13 +10,13 @@ import pytest
 
 from mail_gateway import rendition
 from server import access, actions, reading
-from server.access import DossierHandle
 from server.actions import agenda, catalogue, dossier, organiser
 from server.actions.acting import act
 from server.bots import reminders
 from server.delivery import DeliveryWorker
 from server.drafts import Draft, File, FileFacts, Opening
 from server.errors import Conflict, Invalid, NotAllowed, Refused
+from server.handles import DossierHandle
 from server.posting import post
 from server.views import Entry
 from storage import deliveries, documents

@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from server import access, reading
+from server import access, reading, search
 from server.drafts import Draft
 from server.errors import NotAllowed, Refused
+from server.handles import ConversationHandle, SpaceHandle
 from server.posting import post
 from server.views import Entry
 from storage import accounts
@@ -128,17 +129,15 @@ async def test_each_others_references_never_join_two_patients(core: House) -> No
     found = await access.correspondence(core.app, core.morel, core.ins("dominique"), [his_id, hers_id])
     assert isinstance(found, tuple)
     assert found[0].conversation_id == hers.conversation
-    assert isinstance(
-        await access.correspondence(core.app, core.morel, core.ins("dominique"), [his_id]), access.SpaceHandle
-    )
+    assert isinstance(await access.correspondence(core.app, core.morel, core.ins("dominique"), [his_id]), SpaceHandle)
 
 
 async def test_a_stranger_who_quotes_a_reference_does_not_enter_the_thread(core: House) -> None:
     sent = await core.letter("morel", "dominique")
     reference = f"{sent.message}@{core.app.settings.mail_domain}"
     found = await access.correspondence(core.app, core.lab, core.ins("dominique"), [reference])
-    assert isinstance(found, access.SpaceHandle)
-    assert not isinstance(found, access.ConversationHandle)
+    assert isinstance(found, SpaceHandle)
+    assert not isinstance(found, ConversationHandle)
     colleague = await access.correspondence(core.app, core.admissions, core.ins("dominique"), [reference])
     assert isinstance(colleague, tuple), "the team of the same hospital goes on in the thread"
 
@@ -161,5 +160,5 @@ async def test_search_folds_case_and_accents(core: House) -> None:
     await core.letter("morel", "dominique", "Restez à jeun dès minuit, la veille de l’opération.")
     await core.letter("lab", "dominique", "Votre bilan est prêt.")
     box = await core.mailbox("dominique")
-    assert [entry.message.text[:6] for entry in await reading.search(core.app, box, "DES OPERATION")] == ["Restez"]
-    assert await reading.search(core.app, box, "radiographie") == []
+    assert [entry.message.text[:6] for entry in await search.search(core.app, box, "DES OPERATION")] == ["Restez"]
+    assert await search.search(core.app, box, "radiographie") == []
