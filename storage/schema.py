@@ -87,11 +87,13 @@ delegations = Table(
     _at("until_at", optional=True),
     _at("revoked_at", optional=True),
     _text("granted_by"),
+    _text("scopes", ""),  # messages, dossier, agenda, services; empty: all of them
     sqlite_with_rowid=False,
 )
 Index("delegations_by_account", delegations.c.account_id)
 
-# What signs an account in. kind: session, bearer, link. Only a hash of the secret is kept.
+# What signs an account in. kind: session, bearer, link. Only a hash of the secret is kept. `how`: what proved who it
+# was (link, password+totp, passkey, psc …). `strong_at`: the last time a second factor was given.
 credentials = Table(
     "credentials",
     metadata,
@@ -102,9 +104,286 @@ credentials = Table(
     _at("seen_at"),
     _at("until_at"),
     _at("revoked_at", optional=True),
+    _text("how", ""),
+    _text("device_id", ""),
+    _at("strong_at", optional=True),
     sqlite_with_rowid=False,
 )
 Index("credentials_by_account", credentials.c.account_id)
+
+# How a holder comes in: an identifier of their own choice, known by its keyed hash, and a password.
+logins = Table(
+    "logins",
+    metadata,
+    _id("account_id", key=True),
+    Column("identifier_hash", Text, nullable=False, unique=True),
+    _text("password"),
+    _at("changed_at"),
+)
+
+# What else proves who one is. kind: passkey, totp, recovery (a row a code). `lookup`: the hash it is found by: of a
+# passkey's credential id, of a recovery code. `counter`: the last time step of an app (RFC 6238), the sign count of a
+# passkey.
+factors = Table(
+    "factors",
+    metadata,
+    _id("account_id", key=True),
+    _id("id", key=True),
+    _text("kind"),
+    _text("lookup", ""),
+    _sealed("facts", optional=True),
+    _number("counter"),
+    _at("created_at"),
+    _at("used_at", optional=True),
+    _at("ended_at", optional=True),
+)
+Index(
+    "factors_by_lookup", factors.c.lookup, unique=True,
+    sqlite_where=factors.c.lookup != "", postgresql_where=factors.c.lookup != "",
+)  # fmt: skip
+
+# Where somebody is reached outside Pli. kind: email, phone.
+contact_points = Table(
+    "contact_points",
+    metadata,
+    _id("account_id", key=True),
+    _id("id", key=True),
+    _text("kind"),
+    _sealed("value"),
+    _at("created_at"),
+    _at("verified_at", optional=True),
+    _at("ended_at", optional=True),
+)
+
+# A proof under way, known by the hash of what the browser holds. `account_id` empty: nobody has that identifier, and
+# nobody learns it. `code_hash`: of a code that was sent. `detail`: what the next step needs, with nothing personal in
+# it.
+proofs = Table(
+    "proofs",
+    metadata,
+    _id("hash", key=True),
+    _text("kind"),
+    _text("account_id", ""),
+    _text("code_hash", ""),
+    _text("detail", ""),
+    _number("tries"),
+    _at("created_at"),
+    _at("until_at"),
+    _at("done_at", optional=True),
+    sqlite_with_rowid=False,
+)
+Index("proofs_by_age", proofs.c.until_at)
+
+# Browsers where the second factor was given and that the person chose to trust; `hash`: of the secret they hold.
+devices = Table(
+    "devices",
+    metadata,
+    _id("account_id", key=True),
+    _id("id", key=True),
+    Column("hash", Text, nullable=False, unique=True),
+    _sealed("name"),
+    _at("created_at"),
+    _at("seen_at"),
+    _at("until_at"),
+    _at("ended_at", optional=True),
+)
+
+# Who somebody is for an identity provider: Pro Santé Connect, FranceConnect.
+identities = Table(
+    "identities",
+    metadata,
+    _id("issuer", key=True),
+    _id("subject_hash", key=True),
+    _text("account_id"),
+    _at("created_at"),
+    _at("seen_at"),
+)
+
+# What failed, by the hash of its name (an account, a source, a code), shared by all processes.
+brakes = Table(
+    "brakes",
+    metadata,
+    _id("name_hash", key=True),
+    _number("failures"),
+    _at("since_at"),
+    _at("until_at"),
+    sqlite_with_rowid=False,
+)
+Index("brakes_by_age", brakes.c.until_at)
+
+# A helper or representative who was asked to come, known by the hash of the code they were given.
+invitations = Table(
+    "invitations",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    Column("hash", Text, nullable=False, unique=True),
+    _text("kind"),
+    _text("scopes", ""),
+    _sealed("facts"),  # {name}: who is expected
+    _at("until_at", optional=True),  # of the delegation
+    _text("invited_by"),
+    _at("created_at"),
+    _at("expires_at"),
+    _text("taken_by", ""),
+    _at("taken_at", optional=True),
+    _at("revoked_at", optional=True),
+)
+
+# How one mailbox keeps a conversation. kind: archived, pinned, muted, label (then `label_id`). state: on, off. `seq`:
+# the mailbox's number at that moment: what arrives after it brings an archived conversation back.
+marks = Table(
+    "marks",
+    metadata,
+    _id("mailbox_id", key=True),
+    _id("conversation_id", key=True),
+    _id("kind", key=True),
+    _id("label_id", key=True),
+    _text("state"),
+    _text("by"),
+    _at("at"),
+    _number("seq"),
+    sqlite_with_rowid=False,
+)
+
+labels = Table(
+    "labels",
+    metadata,
+    _id("mailbox_id", key=True),
+    _id("id", key=True),
+    _sealed("name"),
+    _text("by"),
+    _at("created_at"),
+    _at("ended_at", optional=True),
+)
+
+# What is being written, on every device. `conversation_id` empty: a new letter. `version`: who writes an older one is
+# told.
+drafts = Table(
+    "drafts",
+    metadata,
+    _id("mailbox_id", key=True),
+    _id("id", key=True),
+    _text("space_id"),  # whose key seals it
+    _text("conversation_id", ""),
+    _text("account_id"),
+    _sealed("body"),
+    _number("version"),
+    _at("updated_at"),
+    _at("ended_at", optional=True),
+)
+Index("drafts_by_conversation", drafts.c.mailbox_id, drafts.c.conversation_id)
+
+# A file that comes in pieces. `size`: as announced; `received`: octets kept.
+uploads = Table(
+    "uploads",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("account_id"),
+    _sealed("facts"),
+    _number("size"),
+    _number("received"),
+    _text("attachment_id", ""),  # once whole
+    _at("created_at"),
+    _at("until_at"),
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    _id("space_id", key=True),
+    _id("upload_id", key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),  # of its first octet
+    _number("size"),
+    _text("blob_id"),
+)
+
+# A message that another one corrects: the newest counts, the older texts remain to be read.
+corrections = Table(
+    "corrections",
+    metadata,
+    _id("space_id", key=True),
+    _id("message_id", key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _id("correction_id", key=True),
+    sqlite_with_rowid=False,
+)
+
+# What somebody wishes to be told outside Pli, how and when. `link_hash`: of the link in each notice that changes it.
+notice_wishes = Table(
+    "notice_wishes", metadata, _id("account_id", key=True), _sealed("wishes"), _text("link_hash", ""), _at("updated_at")
+)
+Index("notice_wishes_by_link", notice_wishes.c.link_hash)
+
+# Browsers that asked for web push (RFC 8030).
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    _id("account_id", key=True),
+    _id("id", key=True),
+    Column("endpoint_hash", Text, nullable=False, unique=True),
+    _text("device_id", ""),
+    _sealed("facts"),
+    _at("created_at"),
+    _at("ended_at", optional=True),
+)
+
+# Who works in a team, from when until when.
+team_members = Table(
+    "team_members",
+    metadata,
+    _id("team_id", key=True),
+    _id("account_id", key=True),
+    _text("role", "member"),  # member, manager
+    _text("added_by"),
+    _at("since_at"),
+    _at("left_at", optional=True),
+    sqlite_with_rowid=False,
+)
+Index("team_members_by_account", team_members.c.account_id)
+
+# Who of a team answers in a conversation; one record a change, the newest counts. kind: claimed, assigned, released,
+# closed, reopened, handed (to another team: `account_id`).
+assignments = Table(
+    "assignments",
+    metadata,
+    _id("space_id", key=True),
+    _id("conversation_id", key=True),
+    _id("team_id", key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _id("id", key=True),
+    _text("kind"),
+    _text("account_id", ""),
+    _text("by"),
+    _text("reason", ""),  # a word of `server.teams.REASONS`
+    sqlite_with_rowid=False,
+)
+Index("assignments_by_team", assignments.c.team_id, assignments.c.conversation_id, assignments.c.at)
+
+# Texts that a team or a professional writes often; `space_id`: of their office.
+templates = Table(
+    "templates",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _sealed("facts"),  # {title, text}
+    _text("by"),
+    _at("updated_at"),
+    _at("ended_at", optional=True),
+)
+
+# When a professional or a team reads, as they say it: public. `week`: JSON, {"mon": [["09:00", "17:00"]], …}.
+# `answers_hours`: how long they say an answer takes; 0: they do not say.
+opening_hours = Table(
+    "opening_hours",
+    metadata,
+    _id("account_id", key=True),
+    _text("week", ""),
+    _number("answers_hours"),
+    _text("by"),
+    _at("updated_at"),
+)
 
 # `last_seq` numbers both entries and changes. `validity` is IMAP's UIDVALIDITY (RFC 9051 §2.3.1.1).
 mailboxes = Table(
@@ -505,5 +784,8 @@ Index("enclosed_by_unique", enclosed_documents.c.space_id, enclosed_documents.c.
 Index("enclosed_by_set", enclosed_documents.c.space_id, enclosed_documents.c.set_hash)
 
 # A blob is named by rows of its own space; a space cannot go while rows name it.
-for table in (conversations, messages, contacts, documents, appointments, grants, quarantine, absences):
+for table in (
+    conversations, messages, contacts, documents, appointments, grants, quarantine, absences, invitations, uploads,
+    corrections, templates,
+):  # fmt: skip
     table.append_constraint(ForeignKeyConstraint(["space_id"], ["spaces.id"]))
