@@ -16,7 +16,8 @@ from server import audit, people
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Throttled, Unauthorised
-from storage import accounts
+from storage import accounts, credentials
+from storage.accounts import Account
 from storage.database import Tx
 from storage.ids import now_ms
 
@@ -28,9 +29,14 @@ TOKEN_DAYS = 365
 SEEN_EVERY_MS = 60_000
 
 
-async def open_session(app: App, account_id: str) -> str:
-    """A new session's secret (256 random bits)."""
-    return await _credential(app, account_id, "session", app.settings.session_hours * 3_600_000)
+async def open_session(
+    app: App, account_id: str, how: str = "link", device_id: str = "", *, strong: bool = True
+) -> str:
+    """A new session's secret (256 random bits). `how`: what proved who it is. `device_id`: the remembered device it is
+    opened on. `strong`: whether a second factor was given just now (what dangerous acts ask for).
+    """
+    lasts = app.settings.session_hours * 3_600_000
+    return await _credential(app, account_id, "session", lasts, how, device_id, now_ms() if strong else None)
 
 
 async def new_token(app: App, account_id: str) -> str:
@@ -43,10 +49,23 @@ async def new_link(app: App, account_id: str) -> str:
     return await _credential(app, account_id, "link", LINK_MINUTES * 60_000)
 
 
-async def _credential(app: App, account_id: str, kind: str, lasts_ms: int) -> str:
-    secret = secrets.token_urlsafe(32)
-    await app.db.write(accounts.insert_credential, secret_hash(secret), kind, account_id, now_ms() + lasts_ms)
+async def _credential(
+    app: App,
+    account_id: str,
+    kind: str,
+    lasts_ms: int,
+    how: str = "",
+    device_id: str = "",
+    strong_at: int | None = None,
+) -> str:
+    secret, until = secrets.token_urlsafe(32), now_ms() + lasts_ms
+    await app.db.write(credentials.insert, secret_hash(secret), kind, account_id, until, how, device_id, strong_at)
     return secret
+
+
+def _account(tx: Tx, hashed: str, kind: str, idle_ms: int) -> Account | None:
+    account_id = credentials.account_of(tx, hashed, kind, idle_ms)
+    return accounts.by_id(tx, account_id) if account_id else None
 
 
 async def actor_of_session(app: App, secret: str) -> Actor:
@@ -64,22 +83,22 @@ def still_signed_in(app: App, tx: Tx, secret: str, kind: str) -> bool:
     no activity.
     """
     idle_ms = app.settings.session_idle_minutes * 60_000 if kind == "session" else 0
-    return accounts.credential(tx, secret_hash(secret), kind, idle_ms) is not None
+    return _account(tx, secret_hash(secret), kind, idle_ms) is not None
 
 
 async def _of_credential(app: App, secret: str, kind: str, idle_ms: int) -> Actor:
     hashed = secret_hash(secret)
 
     def find(tx: Tx) -> tuple[Actor, bool] | None:
-        account = accounts.credential(tx, hashed, kind, idle_ms)
-        stale = account and idle_ms and accounts.seen_at(tx, hashed) < now_ms() - SEEN_EVERY_MS
+        account = _account(tx, hashed, kind, idle_ms)
+        stale = account and idle_ms and credentials.seen_at(tx, hashed) < now_ms() - SEEN_EVERY_MS
         return (people.actor_in(app, tx, account), bool(stale)) if account else None
 
     found = await app.db.read(find) if secret else None
     if found is None:
         raise Unauthorised
     if found[1]:
-        await app.db.write(accounts.seen, hashed)
+        await app.db.write(credentials.seen, hashed)
     return found[0]
 
 
@@ -87,8 +106,8 @@ async def redeem_link(app: App, secret: str) -> str:
     """Exchange a one-use link for a session's secret. Raises `Unauthorised` the second time."""
 
     def redeem(tx: Tx) -> str:
-        account = accounts.credential(tx, secret_hash(secret), "link", 0)
-        if account is None or not accounts.revoke_credential(tx, secret_hash(secret)):
+        account = _account(tx, secret_hash(secret), "link", 0)
+        if account is None or not credentials.revoke(tx, secret_hash(secret)):
             raise Unauthorised("link_used", "Ce lien a déjà servi ou n’est plus valable. Demandez-en un autre.")
         audit.record(tx, Act.SIGNED_IN, people.actor_in(app, tx, account), "", "link")
         return account.id
@@ -97,7 +116,7 @@ async def redeem_link(app: App, secret: str) -> str:
 
 
 async def close_session(app: App, secret: str) -> None:
-    await app.db.write(accounts.revoke_credential, secret_hash(secret))
+    await app.db.write(credentials.revoke, secret_hash(secret))
 
 
 async def sign_in_by_mail(app: App, address: str, password: str, source: str) -> Actor:

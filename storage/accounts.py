@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from storage import credentials
 from storage.database import Tx
 from storage.ids import now_ms
 from storage.vault import Sealed
@@ -192,61 +193,6 @@ def delegated_spaces(tx: Tx, account_id: str) -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows]
 
 
-def insert_credential(tx: Tx, hashed: str, kind: str, account_id: str, until: int) -> None:
-    tx.run(
-        "INSERT INTO credentials (hash, kind, account_id, created_at, seen_at, until_at) VALUES (:h, :kind, :a, :at, "
-        ":at, :until)",
-        h=hashed,
-        kind=kind,
-        a=account_id,
-        at=now_ms(),
-        until=until,
-    )
-
-
-def credential(tx: Tx, hashed: str, kind: str, idle_ms: int) -> Account | None:
-    """The account a secret signs in, when it is in force and was seen within `idle_ms` (0: no limit)."""
-    now = now_ms()
-    rows = tx.run(
-        "SELECT account_id, seen_at FROM credentials WHERE hash = :h AND kind = :kind AND revoked_at IS NULL AND "
-        "until_at > :now",
-        h=hashed,
-        kind=kind,
-        now=now,
-    )
-    if not rows or (idle_ms and rows[0][1] < now - idle_ms):
-        return None
-    return by_id(tx, rows[0][0])
-
-
-def seen_at(tx: Tx, hashed: str) -> int:
-    return int(tx.run("SELECT seen_at FROM credentials WHERE hash = :h", h=hashed)[0][0])
-
-
-def seen(tx: Tx, hashed: str) -> None:
-    tx.run("UPDATE credentials SET seen_at = :at WHERE hash = :h", at=now_ms(), h=hashed)
-
-
-def revoke_credential(tx: Tx, hashed: str) -> bool:
-    """True when it was in force: exactly one caller gets it."""
-    return bool(
-        tx.run(
-            "UPDATE credentials SET revoked_at = :at WHERE hash = :h AND revoked_at IS NULL RETURNING hash",
-            at=now_ms(),
-            h=hashed,
-        )
-    )
-
-
-def revoke_credentials_of(tx: Tx, account_id: str, kind: str) -> None:
-    tx.run(
-        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND kind = :kind AND revoked_at IS NULL",
-        at=now_ms(),
-        a=account_id,
-        kind=kind,
-    )
-
-
 def set_password(tx: Tx, account_id: str, password: str) -> None:
     tx.run("UPDATE accounts SET password = :p WHERE id = :a", p=password, a=account_id)
 
@@ -254,11 +200,7 @@ def set_password(tx: Tx, account_id: str, password: str) -> None:
 def end(tx: Tx, account_id: str) -> None:
     """The account acts no more; its credentials end with it."""
     tx.run("UPDATE accounts SET ended_at = :at WHERE id = :a", at=now_ms(), a=account_id)
-    tx.run(
-        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND revoked_at IS NULL",
-        at=now_ms(),
-        a=account_id,
-    )
+    credentials.revoke_all(tx, account_id)
 
 
 def vault_key(tx: Tx, name: str) -> bytes | None:

@@ -13,7 +13,7 @@ from server import access, people
 from server.api.door import POLLS
 from server.drafts import Draft, Opening
 from server.posting import post
-from storage import accounts
+from storage import credentials
 from tests.support.api import Api, open_api, until
 
 PDF = b"%PDF-1.4 " + bytes(range(256)) * 600  # larger than what is kept in a row
@@ -246,7 +246,7 @@ async def test_a_long_poll_answers_when_a_letter_comes(api: Api) -> None:
 async def test_a_token_withdrawn_during_a_long_poll_reads_nothing(api: Api) -> None:
     poll = asyncio.create_task(api.get("dominique", "/entries?wait=60"))
     await until(lambda: polling(api, "dominique") == 1)
-    await api.house.app.db.write(accounts.revoke_credentials_of, api.house.dominique.account_id, "bearer")
+    await api.house.app.db.write(credentials.revoke_kind, api.house.dominique.account_id, "bearer")
     await api.letter("lab", "dominique")
     answer = await poll
     assert (answer.status, answer.code) == (401, "unauthorised")

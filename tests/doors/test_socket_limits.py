@@ -10,7 +10,7 @@ import pytest
 import socketio  # type: ignore[import-untyped]  # ships no types
 
 from server import sessions
-from storage import accounts
+from storage import accounts, credentials
 from storage.ids import now_ms
 from tests.browser.sockets import SOON, client
 from tests.house import House
@@ -50,7 +50,7 @@ async def test_what_ends_a_sign_in_ends_its_sockets_within_five_seconds(house: H
     sio.on("disconnect", lambda *_: ended.set())
     if how == "token revoked":
         await sio.connect(house.http, auth={"token": await house.token("marcel")}, transports=["websocket"])
-        await house.app.db.write(accounts.revoke_credentials_of, house.marcel.account_id, "bearer")
+        await house.app.db.write(credentials.revoke_kind, house.marcel.account_id, "bearer")
     else:
         secret = await house.session("marcel")
         await sio.connect(house.http, headers={"Cookie": f"pli={secret}"}, transports=["websocket"])
