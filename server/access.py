@@ -9,6 +9,7 @@ Grounds (what gives the right):
     representative  a parent or guardian (delegation in force)
     helper          an adult's chosen helper (delegation in force)
     participant     takes part in the conversation
+    team            works in the team whose mailbox it is
     correspondent   a professional, team or bot that writes to a patient (first contact is theirs to make: CNAM note
                     § 2)
     operator        no content, ever
@@ -25,7 +26,7 @@ from server.audit import Act
 from server.drafts import Actor
 from server.errors import NotAllowed, Refused
 from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
-from storage import accounts, conversations, entries, messages
+from storage import accounts, conversations, entries, messages, teams
 from storage import exchanges as standings
 from storage.database import Tx
 from storage.vault import CannotOpen, SpaceKeys
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 DELEGATED = frozenset({"representative", "helper"})
 WRITERS = frozenset({"professional", "team", "bot"})
+TEAM = "team"
 
 
 def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str) -> MailboxHandle:
@@ -45,6 +47,8 @@ def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str) -> MailboxHandle:
         ground = "self"
     elif owner.kind == "holder":
         ground = accounts.delegation(tx, owner.space_id, actor.account_id) or ""
+    elif owner.kind == "team" and teams.role(tx, owner.id, actor.account_id):
+        ground = TEAM
     else:
         ground = ""
     if not ground:
@@ -198,15 +202,20 @@ def _patient(app: App, tx: Tx, actor: Actor, ins: str) -> SpaceHandle:
     return SpaceHandle(actor, space.id, keys, "correspondent", holder.id, holder.mailbox_id)
 
 
-async def patient(app: App, actor: Actor, ins: str, token: str = "") -> SpaceHandle:
+async def patient(
+    app: App, actor: Actor, ins: str, token: str = "", through: MailboxHandle | None = None
+) -> SpaceHandle:
     """The space of the patient with this INS, for somebody who may write to patients. It lets one write, and read
-    nothing. `token`: of the conversation that the address names besides.
+    nothing. `token`: of the conversation that the address names besides. `through`: the mailbox it is written from,
+    when that is a team's.
 
     Raises `Refused` with code `no_space`, `closed` or `no_thread`: a door tells these apart only to a peer it trusts.
     """
 
     def decide(tx: Tx) -> SpaceHandle:
         space = _patient(app, tx, actor, ins)
+        if through is not None and through.ground == TEAM:
+            space = replace(space, ground=TEAM, team=through)
         if token and not threads.found(app, tx, space.space_id, [threads.NAMED + token]):
             raise Refused("no_thread", "Cette adresse de réponse est abîmée : écrivez-la sans ce qui suit le « + ».")
         return space if not token else replace(space, thread=token)
@@ -301,14 +310,22 @@ def confirm(tx: Tx, to: SpaceHandle) -> None:
     actor = to.actor
     if not actor.external and not accounts.in_force(tx, actor.account_id):
         raise Refused
+    _confirm_team(tx, to)
     if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, actor.account_id) is None:
         raise Refused
     if isinstance(to, ConversationHandle):
         if not conversations.takes_part(tx, to.space_id, to.conversation_id, to.member):
             raise Refused
-    elif to.ground == "correspondent":
+    elif to.ground in {"correspondent", TEAM}:
         space = accounts.space(tx, to.space_id)
         if space is None or space.state != "open":
+            raise Refused
+
+
+def _confirm_team(tx: Tx, to: SpaceHandle) -> None:
+    if to.ground == TEAM:
+        team = to.member if isinstance(to, ConversationHandle) else to.team.owner if to.team else ""
+        if not teams.role(tx, team, to.actor.account_id):
             raise Refused
 
 
@@ -316,6 +333,7 @@ def confirm_reading(tx: Tx, to: ConversationHandle) -> None:
     """As `confirm`, for marking what one has read: a closed conversation may still be read."""
     if not accounts.in_force(tx, to.actor.account_id):
         raise Refused
+    _confirm_team(tx, to)
     if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, to.actor.account_id) is None:
         raise Refused
 

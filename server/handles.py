@@ -28,7 +28,7 @@ class MailboxHandle:
 @dataclass(frozen=True, slots=True)
 class SpaceHandle:
     """A space that the actor may act in. `holder`, `mailbox_id`: of the person it belongs to. `thread`: the token of
-    the address that led here.
+    the address that led here. `team`: the mailbox of the team in whose name the actor writes to it.
     """
 
     actor: Actor
@@ -38,6 +38,7 @@ class SpaceHandle:
     holder: str
     mailbox_id: str
     thread: str = field(default="", kw_only=True)
+    team: MailboxHandle | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from server import audit
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Conflict, Invalid, Unauthorised
-from storage import accounts
+from storage import accounts, teams
 from storage.accounts import Account
 from storage.database import Tx
 from storage.ids import new_id, now_ms
@@ -52,7 +52,7 @@ class OwnSpace:
     space_id: str
     name: str
     birth_year: str
-    kind: str  # self, representative, helper
+    kind: str  # self, representative, helper, team
 
 
 def actor_in(app: App, tx: Tx, account: Account) -> Actor:
@@ -128,6 +128,7 @@ async def spaces_of(app: App, actor: Actor) -> list[OwnSpace]:
             holder, known = accounts.holder_of(tx, space_id), _traits(app, tx, space_id)
             if holder and known:
                 found.append(OwnSpace(holder.mailbox_id, space_id, known.name, known.birth_date[:4], kind))
+        found += [OwnSpace(box, "", name, "", "team") for _, name, box in teams.of_account(tx, actor.account_id)]
         return found
 
     return await app.db.read(find)

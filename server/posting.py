@@ -40,8 +40,8 @@ from server.drafts import (
     Receipt,
 )
 from server.errors import Invalid, TooLarge, Unavailable
-from server.handles import ConversationHandle
-from storage import absences, blobs, conversations, deliveries, entries, messages
+from server.handles import ConversationHandle, SpaceHandle
+from storage import absences, accounts, blobs, conversations, deliveries, entries, messages
 from storage.blobs import Blob
 from storage.conversations import Participant
 from storage.database import DatabaseDown, Tx
@@ -171,6 +171,11 @@ async def _author(app: App, actor: Actor, draft: Draft) -> Author:
     """The actor, in their own name also when they write for somebody else."""
     to = draft.to.space if isinstance(draft.to, Opening) else draft.to
     acting_for = ""
+    if to.ground == access.TEAM:
+        team_id = to.member if isinstance(to, ConversationHandle) else to.team.owner if to.team else ""
+        team = await people.actor(app, team_id)
+        role = f"{actor.name}, {actor.role}" if actor.role else actor.name
+        return Author("team", team.name, role, team.organisation)
     if to.ground in access.DELEGATED:
         traits = await app.db.read(lambda tx: people.traits(app, tx, to.space_id))
         acting_for = traits.name if traits else ""
@@ -244,6 +249,8 @@ def _place(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> ConversationHandl
     access.confirm(tx, target)
     if target.ground in access.DELEGATED:
         me = Participant(target.holder, "account", target.mailbox_id, "")
+    elif target.ground == access.TEAM:
+        me = _team(tx, target)
     elif isinstance(draft.to, ConversationHandle) and target.ground == "system":
         me = Participant(draft.to.member, "account", draft.to.through, "")  # Pli tells them; it takes no part itself
     else:
@@ -273,6 +280,17 @@ def _place(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> ConversationHandl
         "",
         "open",
     )
+
+
+def _team(tx: Tx, target: SpaceHandle) -> Participant:
+    """The team in whose name somebody writes."""
+    if isinstance(target, ConversationHandle):
+        team_id, through = target.member, target.through
+    else:
+        assert target.team is not None  # noqa: S101 - `access.patient` gives both or neither
+        team_id, through = target.team.owner, target.team.mailbox_id
+    team = accounts.by_id(tx, team_id)
+    return Participant(team_id, "account", through, team.organisation_id if team else "")
 
 
 def _as_member(actor: Actor) -> Member:
