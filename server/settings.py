@@ -6,6 +6,7 @@ Each setting is a field with its sentence; the environment name is `PLI_` and th
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
+from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 
@@ -100,6 +102,25 @@ class Settings:
     strict_ins_key: bool = _say("Refuse an INS whose check key is wrong.", True)
     session_idle_minutes: int = _say("A session unused for that long ends.", 30)
     session_hours: int = _say("A session ends after that long, used or not.", 12)
+    device_days: int = _say("A remembered device is asked for a second factor again after that long.", 90)
+    step_up_minutes: int = _say("A second factor given that long ago does for a dangerous act.", 10)
+    sms_url: str = _say("https:// address of the gateway that sends SMS; none is sent, nor offered, if empty.", "")
+    sms_method: str = _say("POST or PUT.", "POST")
+    sms_body: str = _say(
+        "What is sent to it, with {number} and {text}: JSON, or a form (to={number}&text={text}).",
+        '{"to": "{number}", "text": "{text}"}',
+    )
+    sms_headers_file: str = _say("File of the headers it asks for (Authorization: …), one a line.", "")
+    sms_seconds: int = _say("How long the SMS gateway may take to answer.", 10)
+    sms_private: bool = _say("The SMS gateway may be at an address of this network.", False)
+    notice_smtp: str = _say(
+        "host:port of the relay of notices and recovery codes by ordinary e-mail; none is sent if empty.", ""
+    )
+    notice_tls: str = _say("starttls, tls (from the first octet), or none for a relay on this machine.", "starttls")
+    notice_user: str = _say("Name under which we sign in there; we do not if empty.", "")
+    notice_password_file: str = _say("File of the password of that name.", "")
+    notice_from: str = _say("Address notices come from.", "")
+    helpline: str = _say("Whom to call when nothing else lets one in, in plain words; a reception's link if empty.", "")
     role: str = _say("all, or one of web, smtp, imap, worker when processes are split (PostgreSQL only).", "all")
     demo: bool = _say("Demonstration: test people, sign-in without a second factor. Set by `pli demo` only.", False)
 
@@ -179,6 +200,7 @@ def problems(settings: Settings) -> list[str]:
     if settings.clamd and not _CLAMD.fullmatch(settings.clamd):
         found.append("clamd: neither unix:/path nor host:port.")
     found += _trust_problems(settings)
+    found += _gateway_problems(settings)
     if not settings.demo:
         if not settings.secure:
             found.append("public_url: must start with https:// to serve real people.")
@@ -216,6 +238,35 @@ def _trust_problems(settings: Settings) -> list[str]:
         for name in ("tls_crl", "tls_crl_url", "trust_list_url"):
             if getattr(settings, name):
                 found.append(f"{name}: says nothing without tls_ca, the authorities of the certificates it is about.")
+    return found
+
+
+def _gateway_problems(settings: Settings) -> list[str]:
+    found = []
+    if settings.sms_url and not (settings.demo or settings.sms_url.startswith("https://")):
+        found.append("sms_url: must start with https://.")
+    if settings.sms_method not in {"POST", "PUT"}:
+        found.append("sms_method: neither POST nor PUT.")
+    try:
+        if settings.sms_body.lstrip().startswith(("{", "[")):
+            json.loads(settings.sms_body)
+        else:
+            parse_qsl(settings.sms_body, strict_parsing=True)
+    except ValueError:
+        found.append("sms_body: neither JSON nor a form.")
+    for name in ("sms_headers_file", "notice_password_file"):
+        if getattr(settings, name) and not Path(getattr(settings, name)).is_file():
+            found.append(f"{name}: {getattr(settings, name)} is not a file.")
+    if settings.notice_tls not in {"starttls", "tls", "none"}:
+        found.append("notice_tls: not one of starttls, tls, none.")
+    if settings.notice_smtp:
+        host, _, port = settings.notice_smtp.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+            found.append("notice_smtp: not host:port.")
+        if settings.notice_from.count("@") != 1:
+            found.append("notice_from: notices need an address they come from.")
+        if settings.notice_tls == "none" and host.strip("[]") not in {"localhost", "127.0.0.1", "::1"}:
+            found.append("notice_tls: none is for a relay on this machine only.")
     return found
 
 
