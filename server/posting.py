@@ -215,8 +215,11 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
             return _known_receipt(tx, actor, space_id, known)
     to = _place(tx, app, actor, sealed)
     wake: set[str] = set()
+    doing = Doing(app, tx, actor, to, sealed.message_id, sealed.conversation_id, at, wake)
+    if to.member != to.holder and draft.kind in {"text", "card"} and not draft.raw:
+        exchanges.heard(doing, ends=False, automatic=draft.mail is not None and draft.mail.automatic)
     if draft.effect is not None:
-        draft.effect(Doing(app, tx, actor, to, sealed.message_id, sealed.conversation_id, at, wake))
+        draft.effect(doing)
     _insert(tx, actor, to, sealed)
     # What somebody asked for is answered whatever happened since; a word of one's own goes to those who take it.
     answers = to.member == to.holder and draft.kind in {"text", "card"}

@@ -195,3 +195,26 @@ async def test_a_childs_letter_goes_to_the_childs_own_space(mail: MailHouse) -> 
     await bring(mail, plain("Vaccin de Camille"), mail.address("camille"))
     assert await mail.texts("camille") == ["Vaccin de Camille"]
     assert await mail.texts("dominique") == []
+
+
+# ---- the same rules on the web and by the API ------------------------------------------------------------------------
+
+
+async def test_somebody_blocked_does_not_get_in_by_the_chat_either(house: House) -> None:
+    sent = await house.letter("morel", "dominique")
+    await house.stand("morel", "dominique", "block", "blocked")
+    async with visitor(house, "morel") as morel:
+        answer = await morel.post(f"/c/{sent.conversation}", {"text": "Une dernière chose."})
+    async with visitor(house, "dominique") as dominique:
+        thread = await dominique.get(f"/c/{sent.conversation}")
+    assert answer.status == 403
+    assert "Ce patient ne souhaite pas recevoir vos messages." in answer.said
+    assert "Une dernière chose." in answer.text  # what was written is kept
+    assert "Une dernière chose." not in thread.said
+
+
+async def test_an_exchange_that_was_ended_opens_again_when_the_professional_writes_in_the_chat(house: House) -> None:
+    sent = await house.letter("morel", "dominique")
+    await house.stand("morel", "dominique", "replies", "ended")
+    await house.answer("morel", sent.conversation, "Finalement, une question.")
+    assert (await house.answer("dominique", sent.conversation, "Oui ?")).message
