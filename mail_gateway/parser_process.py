@@ -1,42 +1,22 @@
-"""Archives and health documents are read in processes of their own, where reading them can harm nobody.
+"""Archives and health documents are read in processes of their own (`server.apart`), where reading them can harm
+nobody.
 
     enclosures (a thread waits)  →  a worker process: package.unpack()  →  enclosures
 
-Promises (security item 36): a worker has 5 s of processor and 256 MB for one parcel, cannot write a file, open one
-or a connection, start a process, or see our settings (its environment is empty); when it dies, goes over a limit or
-does not answer, it is ended, another takes its place, and the parcel is one that could not be read. Workers are
-started when first needed, end with this process, and keep nothing from one parcel to the next. Does not decide
-anything about what was read.
-
-A parcel goes as its length and its MessagePack, and the package comes back the same way.
+Promises: a parcel whose reading takes too much, or ends its worker, is one that could not be read. Does not decide
+anything about what was read. A parcel goes as its MessagePack, and the package comes back the same way.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
-import queue
-import resource
-import signal
-import socket
-import subprocess
-import sys
-import time
-from pathlib import Path
 from typing import Final
 
 import msgspec
-import structlog
 
 from mail_gateway.package import Package, Parcel, unpack
+from server.apart import WAIT_S, Died, Workers, serve
 
-log = structlog.get_logger()
-
-CPU_S: Final = 5
-MEMORY: Final = 256 * 1024 * 1024  # octets, beside what the interpreter takes
-WAIT_S: Final = 20  # by the clock, on a machine that has other things to do
 WORKERS: Final = 2
-_LARGEST: Final = 128 * 1024 * 1024  # octets of one package
 _UNREADABLE: Final = {"archive": "Cette archive n’a pas pu être lue.", "document": "Ce document n’a pas pu être lu."}
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -44,175 +24,29 @@ _package = msgspec.msgpack.Decoder(Package)
 _parcel = msgspec.msgpack.Decoder(Parcel)
 
 
-class Died(Exception):
-    """A worker ended, or was ended, before its answer."""
-
-
-class Late(Died):
-    """It had its time, by the clock or of the processor."""
-
-
-class Worker:
-    """One process, and the socket we speak to it by. Raises `OSError` when it cannot be started: that is our fault."""
-
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-s", "-m", "mail_gateway.parser_process"],
-                stdin=theirs.fileno(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env={"PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "LC_ALL": "C.UTF-8"},
-                cwd="/",
-                start_new_session=True,  # what is typed at our terminal is not for it
-            )
-        self._socket = ours
-        self.pid = self._process.pid
-
-    def ask(self, parcel: Parcel, wait_s: float) -> Package:
-        """Raises `Died`, `Late`."""
-        until = time.monotonic() + wait_s
-        try:
-            self._socket.settimeout(wait_s)
-            send(self._socket, _encode(parcel))
-            return _package.decode(receive(self._socket, until))
-        except TimeoutError:
-            raise Late from None
-        except (OSError, EOFError, msgspec.MsgspecError):
-            self.end()
-            raise (Late if self._process.returncode == -signal.SIGXCPU else Died) from None
-
-    def end(self) -> None:
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
-
-
-class Parsers:
+class Parsers(Workers):
     """The workers of this process, for threads that may wait."""
 
     def __init__(self, workers: int = WORKERS, wait_s: float = WAIT_S) -> None:
-        self.wait_s = wait_s
-        self._idle: queue.SimpleQueue[Worker | None] = queue.SimpleQueue()
-        self._open: set[Worker] = set()
-        for _ in range(workers):
-            self._idle.put(None)  # a place for a worker that nobody needed yet
+        super().__init__("mail_gateway.parser_process", workers, wait_s)
 
     def unpack(self, parcel: Parcel) -> Package:
         """What a parcel holds; damaged when reading it took too much. Raises `OSError` when no worker can be had."""
-        worker = self._idle.get()
         try:
-            # Twice: a worker may have been ended while it waited, by no fault of this parcel.
-            for _ in range(2):
-                worker = worker or self._start()
-                try:
-                    return worker.ask(parcel, self.wait_s)
-                except Died as error:
-                    self._end(worker)
-                    worker = None
-                    log.warning("parser.died", how=type(error).__name__, octets=len(parcel.body))
-                    if isinstance(error, Late):
-                        break
+            return self.ask(_encode(parcel), _package.decode)
+        except Died:
             return Package(damaged=_UNREADABLE[parcel.kind])
-        finally:
-            self._idle.put(worker)
-
-    def pids(self) -> list[int]:
-        """Of the workers there are now."""
-        return sorted(worker.pid for worker in self._open)
-
-    def close(self) -> None:
-        """End the workers that are idle; others are started when they are needed again."""
-        for worker in list(self._open):
-            self._end(worker)
-
-    def _start(self) -> Worker:
-        worker = Worker()
-        self._open.add(worker)
-        return worker
-
-    def _end(self, worker: Worker) -> None:
-        self._open.discard(worker)
-        worker.end()
 
 
 PARSERS: Final = Parsers()
-atexit.register(PARSERS.close)
 
 
-# ---- both ends -------------------------------------------------------------------------------------------------------
-
-
-def send(to: socket.socket, data: bytes) -> None:
-    to.sendall(len(data).to_bytes(4, "big"))
-    to.sendall(data)
-
-
-def receive(from_: socket.socket, until: float | None = None) -> bytearray:
-    """Raises `EOFError`, `TimeoutError` at the instant `until` of the monotonic clock, `OSError`."""
-    size = int.from_bytes(_exactly(from_, 4, until), "big")
-    if size > _LARGEST:
-        raise EOFError("too much")
-    return _exactly(from_, size, until)
-
-
-def _exactly(from_: socket.socket, size: int, until: float | None) -> bytearray:
-    data = bytearray(size)
-    view, at = memoryview(data), 0
-    while at < size:
-        if until is not None:
-            from_.settimeout(max(until - time.monotonic(), 0.001))
-        count = from_.recv_into(view[at:])
-        if not count:
-            raise EOFError
-        at += count
-    view.release()
-    return data
-
-
-# ---- the worker's ----------------------------------------------------------------------------------------------------
-
-
-def serve() -> None:
-    """Read parcels until nobody is there to ask."""
-    with socket.socket(fileno=os.dup(0)) as peer:
-        _confine()
-        while True:
-            try:
-                data = receive(peer)
-            except (EOFError, OSError):
-                return
-            _allow_time()
-            send(peer, _encode(_unpacked(data)))
-
-
-def _unpacked(data: bytearray) -> Package:
+def _unpacked(data: bytearray) -> bytes:
     try:
-        return unpack(_parcel.decode(data))
+        return _encode(unpack(_parcel.decode(data)))
     except MemoryError:
-        return Package(damaged="Ce fichier est trop grand pour être lu.")
-
-
-def _confine() -> None:
-    """Everything that is needed is open and imported by now."""
-    for name in ("cp437", "cp1252", "iso8859-15", "latin-1", "ascii", "idna", "utf-16"):
-        "".encode(name)  # codecs are modules, found when they are first used
-    pages = int(Path("/proc/self/statm").read_text().split()[0])  # the size of the program, proc_pid_statm(5)
-    limit = pages * resource.getpagesize() + MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))  # what is open stays open
-
-
-def _allow_time() -> None:
-    """The limit is of the processor time of the whole process; the kernel ends it there (SIGXCPU)."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime) + 1 + CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        return _encode(Package(damaged="Ce fichier est trop grand pour être lu."))
 
 
 if __name__ == "__main__":
-    serve()
+    serve(_unpacked)
