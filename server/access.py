@@ -72,7 +72,8 @@ def _conversation(
     header = conversations.header(tx, space_id, conversation_id)
     if header is None:
         raise Refused
-    if member not in {p.member_id for p in conversations.participants(tx, space_id, conversation_id)}:
+    takes_part = member in {p.member_id for p in conversations.participants(tx, space_id, conversation_id)}
+    if not takes_part and not conversations.left(tx, space_id, conversation_id, member):
         raise Refused
     keys = _keys(app, tx, space_id)
     holder = accounts.holder_of(tx, space_id)
@@ -87,7 +88,7 @@ def _conversation(
         member=member,
         through=through,
         subject=keys.open("subject", conversation_id, header[0]).decode(),
-        replies=exchanges.replies(tx, space_id, conversation_id, holder.id if holder else ""),
+        replies=exchanges.replies(tx, space_id, conversation_id, holder.id if holder else "") if takes_part else "left",
         about=header[1],
     )
 
@@ -187,6 +188,14 @@ async def dossier(app: App, box: MailboxHandle) -> DossierHandle:
         return DossierHandle(box.actor, box.space_id, keys, box.ground, box.owner, box.mailbox_id)
 
     return await app.db.write(decide)
+
+
+def office_keys(app: App, tx: Tx, box: MailboxHandle) -> SpaceKeys:
+    """The keys of the office whose mailbox this is, the right asked again. Raises `Refused`."""
+    if box.owner_kind == "holder":
+        raise Refused
+    _mailbox(app, tx, box.actor, box.mailbox_id)
+    return _keys(app, tx, box.space_id)
 
 
 def _patient(app: App, tx: Tx, actor: Actor, ins: str) -> SpaceHandle:

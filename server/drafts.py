@@ -191,6 +191,7 @@ class Draft:
     mail: MailFacts | None = None
     raw: bytes = b""  # the mail as it came
     members: tuple[Member, ...] = ()  # more people who take part from now on
+    leaving: frozenset[str] = frozenset()  # member ids that take part no longer, once they have this message
     only: frozenset[str] = frozenset()  # member ids the message is for; empty: everybody
     effect: Callable[[Doing], None] | None = None
     later: tuple[Later, ...] = ()

@@ -240,6 +240,8 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
         if answers and not own:
             owed |= absences.owe(tx, sealed.keys, sealed.message_id, member.member_id)
         seq = number if member.mailbox_id == to.through else seq
+    for gone in draft.leaving:
+        conversations.leave(tx, space_id, sealed.conversation_id, gone)
     for later in draft.later:
         deliveries.insert(tx, sealed.keys, sealed.message_id, later.channel, later.due_at, later.target)
     return Receipt(sealed.message_id, sealed.conversation_id, space_id, seq, wake=frozenset(wake), owed=owed)

@@ -55,11 +55,36 @@ def participants(tx: Tx, space_id: str, conversation_id: str) -> list[Participan
     return [Participant(*row) for row in rows]
 
 
+def leave(tx: Tx, space_id: str, conversation_id: str, member_id: str) -> None:
+    """They hear no more of it; what they had stays theirs to read."""
+    tx.run(
+        "UPDATE participants SET left_at = :at WHERE space_id = :s AND conversation_id = :c AND member_id = :m"
+        " AND left_at IS NULL",
+        at=now_ms(),
+        s=space_id,
+        c=conversation_id,
+        m=member_id,
+    )
+
+
 def takes_part(tx: Tx, space_id: str, conversation_id: str, member_id: str) -> bool:
     return bool(
         tx.run(
             "SELECT 1 FROM participants WHERE space_id = :s AND conversation_id = :c AND member_id = :m"
             " AND left_at IS NULL",
+            s=space_id,
+            c=conversation_id,
+            m=member_id,
+        )
+    )
+
+
+def left(tx: Tx, space_id: str, conversation_id: str, member_id: str) -> bool:
+    """Whether this member took part once, and does no longer."""
+    return bool(
+        tx.run(
+            "SELECT 1 FROM participants WHERE space_id = :s AND conversation_id = :c AND member_id = :m"
+            " AND left_at IS NOT NULL",
             s=space_id,
             c=conversation_id,
             m=member_id,

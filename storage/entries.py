@@ -216,6 +216,21 @@ def folder(tx: Tx, mailbox_id: str, name: str, after: int = 0, limit: int = 1_00
     return [Entry(*row) for row in rows]
 
 
+def copy(tx: Tx, from_mailbox: str, to_mailbox: str, conversation_id: str, limit: int) -> None:
+    """Give another mailbox the `limit` newest messages of a conversation that this one has, in order. Those that came
+    after the last word sent from here are unread there: they wait for an answer.
+    """
+    found = page(tx, from_mailbox, conversation_id, 2**62, limit)
+    last_sent = max((entry.seq for entry in found if entry.folder == "sent"), default=0)
+    for entry in reversed(found):
+        if of_message(tx, to_mailbox, entry.message_id) is not None:
+            continue
+        add(tx, to_mailbox, entry.space_id, conversation_id, entry.message_id, own=False)
+        given = of_message(tx, to_mailbox, entry.message_id)
+        if given is not None and entry.seq <= last_sent:
+            set_flags(tx, given, SEEN)
+
+
 def moved_since(tx: Tx, mailbox_id: str, name: str, modseq: int) -> list[Entry]:
     """Message entries of a folder whose flags moved after `modseq` (or that arrived after it)."""
     rows = tx.run(
