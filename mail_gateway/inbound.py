@@ -177,9 +177,9 @@ class SubmissionDoor(_Common):
         return trust.server_context(self.app.settings)
 
     async def sign_in(self, session: Session, address: str, password: str) -> Actor:
-        actor = await sessions.sign_in_by_mail(self.app, address, password, session.peer)
-        session.party = f"account:{actor.account_id}"
-        return actor
+        signed = await sessions.sign_in_by_mail(self.app, address, password, session.peer)
+        session.party, session.proof = f"account:{signed.actor.account_id}", signed.hash
+        return signed.actor
 
     async def sender(self, session: Session, envelope: Envelope) -> None:
         actor = _signed_in(session)

@@ -29,13 +29,14 @@ log = structlog.get_logger()
 
 
 class Session(Connection):
-    """A connection that speaks SMTP. `actor`: who signed in."""
+    """A connection that speaks SMTP. `actor`: who signed in. `proof`: the credential they did it with."""
 
     def __init__(self, door: Door) -> None:
         super().__init__(door)
         self.handler = door.handler
         self.helo = ""
         self.actor: Actor | None = None
+        self.proof = ""
         self.envelope: Envelope | None = None
         self._utf8 = False  # the peer asked for SMTPUTF8 in this transaction
         self._errors = self._failed_logins = 0

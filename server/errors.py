@@ -4,6 +4,7 @@
     ├── Unauthorised      401   nobody is signed in, or no longer
     ├── Refused           404   absent or forbidden: the same answer, so that nobody learns which
     ├── NotAllowed        403   the person may see it but not do this, and is told why
+    │   └── StepUp        403   to go on, a second factor must be given again (« step-up »)
     ├── Conflict          409   it was already done, or done otherwise
     ├── TooLarge          413   over a stated limit
     ├── Invalid           422   what came cannot be understood
@@ -39,6 +40,12 @@ class Refused(PliError):
 
 class NotAllowed(PliError):
     status, code, detail = 403, "not_allowed", "Cette action n’est pas possible."
+
+
+class StepUp(NotAllowed):
+    """The page /step-up asks for it, then leads back."""
+
+    code, detail = "step_up", "Pour continuer, prouvez à nouveau que c’est bien vous."
 
 
 class Conflict(PliError):

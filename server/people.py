@@ -18,6 +18,7 @@ from storage import accounts, teams
 from storage.accounts import Account
 from storage.database import Tx
 from storage.ids import new_id, now_ms
+from storage.vault import SpaceKeys
 
 if TYPE_CHECKING:
     from server.app import App
@@ -86,6 +87,15 @@ def _traits(app: App, tx: Tx, space_id: str) -> Traits | None:
 def traits(app: App, tx: Tx, space_id: str) -> Traits | None:
     """The traits of a space, for code that already holds a handle on it."""
     return _traits(app, tx, space_id)
+
+
+def own_keys(app: App, tx: Tx, account_id: str) -> SpaceKeys:
+    """What seals the facts of an account in force: the keys of its own space. Raises `Unauthorised`."""
+    account = accounts.by_id(tx, account_id)
+    space = accounts.space(tx, account.space_id) if account else None
+    if space is None:
+        raise Unauthorised
+    return app.vault.space(space.id, space.wrapped_key)
 
 
 async def hosted(app: App, address: str) -> Actor | None:

@@ -1,25 +1,28 @@
-"""What keeps somebody signed in: sessions, bearer tokens, one-use links, a mail client's password.
+"""What keeps somebody signed in: sessions, bearer tokens, one-use links, a mail client's password; and every way out.
 
 A secret has 256 random bits and is kept only as a hash. Ending it is one row; every open door asks again within
-seconds (`still_signed_in`).
+seconds: `still_signed_in` for sockets and long polls, `mail_still_good` for mail clients.
 
-Does not: ask for a second factor (`server.sign_in`), or decide what one may do.
+Does not: ask for a second factor (`server.sign_in`, `server.step_up`), or decide what one may do.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from server import audit, people
 from server.audit import Act
 from server.drafts import Actor
-from server.errors import Throttled, Unauthorised
+from server.errors import Refused, Throttled, Unauthorised
 from storage import accounts, credentials
 from storage.accounts import Account
+from storage.credentials import Credential
 from storage.database import Tx
-from storage.ids import now_ms
+from storage.ids import new_id, now_ms
+from storage.vault import CannotOpen, Sealed
 
 if TYPE_CHECKING:
     from server.app import App
@@ -27,16 +30,31 @@ if TYPE_CHECKING:
 LINK_MINUTES = 10
 TOKEN_DAYS = 365
 SEEN_EVERY_MS = 60_000
+NAME = "session-name"  # what a browser's name is sealed for
 
 
 async def open_session(
-    app: App, account_id: str, how: str = "link", device_id: str = "", *, strong: bool = True
+    app: App, account_id: str, how: str = "link", device_id: str = "", *, strong: bool = True, browser: str = ""
 ) -> str:
-    """A new session's secret (256 random bits). `how`: what proved who it is. `device_id`: the remembered device it is
-    opened on. `strong`: whether a second factor was given just now (what dangerous acts ask for).
+    """A new session's secret (256 random bits). `how`: what proved who it is. `device_id`: the remembered device or the
+    passkey it is opened with. `strong`: whether a second factor was given just now (what dangerous acts ask for).
+    `browser`: as `devices.called` names it.
     """
-    lasts = app.settings.session_hours * 3_600_000
-    return await _credential(app, account_id, "session", lasts, how, device_id, now_ms() if strong else None)
+    secret, lasts = secrets.token_urlsafe(32), app.settings.session_hours * 3_600_000
+    name = await app.db.read(_sealed_name, app, account_id, secret_hash(secret), browser)
+    strong_at = now_ms() if strong else None
+    await app.db.write(
+        credentials.insert,
+        secret_hash(secret),
+        "session",
+        account_id,
+        now_ms() + lasts,
+        how,
+        device_id,
+        strong_at,
+        name,
+    )
+    return secret
 
 
 async def new_token(app: App, account_id: str) -> str:
@@ -49,77 +67,208 @@ async def new_link(app: App, account_id: str) -> str:
     return await _credential(app, account_id, "link", LINK_MINUTES * 60_000)
 
 
-async def _credential(
-    app: App,
-    account_id: str,
-    kind: str,
-    lasts_ms: int,
-    how: str = "",
-    device_id: str = "",
-    strong_at: int | None = None,
-) -> str:
-    secret, until = secrets.token_urlsafe(32), now_ms() + lasts_ms
-    await app.db.write(credentials.insert, secret_hash(secret), kind, account_id, until, how, device_id, strong_at)
+async def _credential(app: App, account_id: str, kind: str, lasts_ms: int) -> str:
+    secret = secrets.token_urlsafe(32)
+    await app.db.write(credentials.insert, secret_hash(secret), kind, account_id, now_ms() + lasts_ms)
     return secret
 
 
-def _account(tx: Tx, hashed: str, kind: str, idle_ms: int) -> Account | None:
-    account_id = credentials.account_of(tx, hashed, kind, idle_ms)
-    return accounts.by_id(tx, account_id) if account_id else None
+def _sealed_name(tx: Tx, app: App, account_id: str, hashed: str, browser: str) -> Sealed | None:
+    return people.own_keys(app, tx, account_id).seal(NAME, hashed, browser.encode()) if browser else None
+
+
+# ---- whose it is, and whether it still is ----
 
 
 async def actor_of_session(app: App, secret: str) -> Actor:
     """Raises `Unauthorised` when the session ended, was idle too long, or never was."""
-    return await _of_credential(app, secret, "session", app.settings.session_idle_minutes * 60_000)
+    return await _of_credential(app, secret, "session")
 
 
 async def actor_of_bearer(app: App, secret: str) -> Actor:
     """Raises `Unauthorised`."""
-    return await _of_credential(app, secret, "bearer", 0)
+    return await _of_credential(app, secret, "bearer")
 
 
 def still_signed_in(app: App, tx: Tx, secret: str, kind: str) -> bool:
     """Whether a session or bearer secret is in force, without counting as a use of it: an open socket is
     no activity.
     """
-    idle_ms = app.settings.session_idle_minutes * 60_000 if kind == "session" else 0
-    return _account(tx, secret_hash(secret), kind, idle_ms) is not None
+    return _in_force(app, tx, secret, kind) is not None
 
 
-async def _of_credential(app: App, secret: str, kind: str, idle_ms: int) -> Actor:
-    hashed = secret_hash(secret)
-
-    def find(tx: Tx) -> tuple[Actor, bool] | None:
-        account = _account(tx, hashed, kind, idle_ms)
-        stale = account and idle_ms and credentials.seen_at(tx, hashed) < now_ms() - SEEN_EVERY_MS
-        return (people.actor_in(app, tx, account), bool(stale)) if account else None
-
-    found = await app.db.read(find) if secret else None
+def session(app: App, tx: Tx, secret: str) -> Credential:
+    """The session of this secret. Raises `Unauthorised`."""
+    found = _in_force(app, tx, secret, "session")
     if found is None:
         raise Unauthorised
-    if found[1]:
-        await app.db.write(credentials.seen, hashed)
     return found[0]
 
 
-async def redeem_link(app: App, secret: str) -> str:
+def _in_force(app: App, tx: Tx, secret: str, kind: str) -> tuple[Credential, Account] | None:
+    found = credentials.in_force(tx, secret_hash(secret), kind, _idle_ms(app, kind)) if secret else None
+    account = accounts.by_id(tx, found.account_id) if found else None
+    return (found, account) if found and account else None
+
+
+def _idle_ms(app: App, kind: str) -> int:
+    return app.settings.session_idle_minutes * 60_000 if kind == "session" else 0
+
+
+async def _of_credential(app: App, secret: str, kind: str) -> Actor:
+    def find(tx: Tx) -> tuple[Actor, int]:
+        found = _in_force(app, tx, secret, kind)
+        if found is None:
+            raise Unauthorised
+        return people.actor_in(app, tx, found[1]), found[0].seen_at
+
+    actor, seen_at = await app.db.read(find)
+    if seen_at < now_ms() - SEEN_EVERY_MS:
+        await app.db.write(credentials.seen, secret_hash(secret))
+    return actor
+
+
+# ---- links ----
+
+
+async def redeem_link(app: App, secret: str, browser: str = "") -> str:
     """Exchange a one-use link for a session's secret. Raises `Unauthorised` the second time."""
 
     def redeem(tx: Tx) -> str:
-        account = _account(tx, secret_hash(secret), "link", 0)
-        if account is None or not credentials.revoke(tx, secret_hash(secret)):
+        found = _in_force(app, tx, secret, "link")
+        if found is None or not credentials.revoke(tx, secret_hash(secret)):
             raise Unauthorised("link_used", "Ce lien a déjà servi ou n’est plus valable. Demandez-en un autre.")
-        audit.record(tx, Act.SIGNED_IN, people.actor_in(app, tx, account), "", "link")
-        return account.id
+        audit.record(tx, Act.SIGNED_IN, people.actor_in(app, tx, found[1]), "", "link")
+        return found[1].id
 
-    return await open_session(app, await app.db.write(redeem))
+    return await open_session(app, await app.db.write(redeem), browser=browser)
+
+
+# ---- every way out ----
 
 
 async def close_session(app: App, secret: str) -> None:
-    await app.db.write(credentials.revoke, secret_hash(secret))
+    """Sign out: this session, and web push to its device."""
+
+    def close(tx: Tx) -> None:
+        found = _in_force(app, tx, secret, "session")
+        if found is None or not credentials.revoke(tx, found[0].hash):
+            return
+        if found[0].device_id:
+            credentials.unsubscribe_device(tx, found[1].id, found[0].device_id)
+        audit.record(tx, Act.SIGNED_OUT, people.actor_in(app, tx, found[1]), "", "self")
+
+    await app.db.write(close)
 
 
-async def sign_in_by_mail(app: App, address: str, password: str, source: str) -> Actor:
+def end_all(app: App, tx: Tx, account_id: str, but: str = "") -> None:
+    """Every way this account is signed in ends: sessions, bearer tokens, links, mail clients, proofs under way,
+    remembered devices, web push. For a transaction that changes who may come in (a password, an account's end).
+    `but`: the hash of a session that stays (`secret_hash`), with its remembered device.
+    """
+    credentials.end_everything(tx, account_id, but)
+    account = accounts.by_id(tx, account_id)
+    if account is not None:
+        audit.record(tx, Act.SIGNED_OUT, people.actor_in(app, tx, account), "", "everywhere")
+
+
+async def sign_out_everywhere(app: App, account_id: str) -> None:
+    """« Se déconnecter partout »."""
+    await app.db.write(lambda tx: end_all(app, tx, account_id))
+
+
+async def renew(app: App, secret: str) -> str:
+    """Another secret for this session, after a second factor was given: the old one is dead at once. The session ends
+    when it would have. Raises `Unauthorised`.
+    """
+    new = secrets.token_urlsafe(32)
+
+    def succeed(tx: Tx) -> None:
+        old = session(app, tx, secret)
+        name = _sealed_name(tx, app, old.account_id, secret_hash(new), _name(app, tx, old))
+        if not credentials.succeed(tx, old, secret_hash(new), now_ms(), name):
+            raise Unauthorised
+
+    await app.db.write(succeed)
+    return new
+
+
+# ---- what a person sees of it ----
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way this account is signed in. `id`: names it on a page, and opens nothing. `browser`: '' when unknown.
+    `mine`: the one that asks. Instants in milliseconds.
+    """
+
+    id: str
+    kind: str
+    how: str
+    browser: str
+    since: int
+    seen: int
+    mine: bool
+
+
+async def ways(app: App, account_id: str, secret: str = "") -> list[Way]:
+    """Open sessions (the one of `secret` first), API tokens and mail clients, newest use first."""
+
+    def find(tx: Tx) -> list[Way]:
+        return [_way(app, tx, one, secret) for kind in WAYS for one in _of_kind(app, tx, account_id, kind)]
+
+    return sorted(await app.db.read(find), key=lambda way: not way.mine)
+
+
+WAYS = ("session", "bearer", "mail")
+
+
+async def end_way(app: App, account_id: str, way_id: str) -> None:
+    """End one of them. Raises `Refused`."""
+
+    def end(tx: Tx) -> None:
+        for one in (one for kind in WAYS for one in _of_kind(app, tx, account_id, kind)):
+            if app.vault.lookup("credential", one.hash) == way_id and credentials.revoke(tx, one.hash):
+                return
+        raise Refused
+
+    await app.db.write(end)
+
+
+async def end_other_sessions(app: App, account_id: str, secret: str) -> None:
+    """Every session but the one of `secret`."""
+    await app.db.write(credentials.revoke_kind, account_id, "session", secret_hash(secret))
+
+
+def _of_kind(app: App, tx: Tx, account_id: str, kind: str) -> list[Credential]:
+    return credentials.of_account(tx, account_id, kind, _idle_ms(app, kind))
+
+
+def _way(app: App, tx: Tx, one: Credential, secret: str) -> Way:
+    way_id = app.vault.lookup("credential", one.hash)
+    mine = bool(secret) and one.hash == secret_hash(secret)
+    return Way(way_id, one.kind, one.how, _name(app, tx, one), one.created_at, one.seen_at, mine)
+
+
+def _name(app: App, tx: Tx, one: Credential) -> str:
+    try:
+        return people.own_keys(app, tx, one.account_id).open(NAME, one.hash, one.name).decode() if one.name else ""
+    except CannotOpen:
+        return ""
+
+
+# ---- mail clients ----
+
+
+@dataclass(frozen=True, slots=True)
+class MailSignIn:
+    """A mail client that gave its password. `hash`: of the credential that stands for it."""
+
+    actor: Actor
+    hash: str
+
+
+async def sign_in_by_mail(app: App, address: str, password: str, source: str) -> MailSignIn:
     """A professional, by address and password (mail clients). `source`: where from. Raises `Unauthorised`,
     `Throttled`.
     """
@@ -132,12 +281,32 @@ async def sign_in_by_mail(app: App, address: str, password: str, source: str) ->
         app.passwords.failed(f"account:{address}", f"source:{source}")
         raise Unauthorised("bad_credentials", "Adresse ou mot de passe incorrect.")
 
-    def open_(tx: Tx) -> Actor:
+    def open_(tx: Tx) -> MailSignIn:
         actor = people.actor_in(app, tx, account)
         audit.record(tx, Act.SIGNED_IN, actor, "", "password")
-        return actor
+        return MailSignIn(actor, _mail_credential(tx, account))
 
     return await app.db.write(open_)
+
+
+def _mail_credential(tx: Tx, account: Account) -> str:
+    """The one of this password, shared by every connection of a mail client; one that ended is never good again."""
+    proof = secret_hash(account.password)
+    known = next((one for one in credentials.of_account(tx, account.id, "mail", 0) if one.how == proof), None)
+    if known is not None:
+        if known.seen_at < now_ms() - SEEN_EVERY_MS:
+            credentials.seen(tx, known.hash)
+        return known.hash
+    hashed = secret_hash(new_id())
+    credentials.insert(tx, hashed, "mail", account.id, now_ms() + TOKEN_DAYS * 86_400_000, proof)
+    return hashed
+
+
+def mail_still_good(tx: Tx, hashed: str) -> bool:
+    """Whether a mail client may go on: it was not ended, its account neither, and the password is the one it gave."""
+    found = credentials.in_force(tx, hashed, "mail", 0)
+    account = accounts.by_id(tx, found.account_id) if found else None
+    return found is not None and account is not None and found.how == secret_hash(account.password)
 
 
 def secret_hash(secret: str) -> str:

@@ -1,4 +1,4 @@
-"""Accounts, spaces, mailboxes, delegations and what signs people in. Functions of one transaction."""
+"""Accounts, spaces and mailboxes. Functions of one transaction."""
 
 from __future__ import annotations
 
@@ -113,6 +113,32 @@ def by_mailbox(tx: Tx, mailbox_id: str) -> Account | None:
     )
 
 
+def professionals(tx: Tx, *national_ids: str) -> list[Account]:
+    """The professionals hosted under one of these numbers, the oldest account first."""
+    return [
+        Account(*row)
+        for number in national_ids
+        for row in tx.run(
+            f"SELECT {_ACCOUNT} FROM accounts WHERE national_id = :n AND kind = 'professional' AND ended_at IS NULL"
+            " ORDER BY created_at, id",
+            n=number,
+        )
+    ]
+
+
+def complete(tx: Tx, account_id: str, role: str, organisation: str, profession: str) -> None:
+    """What a professional's account does not say yet; what it says stays."""
+    tx.run(
+        "UPDATE accounts SET role = CASE role WHEN '' THEN :role ELSE role END, organisation = CASE organisation"
+        " WHEN '' THEN :organisation ELSE organisation END, profession = CASE profession WHEN '' THEN :profession"
+        " ELSE profession END WHERE id = :a",
+        a=account_id,
+        role=role,
+        organisation=organisation,
+        profession=profession,
+    )
+
+
 def everybody(tx: Tx) -> list[Account]:
     return [
         Account(*row)
@@ -144,63 +170,14 @@ def space_by_ins(tx: Tx, ins_hash: str) -> Space | None:
     return Space(*rows[0]) if rows else None
 
 
-def delegate(tx: Tx, space_id: str, account_id: str, kind: str, until: int | None, granted_by: str) -> None:
-    tx.run(
-        "INSERT INTO delegations (space_id, account_id, kind, from_at, until_at, granted_by)"
-        " VALUES (:s, :a, :kind, :at, :until, :by) ON CONFLICT DO NOTHING",
-        s=space_id,
-        a=account_id,
-        kind=kind,
-        at=now_ms(),
-        until=until,
-        by=granted_by,
-    )
-
-
-def delegation(tx: Tx, space_id: str, account_id: str) -> str | None:
-    """The kind of a delegation in force, or None."""
-    rows = tx.run(
-        "SELECT kind FROM delegations WHERE space_id = :s AND account_id = :a AND revoked_at IS NULL AND from_at <= "
-        ":now"
-        " AND (until_at IS NULL OR until_at > :now)",
-        s=space_id,
-        a=account_id,
-        now=now_ms(),
-    )
-    return rows[0][0] if rows else None
-
-
-def represented(tx: Tx, space_id: str) -> bool:
-    """Whether a legal representative acts in this space now."""
-    return bool(
-        tx.run(
-            "SELECT 1 FROM delegations WHERE space_id = :s AND kind = 'representative' AND revoked_at IS NULL"
-            " AND from_at <= :now AND (until_at IS NULL OR until_at > :now)",
-            s=space_id,
-            now=now_ms(),
-        )
-    )
-
-
-def delegated_spaces(tx: Tx, account_id: str) -> list[tuple[str, str]]:
-    """(space, kind) of every delegation in force."""
-    rows = tx.run(
-        "SELECT space_id, kind FROM delegations WHERE account_id = :a AND revoked_at IS NULL AND from_at <= :now"
-        " AND (until_at IS NULL OR until_at > :now) ORDER BY from_at, space_id",
-        a=account_id,
-        now=now_ms(),
-    )
-    return [(row[0], row[1]) for row in rows]
-
-
 def set_password(tx: Tx, account_id: str, password: str) -> None:
     tx.run("UPDATE accounts SET password = :p WHERE id = :a", p=password, a=account_id)
 
 
 def end(tx: Tx, account_id: str) -> None:
-    """The account acts no more; its credentials end with it."""
+    """The account acts no more; every way it was signed in ends with it."""
     tx.run("UPDATE accounts SET ended_at = :at WHERE id = :a", at=now_ms(), a=account_id)
-    credentials.revoke_all(tx, account_id)
+    credentials.end_everything(tx, account_id)
 
 
 def vault_key(tx: Tx, name: str) -> bytes | None:

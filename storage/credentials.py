@@ -1,9 +1,35 @@
-"""What signs an account in: sessions, bearer tokens, one-use links; a hash of each. Functions of one transaction."""
+"""What signs an account in: sessions, bearer tokens, one-use links, mail clients; a hash of each. And every way out.
+
+Functions of one transaction.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
+from storage import devices
 from storage.database import Tx
 from storage.ids import now_ms
+from storage.vault import Sealed
+
+_ALL = "hash, kind, account_id, created_at, seen_at, until_at, how, device_id, strong_at, name"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """`name` is sealed, by the hash."""
+
+    hash: str
+    kind: str
+    account_id: str
+    created_at: int
+    seen_at: int
+    until_at: int
+    how: str
+    device_id: str
+    strong_at: int | None
+    name: bytes | None
 
 
 def insert(
@@ -15,42 +41,61 @@ def insert(
     how: str = "",
     device_id: str = "",
     strong_at: int | None = None,
+    name: Sealed | None = None,
 ) -> None:
+    at = now_ms()
+    _insert(tx, hash=hashed, kind=kind, account_id=account_id, created_at=at, seen_at=at, until_at=until, how=how,
+            device_id=device_id, strong_at=strong_at, name=name)  # fmt: skip
+
+
+def _insert(tx: Tx, **values: Any) -> None:
     tx.run(
-        "INSERT INTO credentials (hash, kind, account_id, created_at, seen_at, until_at, how, device_id, strong_at)"
-        " VALUES (:h, :kind, :a, :at, :at, :until, :how, :device, :strong)",
-        h=hashed,
-        kind=kind,
-        a=account_id,
-        at=now_ms(),
-        until=until,
-        how=how,
-        device=device_id,
-        strong=strong_at,
+        f"INSERT INTO credentials ({_ALL}) VALUES (:hash, :kind, :account_id, :created_at, :seen_at, :until_at, :how,"
+        " :device_id, :strong_at, :name)",
+        **values,
     )
 
 
-def account_of(tx: Tx, hashed: str, kind: str, idle_ms: int) -> str | None:
-    """The id of the account a secret signs in, when it is in force and was seen within `idle_ms` (0: no limit)."""
+def in_force(tx: Tx, hashed: str, kind: str, idle_ms: int) -> Credential | None:
+    """What this secret is, while it may be used: its account too, and seen within `idle_ms` (0: no limit)."""
     now = now_ms()
     rows = tx.run(
-        "SELECT account_id, seen_at FROM credentials WHERE hash = :h AND kind = :kind AND revoked_at IS NULL AND "
-        "until_at > :now",
+        f"SELECT {_ALL} FROM credentials WHERE hash = :h AND kind = :kind AND revoked_at IS NULL AND until_at > :now",
         h=hashed,
         kind=kind,
         now=now,
     )
-    if not rows or (idle_ms and rows[0][1] < now - idle_ms):
-        return None
-    return str(rows[0][0])
+    found = Credential(*rows[0]) if rows else None
+    return None if found is None or (idle_ms and found.seen_at < now - idle_ms) else found
 
 
-def seen_at(tx: Tx, hashed: str) -> int:
-    return int(tx.run("SELECT seen_at FROM credentials WHERE hash = :h", h=hashed)[0][0])
+def of_account(tx: Tx, account_id: str, kind: str, idle_ms: int) -> list[Credential]:
+    """Those in force, newest use first."""
+    now = now_ms()
+    rows = tx.run(
+        f"SELECT {_ALL} FROM credentials WHERE account_id = :a AND kind = :kind AND revoked_at IS NULL"
+        " AND until_at > :now AND seen_at >= :since ORDER BY seen_at DESC, hash",
+        a=account_id,
+        kind=kind,
+        now=now,
+        since=now - idle_ms if idle_ms else 0,
+    )
+    return [Credential(*row) for row in rows]
 
 
 def seen(tx: Tx, hashed: str) -> None:
     tx.run("UPDATE credentials SET seen_at = :at WHERE hash = :h", at=now_ms(), h=hashed)
+
+
+def succeed(tx: Tx, old: Credential, hashed: str, strong_at: int, name: Sealed | None) -> bool:
+    """Another secret takes the place of this one, until the same instant. False when it had ended: exactly one caller
+    gets True.
+    """
+    if not revoke(tx, old.hash):
+        return False
+    _insert(tx, hash=hashed, kind=old.kind, account_id=old.account_id, created_at=old.created_at, seen_at=now_ms(),
+            until_at=old.until_at, how=old.how, device_id=old.device_id, strong_at=strong_at, name=name)  # fmt: skip
+    return True
 
 
 def revoke(tx: Tx, hashed: str) -> bool:
@@ -64,20 +109,57 @@ def revoke(tx: Tx, hashed: str) -> bool:
     )
 
 
-def revoke_kind(tx: Tx, account_id: str, kind: str) -> None:
+def revoke_kind(tx: Tx, account_id: str, kind: str, but: str = "") -> None:
+    """All of a kind, but for the one of this hash."""
     tx.run(
-        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND kind = :kind AND revoked_at IS NULL",
+        "UPDATE credentials SET revoked_at = :at"
+        " WHERE account_id = :a AND kind = :kind AND revoked_at IS NULL AND hash <> :but",
         at=now_ms(),
         a=account_id,
         kind=kind,
+        but=but,
     )
 
 
-def revoke_all(tx: Tx, account_id: str, but: str = "") -> None:
-    """Everything that signs this account in ends, but for the one of this hash."""
+def revoke_of_device(tx: Tx, account_id: str, device_id: str) -> None:
+    """The sessions opened with a remembered device, or with a passkey."""
     tx.run(
-        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND revoked_at IS NULL AND hash <> :but",
+        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND device_id = :d AND revoked_at IS NULL",
         at=now_ms(),
         a=account_id,
+        d=device_id,
+    )
+
+
+def unsubscribe_device(tx: Tx, account_id: str, device_id: str) -> None:
+    """No more web push to a device that is trusted no longer."""
+    tx.run(
+        "UPDATE subscriptions SET ended_at = :at WHERE account_id = :a AND device_id = :d AND ended_at IS NULL",
+        at=now_ms(),
+        a=account_id,
+        d=device_id,
+    )
+
+
+def end_everything(tx: Tx, account_id: str, but: str = "") -> None:
+    """Every way this account is signed in ends: sessions, tokens, links, mail clients, proofs under way, remembered
+    devices, web push. `but`: the hash of a session that stays, with its device.
+    """
+    at = now_ms()
+    rows = tx.run("SELECT device_id FROM credentials WHERE hash = :h AND account_id = :a", h=but, a=account_id)
+    device = str(rows[0][0]) if rows else ""
+    tx.run(
+        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND revoked_at IS NULL AND hash <> :but",
+        at=at,
+        a=account_id,
         but=but,
+    )
+    tx.run("UPDATE proofs SET done_at = :at WHERE account_id = :a AND done_at IS NULL", at=at, a=account_id)
+    devices.end_others(tx, account_id, device)
+    tx.run(
+        "UPDATE subscriptions SET ended_at = :at"
+        " WHERE account_id = :a AND ended_at IS NULL AND (:but = '' OR device_id <> :but)",
+        at=at,
+        a=account_id,
+        but=device,
     )

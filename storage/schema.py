@@ -75,6 +75,10 @@ accounts = Table(
     _at("ended_at", optional=True),
 )
 Index("accounts_by_space", accounts.c.space_id)
+Index(
+    "accounts_by_national_id", accounts.c.national_id,
+    sqlite_where=accounts.c.national_id != "", postgresql_where=accounts.c.national_id != "",
+)  # fmt: skip
 
 # A delegate acts in another's space, in their own name. kind: representative, helper.
 delegations = Table(
@@ -87,13 +91,14 @@ delegations = Table(
     _at("until_at", optional=True),
     _at("revoked_at", optional=True),
     _text("granted_by"),
-    _text("scopes", ""),  # messages, dossier, agenda, services; empty: all of them
+    _text("scopes", ""),  # messages, dossier, agenda, services, write, by spaces; empty: all of them
     sqlite_with_rowid=False,
 )
 Index("delegations_by_account", delegations.c.account_id)
 
-# What signs an account in. kind: session, bearer, link. Only a hash of the secret is kept. `how`: what proved who it
-# was (link, password+totp, passkey, psc …). `strong_at`: the last time a second factor was given.
+# What signs an account in. kind: session, bearer, link, mail (a mail client, by what the password was). Only a hash of
+# the secret is kept. `how`: what proved who it was (link, password+totp, passkey, psc …). `device_id`: the remembered
+# device or the passkey it was opened with. `strong_at`: the last time a second factor was given. `name`: the browser's.
 credentials = Table(
     "credentials",
     metadata,
@@ -107,6 +112,7 @@ credentials = Table(
     _text("how", ""),
     _text("device_id", ""),
     _at("strong_at", optional=True),
+    _sealed("name", optional=True),
     sqlite_with_rowid=False,
 )
 Index("credentials_by_account", credentials.c.account_id)
@@ -228,6 +234,21 @@ invitations = Table(
     _text("taken_by", ""),
     _at("taken_at", optional=True),
     _at("revoked_at", optional=True),
+)
+
+# What happened to who acts in a space, one record a change. what: invited, withdrawn, accepted, refused, recorded,
+# changed, resigned, ended, expired. `account_id` empty: of an invitation. `facts`: {name, scopes, until}, as it was.
+delegation_changes = Table(
+    "delegation_changes",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _at("at"),
+    _text("kind"),
+    _text("what"),
+    _text("account_id", ""),
+    _text("by"),
+    _sealed("facts"),
 )
 
 # How one mailbox keeps a conversation. kind: archived, pinned, muted, label (then `label_id`). state: on, off. `seq`:
@@ -786,6 +807,6 @@ Index("enclosed_by_set", enclosed_documents.c.space_id, enclosed_documents.c.set
 # A blob is named by rows of its own space; a space cannot go while rows name it.
 for table in (
     conversations, messages, contacts, documents, appointments, grants, quarantine, absences, invitations, uploads,
-    corrections, templates,
+    corrections, templates, delegation_changes,
 ):  # fmt: skip
     table.append_constraint(ForeignKeyConstraint(["space_id"], ["spaces.id"]))

@@ -26,7 +26,6 @@ from server import access, sessions
 from server.drafts import MAX_MAIL
 from server.errors import PliError, Throttled, Unauthorised
 from server.handles import MailboxHandle
-from storage import accounts
 from storage.database import DatabaseDown
 from storage.vault import CannotOpen
 
@@ -40,7 +39,7 @@ FIRST_S = 30  # between two commands in clear: a client has nothing to wait for 
 PASSWORD_S = 120  # between two commands after the handshake: a person may be typing a password
 SIGN_IN_S = 300  # from the greeting to being signed in
 MAX_SIGN_INS = 5
-STILL_S = 5  # how old the last look at the account may be when a command comes
+STILL_S = 4  # how old the last look at the account may be when a command comes
 MAX_BAD = 20  # wrong commands in a row
 BEFORE_SIGN_IN = 64 * 1024  # octets of literals
 
@@ -55,6 +54,7 @@ class Session:
         self._tls = tls
         self._desk: Desk | None = None
         self._box: MailboxHandle | None = None
+        self._proof = ""
         self._sign_ins = 0
         self._bad = 0
         self._checked = 0.0
@@ -153,12 +153,12 @@ class Session:
             raise Bye("Trop d'erreurs / Too many errors")
 
     async def _still_in_force(self) -> None:
-        """An account that ended, ends its sessions."""
+        """What ends a sign-in, ends its sessions: the account, the password, « se déconnecter partout »."""
         if self._box is None or time.monotonic() < self._checked + STILL_S:
             return
         self._checked = time.monotonic()
-        if await self._app.db.read(accounts.by_id, self._box.actor.account_id) is None:
-            raise Bye("Compte ferme / Account closed")
+        if not await self._app.db.read(sessions.mail_still_good, self._proof):
+            raise Bye("Connexion terminee / Signed out")
 
     def _leave(self) -> None:
         if self._desk is not None:
@@ -235,7 +235,8 @@ class Session:
             raise No("STARTTLS d'abord / STARTTLS first", "PRIVACYREQUIRED")
         self._sign_ins += 1
         try:
-            actor = await sessions.sign_in_by_mail(self._app, address, password, self._wire.peer)
+            signed = await sessions.sign_in_by_mail(self._app, address, password, self._wire.peer)
+            actor, self._proof = signed.actor, signed.hash
             if actor.kind not in access.WRITERS:
                 raise Unauthorised
         except Unauthorised as error:

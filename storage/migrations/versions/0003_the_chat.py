@@ -16,6 +16,14 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.create_index(
+        "accounts_by_national_id",
+        "accounts",
+        ["national_id"],
+        unique=False,
+        sqlite_where=sa.text("national_id != ''"),
+        postgresql_where=sa.text("national_id != ''"),
+    )
     op.create_table(
         "assignments",
         sa.Column("space_id", sa.Text(), nullable=False),
@@ -51,6 +59,19 @@ def upgrade() -> None:
         sa.Column("verified_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("account_id", "id"),
+    )
+    op.create_table(
+        "delegation_changes",
+        sa.Column("space_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("account_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("facts", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["space_id"], ["spaces.id"]),
+        sa.PrimaryKeyConstraint("space_id", "id"),
     )
     op.create_table(
         "devices",
@@ -264,11 +285,19 @@ def upgrade() -> None:
     op.add_column("credentials", sa.Column("how", sa.Text(), server_default="", nullable=False))
     op.add_column("credentials", sa.Column("device_id", sa.Text(), server_default="", nullable=False))
     op.add_column("credentials", sa.Column("strong_at", sa.BigInteger(), nullable=True))
+    op.add_column("credentials", sa.Column("name", sa.LargeBinary(), nullable=True))
     op.add_column("delegations", sa.Column("scopes", sa.Text(), server_default="", nullable=False))
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "accounts_by_national_id",
+        table_name="accounts",
+        sqlite_where=sa.text("national_id != ''"),
+        postgresql_where=sa.text("national_id != ''"),
+    )
     op.drop_column("delegations", "scopes")
+    op.drop_column("credentials", "name")
     op.drop_column("credentials", "strong_at")
     op.drop_column("credentials", "device_id")
     op.drop_column("credentials", "how")
@@ -299,6 +328,7 @@ def downgrade() -> None:
     op.drop_index("drafts_by_conversation", table_name="drafts")
     op.drop_table("drafts")
     op.drop_table("devices")
+    op.drop_table("delegation_changes")
     op.drop_table("contact_points")
     op.drop_index("brakes_by_age", table_name="brakes")
     op.drop_table("brakes")
