@@ -6,7 +6,6 @@ import asyncio
 import base64
 import gc
 import getpass
-import json
 import os
 import shutil
 import signal
@@ -22,20 +21,13 @@ import click
 from mail_gateway import dkim, whitelist
 from server import admin, demo, doctor
 from server.app import open_app
+from server.command_line import do, run
 from server.errors import PliError
+from server.people_commands import people_group
 from server.settings import BadSettings, Settings, load, problems
 from storage.database import DatabaseDown, hold
 from storage.migrate import migrate as migrate_database
 from storage.vault import NoMasterKey
-
-
-def _run(main: Coroutine[Any, Any, Any]) -> Any:
-    """On uvloop when it is there: 1.6 times faster on sockets."""
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    return uvloop.run(main)
 
 
 @click.group()
@@ -89,7 +81,7 @@ def demo_command(settings_of: Callable[[], Settings], data_dir: Path | None, res
         click.echo(f"  Dr Morel                     {base}/demo/sign-in/morel")
         click.echo(f"\nTout le reste (adresses, mots de passe, ports) : {path}\nCtrl-C pour arrêter.")
 
-    _run(_until_stopped(settings, on_open))
+    run(_until_stopped(settings, on_open))
 
 
 @cli.command()
@@ -104,7 +96,7 @@ def serve(settings_of: Callable[[], Settings]) -> None:
     async def on_open(_app: Any) -> None:
         return
 
-    _run(_until_stopped(settings, on_open))
+    run(_until_stopped(settings, on_open))
 
 
 @cli.command()
@@ -119,7 +111,7 @@ def migrate(settings_of: Callable[[], Settings]) -> None:
 @click.pass_obj
 def doctor_command(settings_of: Callable[[], Settings]) -> None:
     """Check the settings and the machine, and say what is wrong."""
-    findings = _run(doctor.examine(settings_of(), admin.trust_status, admin.look))
+    findings = run(doctor.examine(settings_of(), admin.trust_status, admin.look))
     findings += [doctor.Finding(good, text) for good, text in dkim.said(settings_of())]
     for finding in findings:
         mark = "ok   " if finding.good else "warn " if finding.warning else "WRONG"
@@ -128,108 +120,14 @@ def doctor_command(settings_of: Callable[[], Settings]) -> None:
         sys.exit(2)
 
 
-@cli.group("people")
-def people_group() -> None:
-    """Holders, professionals, teams, bots, operators."""
-
-
-def _do(settings: Settings, command: str, **arguments: Any) -> None:
-    result = _run(admin.run(settings, command, **arguments))
-    for row in result if isinstance(result, list) else [result]:
-        click.echo(json.dumps(row, ensure_ascii=False))
-
-
-@people_group.command("add")
-@click.argument("kind", type=click.Choice(["professional", "team", "bot", "operator"]))
-@click.argument("address")
-@click.option("--name", required=True, help="As shown: « Dr Agathe MOREL ».")
-@click.option("--role", default="", help="In plain words: « Chirurgienne ».")
-@click.option("--organisation", default="", help="As shown: « CHU de Pli ».")
-@click.option("--organisation-id", default="", help="FINESS with its prefix (IDNST).")
-@click.option("--profession", default="", help="TRE_G15 code.")
-@click.option("--national-id", default="", help="RPPS with its prefix (IDNPS).")
-@click.option(
-    "--password-file", type=click.File(), help="Mail password, on its first line; « - » reads standard input."
-)
-@click.pass_obj
-def people_add(
-    settings_of: Callable[[], Settings], /, kind: str, address: str, password_file: Any, **facts: str
-) -> None:
-    """Add somebody who writes to patients. Teams, bots and operators get a token, shown once."""
-    password = password_file.readline().rstrip("\n") if password_file else ""
-    _do(settings_of(), "people.add-writer", kind=kind, address=address, password=password, **facts)
-
-
-@people_group.command("open-space")
-@click.option(
-    "--traits-file", type=click.File(), required=True, help="JSON with the INS traits; « - » reads standard input."
-)
-@click.pass_obj
-def people_open_space(settings_of: Callable[[], Settings], traits_file: Any) -> None:
-    """Open a holder's space. The traits come in a file, so that no INS stands in a shell history."""
-    try:
-        traits = json.load(traits_file)
-    except ValueError as error:
-        raise click.UsageError(f"traits: {error}") from error
-    _do(settings_of(), "people.add-holder", **traits)
-
-
-@people_group.command("list")
-@click.pass_obj
-def people_list(settings_of: Callable[[], Settings]) -> None:
-    """Every account, a JSON object a line; holders without their names."""
-    _do(settings_of(), "people.list")
-
-
-@people_group.command("sign-in-link")
-@click.argument("who")
-@click.pass_obj
-def people_link(settings_of: Callable[[], Settings], who: str) -> None:
-    """A one-use sign-in link, good for ten minutes, for an address or an account."""
-    _do(settings_of(), "people.sign-in-link", who=who)
-
-
-@people_group.command("password")
-@click.argument("who")
-@click.option(
-    "--password-file", type=click.File(), required=True, help="On its first line; « - » reads standard input."
-)
-@click.pass_obj
-def people_password(settings_of: Callable[[], Settings], who: str, password_file: Any) -> None:
-    """Set the mail password of a professional or a team."""
-    _do(settings_of(), "people.password", who=who, password=password_file.readline().rstrip("\n"))
-
-
-@people_group.command("absence")
-@click.argument("who")
-@click.option("--from", "start", default="", help="First instant, 2026-12-24 or 2026-12-24T08:00; now when absent.")
-@click.option("--until", "end", default="", help="When they are back.")
-@click.option("--text-file", type=click.File(), help="What patients are told, once each; « - » reads standard input.")
-@click.option("--end", "back", is_flag=True, help="They are back: no more notes.")
-@click.pass_obj
-def people_absence(
-    settings_of: Callable[[], Settings], who: str, start: str, end: str, text_file: Any, back: bool
-) -> None:
-    """Declare that a professional or a team is away. Hours are those of Paris."""
-    if not back and (not end or text_file is None):
-        raise click.UsageError("say --until and --text-file, or --end")
-    text = "" if back else text_file.read(4000)
-    _do(settings_of(), "people.absence", who=who, start=start, end="" if back else end, text=text)
-
-
-@people_group.command("end")
-@click.argument("who")
-@click.pass_obj
-def people_end(settings_of: Callable[[], Settings], who: str) -> None:
-    """End an account: its sessions, tokens and mail access end with it."""
-    _do(settings_of(), "people.end", who=who)
-
-
 @people_group.command("remind")
 @click.pass_obj
 def people_remind(settings_of: Callable[[], Settings]) -> None:
     """One round of prevention reminders over all holders."""
-    _do(settings_of(), "reminders.round")
+    do(settings_of(), "reminders.round")
+
+
+cli.add_command(people_group)
 
 
 @cli.group("trust")
@@ -245,7 +143,7 @@ def trust_group() -> None:
 def trust_add(settings_of: Callable[[], Settings], domain: str, certificate: Path | None, subject: str) -> None:
     """Take mail of DOMAIN from the peer that shows this certificate, or one of this subject."""
     pem = certificate.read_text(errors="replace") if certificate else ""
-    _do(settings_of(), "trust.add", domain=domain, pem=pem, subject=subject)
+    do(settings_of(), "trust.add", domain=domain, pem=pem, subject=subject)
 
 
 @trust_group.command("remove")
@@ -253,14 +151,14 @@ def trust_add(settings_of: Callable[[], Settings], domain: str, certificate: Pat
 @click.pass_obj
 def trust_remove(settings_of: Callable[[], Settings], domain: str) -> None:
     """Take no more mail of DOMAIN from those trusted by hand; a domain of the white list stays trusted by it."""
-    _do(settings_of(), "trust.remove", domain=domain)
+    do(settings_of(), "trust.remove", domain=domain)
 
 
 @trust_group.command("list")
 @click.pass_obj
 def trust_list(settings_of: Callable[[], Settings]) -> None:
     """Every trusted operator, a JSON object a line: by hand first, then the white list's."""
-    _do(settings_of(), "trust.list")
+    do(settings_of(), "trust.list")
 
 
 @trust_group.command("import")
@@ -273,21 +171,21 @@ def trust_import(settings_of: Callable[[], Settings], file: Path, older: bool, s
     with file.open("rb") as opened:
         data = opened.read(whitelist.MAX_BYTES + 1)
     text = base64.b64encode(data).decode("ascii")
-    _do(settings_of(), "trust.import", file=text, older=older, shrinking=shrinking)
+    do(settings_of(), "trust.import", file=text, older=older, shrinking=shrinking)
 
 
 @trust_group.command("refresh")
 @click.pass_obj
 def trust_refresh(settings_of: Callable[[], Settings]) -> None:
     """Fetch the white list and the revocation lists whose addresses are set, now."""
-    _do(settings_of(), "trust.refresh")
+    do(settings_of(), "trust.refresh")
 
 
 @trust_group.command("status")
 @click.pass_obj
 def trust_status(settings_of: Callable[[], Settings]) -> None:
     """Which lists are in force, since when, and what failed last."""
-    _do(settings_of(), "trust.status")
+    do(settings_of(), "trust.status")
 
 
 @cli.group("quarantine")
@@ -305,7 +203,7 @@ def _who() -> str:
 @click.pass_obj
 def quarantine_list(settings_of: Callable[[], Settings], everything: bool) -> None:
     """What waits or is held, oldest first, a JSON object a line."""
-    _do(settings_of(), "quarantine.list", everything=everything)
+    do(settings_of(), "quarantine.list", everything=everything)
 
 
 @quarantine_group.command("show")
@@ -313,7 +211,7 @@ def quarantine_list(settings_of: Callable[[], Settings], everything: bool) -> No
 @click.pass_obj
 def quarantine_show(settings_of: Callable[[], Settings], mail: str) -> None:
     """Why a letter is held, and who sent it. Neither its patient nor a word of it."""
-    _do(settings_of(), "quarantine.show", mail=mail, by=_who())
+    do(settings_of(), "quarantine.show", mail=mail, by=_who())
 
 
 @quarantine_group.command("release")
@@ -327,7 +225,7 @@ def quarantine_show(settings_of: Callable[[], Settings], mail: str) -> None:
 def quarantine_release(settings_of: Callable[[], Settings], mail: tuple[str, ...], despite_identity: bool) -> None:
     """Give letters to their patients after all: all of them, once a fault of ours is mended."""
     for one in mail:
-        _do(settings_of(), "quarantine.release", mail=one, by=_who(), despite_identity=despite_identity)
+        do(settings_of(), "quarantine.release", mail=one, by=_who(), despite_identity=despite_identity)
 
 
 @quarantine_group.command("drop")
@@ -335,7 +233,7 @@ def quarantine_release(settings_of: Callable[[], Settings], mail: tuple[str, ...
 @click.pass_obj
 def quarantine_drop(settings_of: Callable[[], Settings], mail: str) -> None:
     """Give a letter up: nothing of it is kept, and its sender is told."""
-    _do(settings_of(), "quarantine.drop", mail=mail, by=_who())
+    do(settings_of(), "quarantine.drop", mail=mail, by=_who())
 
 
 def main() -> None:

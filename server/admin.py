@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from mail_gateway import trust, trust_lists
-from server import absence, doctor, people, sessions
+from server import absence, doctor, people, sessions, teams
 from server.app import App, open_core
 from server.bots import reminders
 from server.errors import Invalid, PliError
@@ -97,6 +97,14 @@ async def _absence(app: App, who: str, start: str, end: str, text: str) -> dict[
     return {"account": account.id, "from": first.isoformat(), "until": last.isoformat()}
 
 
+async def _team(app: App, team: str, member: str, manager: bool, remove: bool) -> dict[str, Any]:
+    office, who = await _find(app, team), await _find(app, member)
+    if remove:
+        return {"left": await teams.leave(app, office.id, who.id)}
+    await teams.join(app, office.id, who.id, "manager" if manager else "member", "operator")
+    return {"team": office.id, "member": who.id}
+
+
 async def _remind(app: App) -> dict[str, Any]:
     return {"posted": await reminders.remind_everybody(app)}
 
@@ -168,6 +176,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "people.sign-in-link": _sign_in_link,
     "people.password": _password,
     "people.absence": _absence,
+    "people.team": _team,
     "people.end": _end,
     "quarantine.list": _quarantine_list,
     "quarantine.show": _quarantine_show,
