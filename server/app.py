@@ -22,6 +22,7 @@ from server.hub import Hub, RedisHub
 from server.metrics import Metrics
 from server.passwords import Passwords
 from server.settings import Settings
+from server.thumbnails import Thumbnails
 from storage import accounts, blobs, messages
 from storage.blobs import BlobStore
 from storage.database import Database, Tx, open_database
@@ -46,6 +47,7 @@ class App:
         self.hub = hub
         self.metrics = Metrics()
         self.passwords = Passwords()
+        self.thumbnails = Thumbnails()
         self.delivery = DeliveryWorker(self)
         self.ports: dict[str, int] = {}
         self.ready = False
@@ -78,6 +80,7 @@ async def open_core(settings: Settings) -> AsyncIterator[App]:
         stack.push_async_callback(hub.close)
         app = App(settings, db, vault, store, hub)
         stack.callback(app.passwords.close)
+        stack.callback(app.thumbnails.close)
         stack.push_async_callback(app.delivery.close)
         yield app
 
