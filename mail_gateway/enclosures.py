@@ -31,7 +31,7 @@ from mail_gateway.structure import Node
 from server import people
 from server.drafts import MAX_FILES, File, FileFacts
 from server.handles import SpaceHandle
-from storage import accounts
+from storage import delegations
 from storage.database import Tx
 from storage.ids import new_id
 
@@ -105,7 +105,7 @@ def has_archive(letter: Letter) -> bool:
 async def _recipient(app: App, ins: str, space: SpaceHandle) -> Recipient:
     def find(tx: Tx) -> Recipient:
         traits = people.traits(app, tx, space.space_id)
-        represented = accounts.represented(tx, space.space_id) or (traits is not None and _minor(traits.birth_date))
+        represented = delegations.represented(tx, space.space_id) or (traits is not None and _minor(traits.birth_date))
         oids = frozenset(app.settings.ins_oids.split(","))
         return Recipient(ins, traits, represented, oids, app.settings.strict_ins_key)
 

@@ -13,6 +13,8 @@ Grounds (what gives the right):
     correspondent   a professional, team or bot that writes to a patient (first contact is theirs to make: CNAM note
                     § 2)
     operator        no content, ever
+
+What a delegation is for, and what it never is for: `server.scopes`.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from server.audit import Act
 from server.drafts import Actor
 from server.errors import NotAllowed, Refused
 from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
-from storage import accounts, conversations, entries, messages, teams
+from server.scopes import EVERYTHING, MESSAGES, WRITE, may, need
+from storage import accounts, conversations, delegations, entries, messages, teams
 from storage import exchanges as standings
 from storage.database import Tx
 from storage.vault import CannotOpen, SpaceKeys
@@ -34,26 +37,28 @@ from storage.vault import CannotOpen, SpaceKeys
 if TYPE_CHECKING:
     from server.app import App
 
-DELEGATED = frozenset({"representative", "helper"})
 WRITERS = frozenset({"professional", "team", "bot"})
 TEAM = "team"
 
 
-def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str) -> MailboxHandle:
+def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str, *needs: str) -> MailboxHandle:
     owner = accounts.by_mailbox(tx, mailbox_id)
     if owner is None or actor.external:
         raise Refused
+    scopes = EVERYTHING
     if owner.id == actor.account_id:
         ground = "self"
     elif owner.kind == "holder":
-        ground = accounts.delegation(tx, owner.space_id, actor.account_id) or ""
+        known = delegations.in_force(tx, owner.space_id, actor.account_id)
+        ground, scopes = (known.kind, known.scopes) if known else ("", frozenset())
     elif owner.kind == "team" and teams.role(tx, owner.id, actor.account_id):
         ground = TEAM
     else:
         ground = ""
     if not ground:
         raise Refused
-    return MailboxHandle(actor, mailbox_id, owner.space_id, owner.id, owner.kind, ground)
+    need(scopes, *needs)
+    return MailboxHandle(actor, mailbox_id, owner.space_id, owner.id, owner.kind, ground, scopes)
 
 
 def _keys(app: App, tx: Tx, space_id: str) -> SpaceKeys:
@@ -72,7 +77,8 @@ def _conversation(
     header = conversations.header(tx, space_id, conversation_id)
     if header is None:
         raise Refused
-    takes_part = member in {p.member_id for p in conversations.participants(tx, space_id, conversation_id)}
+    members = {p.member_id for p in conversations.participants(tx, space_id, conversation_id)}
+    takes_part = member in members
     if not takes_part and not conversations.left(tx, space_id, conversation_id, member):
         raise Refused
     keys = _keys(app, tx, space_id)
@@ -88,9 +94,13 @@ def _conversation(
         member=member,
         through=through,
         subject=keys.open("subject", conversation_id, header[0]).decode(),
-        replies=exchanges.replies(tx, space_id, conversation_id, holder.id if holder else "") if takes_part else "left",
+        replies=_replies(tx, space_id, conversation_id, holder.id if holder else "", members) if takes_part else "left",
         about=header[1],
     )
+
+
+def _replies(tx: Tx, space_id: str, conversation_id: str, holder: str, members: set[str]) -> str:
+    return "told" if members == {holder} else exchanges.replies(tx, space_id, conversation_id, holder)
 
 
 def _conversation_in_mailbox(app: App, tx: Tx, box: MailboxHandle, conversation_id: str) -> ConversationHandle:
@@ -101,13 +111,13 @@ def _conversation_in_mailbox(app: App, tx: Tx, box: MailboxHandle, conversation_
     return _conversation(app, tx, box.actor, space_id, conversation_id, box.owner, box.mailbox_id, ground)
 
 
-async def mailbox(app: App, actor: Actor, mailbox_id: str = "") -> MailboxHandle:
-    """One's own mailbox (default), or that of a space one has a delegation in. One audit row a call: keep
-    the handle.
+async def mailbox(app: App, actor: Actor, mailbox_id: str = "", needs: Sequence[str] = (MESSAGES,)) -> MailboxHandle:
+    """One's own mailbox (default), or that of a space one has a delegation in, for all that one `needs` there. One
+    audit row a call: keep the handle.
     """
 
     def decide(tx: Tx) -> MailboxHandle:
-        handle = _mailbox(app, tx, actor, mailbox_id or actor.mailbox_id)
+        handle = _mailbox(app, tx, actor, mailbox_id or actor.mailbox_id, *needs)
         audit.record(tx, Act.MAILBOX_READ, actor, handle.space_id, handle.ground, handle.mailbox_id)
         return handle
 
@@ -115,15 +125,17 @@ async def mailbox(app: App, actor: Actor, mailbox_id: str = "") -> MailboxHandle
 
 
 def still_open(app: App, tx: Tx, box: MailboxHandle) -> None:
-    """The decision of `mailbox` again, for a reader that keeps its handle (a live socket). Raises `Refused`."""
-    _mailbox(app, tx, box.actor, box.mailbox_id)
+    """The decision of `mailbox` again, for a reader of messages that keeps its handle (a live socket, a long poll).
+    Raises `Refused`.
+    """
+    _mailbox(app, tx, box.actor, box.mailbox_id, MESSAGES)
 
 
 async def conversation(app: App, box: MailboxHandle, conversation_id: str) -> ConversationHandle:
     """A conversation of that mailbox."""
 
     def decide(tx: Tx) -> ConversationHandle:
-        _mailbox(app, tx, box.actor, box.mailbox_id)
+        _mailbox(app, tx, box.actor, box.mailbox_id, MESSAGES)
         handle = _conversation_in_mailbox(app, tx, box, conversation_id)
         audit.record(tx, Act.CONVERSATION_READ, box.actor, handle.space_id, handle.ground, conversation_id)
         return handle
@@ -135,7 +147,7 @@ async def conversation_of_message(app: App, box: MailboxHandle, message_id: str)
     """The conversation of a message that this mailbox has."""
 
     def decide(tx: Tx) -> ConversationHandle:
-        _mailbox(app, tx, box.actor, box.mailbox_id)
+        _mailbox(app, tx, box.actor, box.mailbox_id, MESSAGES)
         entry = entries.of_message(tx, box.mailbox_id, message_id)
         if entry is None:
             raise Refused
@@ -152,7 +164,7 @@ async def attachment(
     """A file of a message that this mailbox has. `space_id` tells where to look; it gives no right."""
 
     def decide(tx: Tx) -> tuple[ConversationHandle, messages.Attachment]:
-        _mailbox(app, tx, box.actor, box.mailbox_id)
+        _mailbox(app, tx, box.actor, box.mailbox_id, MESSAGES)
         found = messages.attachment(tx, space_id, attachment_id)
         entry = entries.of_message(tx, box.mailbox_id, found.message_id) if found else None
         if found is None or entry is None or entry.space_id != space_id:
@@ -176,11 +188,13 @@ async def own_space(app: App, actor: Actor) -> SpaceHandle:
     return await app.db.read(decide)
 
 
-async def dossier(app: App, box: MailboxHandle) -> DossierHandle:
-    """The dossier of the holder whose mailbox this is, for the holder and those with a delegation."""
+async def dossier(app: App, box: MailboxHandle, area: str = "dossier") -> DossierHandle:
+    """The dossier of the holder whose mailbox this is, for the holder and those with a delegation for that `area` of
+    it: dossier, agenda, services; or messages, to open a conversation in the space.
+    """
 
     def decide(tx: Tx) -> DossierHandle:
-        _mailbox(app, tx, box.actor, box.mailbox_id)
+        _mailbox(app, tx, box.actor, box.mailbox_id, area)
         if box.owner_kind != "holder":
             raise Refused
         keys = _keys(app, tx, box.space_id)
@@ -320,10 +334,10 @@ def confirm(tx: Tx, to: SpaceHandle) -> None:
     if not actor.external and not accounts.in_force(tx, actor.account_id):
         raise Refused
     _confirm_team(tx, to)
-    if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, actor.account_id) is None:
-        raise Refused
+    may(tx, to, MESSAGES, WRITE)
+    told = to.ground == "system" and not (isinstance(to, ConversationHandle) and to.member)  # by Pli, of no part
     if isinstance(to, ConversationHandle):
-        if not conversations.takes_part(tx, to.space_id, to.conversation_id, to.member):
+        if not told and not conversations.takes_part(tx, to.space_id, to.conversation_id, to.member):
             raise Refused
     elif to.ground in {"correspondent", TEAM}:
         space = accounts.space(tx, to.space_id)
@@ -343,8 +357,7 @@ def confirm_reading(tx: Tx, to: ConversationHandle) -> None:
     if not accounts.in_force(tx, to.actor.account_id):
         raise Refused
     _confirm_team(tx, to)
-    if to.ground in DELEGATED and accounts.delegation(tx, to.space_id, to.actor.account_id) is None:
-        raise Refused
+    may(tx, to, MESSAGES)
 
 
 async def space_to_write(app: App, actor: Actor, space_id: str) -> SpaceHandle:

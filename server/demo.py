@@ -10,7 +10,6 @@ import json
 import os
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,11 +104,9 @@ async def _make(app: App) -> dict[str, Any]:
         cast[name] = {"kind": who["kind"], "name": who["name"], "address": address, "account": actors[name].account_id}
         if password:
             cast[name]["password"] = password
-    majority = datetime(2037, 6, 14, tzinfo=UTC)
     await people.delegate(
-        app, actors["camille"].space_id, actors["dominique"].account_id, "representative",
-        int(majority.timestamp() * 1000), "operator",
-    )  # fmt: skip
+        app, actors["camille"].space_id, actors["dominique"].account_id, "representative", None, "operator"
+    )
     await _first_letters(app, actors)
     return cast
 

@@ -6,7 +6,7 @@ vault.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -50,13 +50,17 @@ class Actor:
 
 
 class Author(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who wrote, as shown: names as they were that day. `acting_for`: whose space a delegate wrote in."""
+    """Who wrote, as shown: names as they were that day. `acting_for`: whose space a delegate wrote in, `acting_as`
+    what (representative, helper); `sex`: the delegate's, for the words.
+    """
 
     kind: str
     name: str
     role: str = ""
     organisation: str = ""
     acting_for: str = ""
+    acting_as: str = ""
+    sex: str = ""
 
 
 class MailFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,7 +92,9 @@ class MailFacts(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Body(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The sealed content of a message."""
+    """The sealed content of a message. `addressed`: whom alone it is for, by member id with their name that day; empty:
+    everybody. `by`: the account that wrote it, whoever it acted for.
+    """
 
     author: Author
     subject: str = ""
@@ -97,6 +103,8 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
     card: dict[str, Any] | None = None
     answer: dict[str, Any] | None = None  # {message, action, label}
     mail: MailFacts | None = None
+    addressed: dict[str, str] = {}
+    by: str = ""
 
 
 class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -179,7 +187,7 @@ class Draft:
 
     to: ConversationHandle | Opening
     text: str
-    kind: str = "text"  # text, card, answer, line, bounce
+    kind: str = "text"  # text, card, answer, line, bounce, correction
     subject: str = ""
     html: str = ""
     card: dict[str, Any] | None = None
@@ -193,6 +201,7 @@ class Draft:
     members: tuple[Member, ...] = ()  # more people who take part from now on
     leaving: frozenset[str] = frozenset()  # member ids that take part no longer, once they have this message
     only: frozenset[str] = frozenset()  # member ids the message is for; empty: everybody
+    addressed: Mapping[str, str] = field(default_factory=dict)  # of those, whom it says it is for, by name
     effect: Callable[[Doing], None] | None = None
     later: tuple[Later, ...] = ()
     author: Author | None = None

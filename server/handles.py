@@ -8,13 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from server.drafts import Actor
+from storage.delegations import EVERYTHING
 from storage.vault import SpaceKeys
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxHandle:
-    """A mailbox that the actor may read. `ground`: self, representative or helper. `owner`: the account it
-    belongs to.
+    """A mailbox that the actor may look into. `ground`: self, representative or helper. `owner`: the account it
+    belongs to. `scopes`: what for (of `EVERYTHING`); a reader of messages asks for them (`access.reads`).
     """
 
     actor: Actor
@@ -23,6 +24,11 @@ class MailboxHandle:
     owner: str
     owner_kind: str
     ground: str
+    scopes: frozenset[str] = EVERYTHING
+
+    def may(self, *scopes: str) -> bool:
+        """Whether the handle is for all of these; what is shown depends on it, what is done asks again."""
+        return self.scopes.issuperset(scopes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Does not: recognise anybody (`server.sessions`, `server.passwords`), or decide w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,9 +15,11 @@ from server import audit
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Conflict, Invalid, Unauthorised
-from storage import accounts, teams
+from server.settings import PLACE
+from storage import accounts, delegations, entries, teams
 from storage.accounts import Account
 from storage.database import Tx
+from storage.delegations import EVERYTHING, Delegation
 from storage.ids import new_id, now_ms
 from storage.vault import SpaceKeys
 
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from server.app import App
 
 MIN_PASSWORD = 12
+MAJORITY = 18  # years
 
 
 class Traits(msgspec.Struct, frozen=True):
@@ -54,6 +58,9 @@ class OwnSpace:
     name: str
     birth_year: str
     kind: str  # self, representative, helper, team
+    sex: str = ""
+    unread: int = 0
+    scopes: frozenset[str] = EVERYTHING
 
 
 def actor_in(app: App, tx: Tx, account: Account) -> Actor:
@@ -133,15 +140,24 @@ async def spaces_of(app: App, actor: Actor) -> list[OwnSpace]:
 
     def find(tx: Tx) -> list[OwnSpace]:
         own = _traits(app, tx, actor.space_id)
-        found = [OwnSpace(actor.mailbox_id, actor.space_id, actor.name, own.birth_date[:4] if own else "", "self")]
-        for space_id, kind in accounts.delegated_spaces(tx, actor.account_id):
-            holder, known = accounts.holder_of(tx, space_id), _traits(app, tx, space_id)
+        year, sex = (own.birth_date[:4], own.sex) if own else ("", "")
+        unread = entries.unread(tx, actor.mailbox_id)
+        found = [OwnSpace(actor.mailbox_id, actor.space_id, actor.name, year, "self", sex, unread)]
+        for right in delegations.of_account(tx, actor.account_id):
+            holder, known = accounts.holder_of(tx, right.space_id), _traits(app, tx, right.space_id)
             if holder and known:
-                found.append(OwnSpace(holder.mailbox_id, space_id, known.name, known.birth_date[:4], kind))
-        found += [OwnSpace(box, "", name, "", "team") for _, name, box in teams.of_account(tx, actor.account_id)]
+                found.append(_space_of(tx, right, holder.mailbox_id, known))
+        for _, name, box in teams.of_account(tx, actor.account_id):
+            found.append(OwnSpace(box, "", name, "", "team", unread=entries.unread(tx, box)))
         return found
 
     return await app.db.read(find)
+
+
+def _space_of(tx: Tx, right: Delegation, mailbox_id: str, whose: Traits) -> OwnSpace:
+    unread = entries.unread(tx, mailbox_id) if "messages" in right.scopes else 0
+    year = whose.birth_date[:4]
+    return OwnSpace(mailbox_id, right.space_id, whose.name, year, right.kind, whose.sex, unread, right.scopes)
 
 
 async def open_space(app: App, traits: Traits, language: str = "fr") -> Actor:
@@ -217,5 +233,27 @@ async def add_writer(
 
 
 async def delegate(app: App, space_id: str, account_id: str, kind: str, until: int | None, granted_by: str) -> None:
-    """Let an account act in a space: a minor's representative, or an adult's helper, in their own name."""
-    await app.db.write(accounts.delegate, space_id, account_id, kind, until, granted_by)
+    """Let an account act in a space, in their own name, without a word to anybody (`server.delegates` is the way that
+    tells). A minor's representative has that right until the child is of age, at most.
+    """
+
+    def write(tx: Tx) -> None:
+        whose = _traits(app, tx, space_id)
+        ends = majority(whose.birth_date) if whose and kind == "representative" else None
+        last = min(filter(None, (until, ends if ends and ends > now_ms() else None)), default=None)
+        delegations.grant(tx, space_id, account_id, kind, last, granted_by)
+
+    await app.db.write(write)
+
+
+def majority(birth_date: str) -> int | None:
+    """The instant somebody comes of age, in ms since 1970: midnight in Paris at the beginning of their eighteenth
+    birthday (Code civil, art. 414); of who is born on 29 February, the first of March. None when the date is unclear.
+    """
+    try:
+        born = date.fromisoformat(birth_date)
+    except ValueError:
+        return None
+    leap = (born.month, born.day) == (2, 29)
+    month, day = (3, 1) if leap else (born.month, born.day)
+    return int(datetime(born.year + MAJORITY, month, day, tzinfo=PLACE).timestamp() * 1000)

@@ -15,13 +15,12 @@ of a message is rows of the same transaction, never a call somebody must remembe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import access, audit, exchanges, people, threads
+from server import access, audit, exchanges, hints, people, scopes, threads
 from server.audit import Act
 from server.drafts import (
     MAX_FILES,
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
     from server.app import App
 
 _json = msgspec.json.Encoder()
+_WORDS = frozenset({"text", "card", "correction"})  # somebody's own words: they go to those who take them
 
 
 @dataclass(slots=True)
@@ -146,9 +146,10 @@ async def _seal(app: App, actor: Actor, draft: Draft, keys: SpaceKeys) -> _Seale
         mail = msgspec.structs.replace(mail, message_id=f"{message_id}@{app.settings.mail_domain}")
     subject = (draft.subject or draft.to.subject)[:MAX_SUBJECT]
     author = draft.author or await _author(app, actor, draft)
-    body = Body(author, subject, draft.text, draft.html, draft.card, draft.answer, mail)
+    body = Body(author, subject, draft.text, draft.html, draft.card, draft.answer, mail, dict(draft.addressed))
+    body = msgspec.structs.replace(body, by=actor.account_id)
     raw = await app.blobs.put(keys, draft.raw) if draft.raw else None
-    files = draft.files + await _take_uploads(app, actor, draft.uploads, keys)
+    files = draft.files + await _take_uploads(app, actor, draft, keys)
     sealed_files = []
     for file in files:
         file_id = file.id or new_id()
@@ -170,25 +171,26 @@ async def _seal(app: App, actor: Actor, draft: Draft, keys: SpaceKeys) -> _Seale
 async def _author(app: App, actor: Actor, draft: Draft) -> Author:
     """The actor, in their own name also when they write for somebody else."""
     to = draft.to.space if isinstance(draft.to, Opening) else draft.to
-    acting_for = ""
     if to.ground == access.TEAM:
         team_id = to.member if isinstance(to, ConversationHandle) else to.team.owner if to.team else ""
         team = await people.actor(app, team_id)
         role = f"{actor.name}, {actor.role}" if actor.role else actor.name
         return Author("team", team.name, role, team.organisation)
-    if to.ground in access.DELEGATED:
-        traits = await app.db.read(lambda tx: people.traits(app, tx, to.space_id))
-        acting_for = traits.name if traits else ""
-    return Author(actor.kind, actor.name, actor.role, actor.organisation, acting_for)
+    if to.ground in scopes.DELEGATED:
+        whose = await app.db.read(lambda tx: people.traits(app, tx, to.space_id))
+        own = await app.db.read(lambda tx: people.traits(app, tx, actor.space_id))
+        acting_for, sex = whose.name if whose else "", own.sex if own else ""
+        return Author(actor.kind, actor.name, actor.role, actor.organisation, acting_for, to.ground, sex)
+    return Author(actor.kind, actor.name, actor.role, actor.organisation)
 
 
-async def _take_uploads(app: App, actor: Actor, uploads: Sequence[str], keys: SpaceKeys) -> tuple[File, ...]:
+async def _take_uploads(app: App, actor: Actor, draft: Draft, keys: SpaceKeys) -> tuple[File, ...]:
     """Files the actor uploaded before, sealed anew for the space they go to."""
-    if not uploads:
+    if not draft.uploads:
         return ()
     own = await access.own_space(app, actor)
-    taken, size = [], 0
-    for upload in uploads:
+    taken, size = [], sum(file.facts.size for file in draft.files if not draft.raw)
+    for upload in draft.uploads:
         found = await app.db.read(messages.attachment, own.space_id, upload)
         blob = await app.db.read(blobs.find, own.space_id, found.blob_id) if found and not found.message_id else None
         if found is None or blob is None:
@@ -216,13 +218,13 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
     to = _place(tx, app, actor, sealed)
     wake: set[str] = set()
     doing = Doing(app, tx, actor, to, sealed.message_id, sealed.conversation_id, at, wake)
-    if to.member != to.holder and draft.kind in {"text", "card"} and not draft.raw:
+    if to.member != to.holder and draft.kind in _WORDS and not draft.raw:
         exchanges.heard(doing, ends=False, automatic=draft.mail is not None and draft.mail.automatic)
     if draft.effect is not None:
         draft.effect(doing)
     _insert(tx, actor, to, sealed)
     # What somebody asked for is answered whatever happened since; a word of one's own goes to those who take it.
-    answers = to.member == to.holder and draft.kind in {"text", "card"}
+    answers = to.member == to.holder and draft.kind in _WORDS
     deaf = exchanges.deaf(tx, space_id, to.conversation_id, to.holder) if answers else frozenset[str]()
     seq, owed = 0, bool(draft.later)
     for member in conversations.participants(tx, space_id, sealed.conversation_id):
@@ -235,7 +237,11 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
                 owed = True
             continue
         sent = own and draft.kind != "bounce"
-        number = entries.add(tx, member.mailbox_id, space_id, sealed.conversation_id, sealed.message_id, own=sent)
+        number = entries.add(
+            tx, member.mailbox_id, space_id, sealed.conversation_id, sealed.message_id, own=sent,
+            holds=hints.holds(draft, actor.kind, [file for _, file, _ in sealed.files]),
+            asks=hints.asks(draft, actor.kind, own=sent, holder=member.member_id == to.holder),
+        )  # fmt: skip
         wake.add(member.mailbox_id)
         if answers and not own:
             owed |= absences.owe(tx, sealed.keys, sealed.message_id, member.member_id)
@@ -252,12 +258,13 @@ def _place(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> ConversationHandl
     draft, keys = sealed.draft, sealed.keys
     target = draft.to.space if isinstance(draft.to, Opening) else draft.to
     access.confirm(tx, target)
-    if target.ground in access.DELEGATED:
+    if target.ground in scopes.DELEGATED:
         me = Participant(target.holder, "account", target.mailbox_id, "")
     elif target.ground == access.TEAM:
         me = _team(tx, target)
-    elif isinstance(draft.to, ConversationHandle) and target.ground == "system":
-        me = Participant(draft.to.member, "account", draft.to.through, "")  # Pli tells them; it takes no part itself
+    elif target.ground == "system":  # Pli tells somebody; it takes no part itself
+        told = draft.to if isinstance(draft.to, ConversationHandle) else None
+        me = Participant(told.member if told else "", "account", told.through if told else "", "")
     else:
         me = _participant(tx, app, keys, _as_member(actor))
     joining = [_participant(tx, app, keys, member) for member in draft.members]
@@ -265,7 +272,8 @@ def _place(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> ConversationHandl
         assert sealed.subject is not None  # noqa: S101 - made with every opening
         conversations.insert(tx, keys.space_id, sealed.conversation_id, sealed.subject, draft.to.about)
         holder = [Participant(target.holder, "account", target.mailbox_id, "")] if target.holder else []
-        joining += [*holder, me, *(_participant(tx, app, keys, member) for member in draft.to.members)]
+        me_too = [me] if me.member_id else []
+        joining += [*holder, *me_too, *(_participant(tx, app, keys, member) for member in draft.to.members)]
     elif draft.to.member != me.member_id:
         joining.append(me)  # a colleague of the same organisation answers
     for member in joining:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from server import posting, reading
+from server import posting, reading, threads
 from server.drafts import Actor, Author, Draft, MailFacts
-from server.errors import PliError
-from server.handles import ConversationHandle
+from server.errors import PliError, Refused
+from server.handles import ConversationHandle, SpaceHandle
 from server.settings import PLACE
 from storage import accounts, conversations, deliveries, messages
 from storage.database import Tx
@@ -161,6 +161,27 @@ def to_writer(tx: Tx, keys: SpaceKeys, message: Message) -> ConversationHandle |
         keys.open("subject", message.conversation_id, header[0]).decode(),
         "open",
     )
+
+
+async def to_holder(app: App, space_id: str, reference: str) -> ConversationHandle | SpaceHandle:
+    """Where Pli itself tells a holder what changes in their own space: the conversation whose first message has this
+    reference, else the space, to open it there. Raises `Refused`.
+    """
+
+    def decide(tx: Tx) -> ConversationHandle | SpaceHandle:
+        holder, keys = accounts.holder_of(tx, space_id), reading.space_keys(app, tx, space_id)
+        if holder is None:
+            raise Refused
+        known = threads.found(app, tx, space_id, [reference])
+        header = conversations.header(tx, space_id, known[0]) if known else None
+        if known is None or header is None:
+            return SpaceHandle(SYSTEM, space_id, keys, "system", holder.id, holder.mailbox_id)
+        subject = keys.open("subject", known[0], header[0]).decode()
+        return ConversationHandle(
+            SYSTEM, space_id, keys, "system", holder.id, holder.mailbox_id, known[0], "", "", subject, "told"
+        )
+
+    return await app.db.read(decide)
 
 
 def _find(tx: Tx, keys: SpaceKeys, message_id: str, member: str) -> _Letter | None:

@@ -119,8 +119,8 @@ def professionals(tx: Tx, *national_ids: str) -> list[Account]:
         Account(*row)
         for number in national_ids
         for row in tx.run(
-            f"SELECT {_ACCOUNT} FROM accounts WHERE national_id = :n AND kind = 'professional' AND ended_at IS NULL"
-            " ORDER BY created_at, id",
+            f"SELECT {_ACCOUNT} FROM accounts WHERE national_id = :n AND national_id <> '' AND"
+            " kind = 'professional' AND ended_at IS NULL ORDER BY created_at, id",
             n=number,
         )
     ]

@@ -500,7 +500,8 @@ Index(
     sqlite_where=entries.c.kind == "message", postgresql_where=entries.c.kind == "message",
 )  # fmt: skip
 
-# One conversation as one mailbox sees it.
+# One conversation as one mailbox sees it. `holds`: bits of `storage.entries` (files, an appointment, a bot's words).
+# `asks`: the number of the message that waits for an answer from here, or 0. No list opens messages to know these.
 threads = Table(
     "threads",
     metadata,
@@ -509,6 +510,8 @@ threads = Table(
     _text("space_id"),
     _number("last_seq"),
     _number("unread"),
+    _number("holds"),
+    _number("asks"),
     sqlite_with_rowid=False,
 )
 Index("threads_by_recency", threads.c.mailbox_id, threads.c.last_seq)

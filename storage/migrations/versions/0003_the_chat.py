@@ -14,6 +14,19 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+# What the conversations that are here already hold: files (1), an appointment (2), words of a bot (4).
+_HAS = """CASE WHEN EXISTS (
+  SELECT 1 FROM entries e JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id
+  WHERE e.mailbox_id = threads.mailbox_id AND e.conversation_id = threads.conversation_id AND e.kind = 'message' AND {}
+) THEN {} ELSE 0 END"""
+HOLDS = "UPDATE threads SET holds = " + " + ".join(
+    (
+        _HAS.format("m.files > 0", 1),
+        _HAS.format("m.id IN (SELECT a.message_id FROM appointments a WHERE a.space_id = m.space_id)", 2),
+        _HAS.format("m.author_kind = 'bot'", 4),
+    )
+)
+
 
 def upgrade() -> None:
     op.create_index(
@@ -287,6 +300,9 @@ def upgrade() -> None:
     op.add_column("credentials", sa.Column("strong_at", sa.BigInteger(), nullable=True))
     op.add_column("credentials", sa.Column("name", sa.LargeBinary(), nullable=True))
     op.add_column("delegations", sa.Column("scopes", sa.Text(), server_default="", nullable=False))
+    op.add_column("threads", sa.Column("holds", sa.BigInteger(), server_default="0", nullable=False))
+    op.add_column("threads", sa.Column("asks", sa.BigInteger(), server_default="0", nullable=False))
+    op.execute(HOLDS)
 
 
 def downgrade() -> None:
@@ -296,6 +312,8 @@ def downgrade() -> None:
         sqlite_where=sa.text("national_id != ''"),
         postgresql_where=sa.text("national_id != ''"),
     )
+    op.drop_column("threads", "asks")
+    op.drop_column("threads", "holds")
     op.drop_column("delegations", "scopes")
     op.drop_column("credentials", "name")
     op.drop_column("credentials", "strong_at")
