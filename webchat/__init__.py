@@ -7,6 +7,7 @@
     pages      documents, agenda, services
     writing    POST: to write, to answer a card, to open a conversation; forms: what comes in a form
     door       to sign in and out, to change language; account: what a person settles about their own account
+    office     the board of a team, hours, absences, texts; opening: hours in words
     files      downloads, and the few kinds of file that may be shown
     socket     Socket.IO: sync, post, act, read, typing; live: a reader for each socket, pulling from its cursor
     present    entry → HTML (`templates/`), the same for a page and for the socket; words: French and English
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from webchat import account, door, files, lists, pages, security, socket, thread, writing
+from webchat import account, door, files, lists, office, pages, security, socket, thread, writing
 
 if TYPE_CHECKING:
     from server.app import App
@@ -42,5 +43,6 @@ def add_routes(app: App, site: web.Application) -> None:
     writing.add_routes(app, site)
     door.add_routes(app, site)
     account.add_routes(app, site)
+    office.add_routes(app, site)
     files.add_routes(app, site)
     socket.attach(app, site)

@@ -69,7 +69,7 @@ class Desk:
     @property
     def acting(self) -> bool:
         """Whether this is somebody else's space."""
-        return self.space.kind != "self"
+        return self.space.kind in {"representative", "helper"}
 
     @property
     def today(self) -> date:

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from aiohttp import web
 
-from server import access, people, reading
+from server import access, listing, people, reading
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_TEXT
 from server.errors import Refused
 from server.handles import ConversationHandle
 from server.people import Traits
 from server.views import ConversationView, Entry
 from storage import exchanges
-from webchat import present
+from storage.entries import thread_unread
+from webchat import office, present
 from webchat.lists import LIST
 from webchat.visit import Visit, nonce, number, route
 from webchat.words import instant
@@ -44,8 +45,10 @@ async def thread_page(
     app, before = visit.app, number(visit, "before")
     cursor = await reading.cursor(app, visit.box)
     page = await reading.thread(app, handle, before, THREAD)
-    rows = await reading.conversations(app, visit.box, None, LIST)
-    unread = next((row.unread for row in rows if row.id == handle.conversation_id), 0) if before is None else 0
+    rows = (await listing.page(app, visit.box, listing.Choice(), None, LIST)).rows
+    unread = 0
+    if before is None:  # the list may not show it: it is further down, or archived
+        unread = await app.db.read(thread_unread, handle.through, handle.conversation_id)
     if unread and visit.request.method == "GET" and "prefetch" not in visit.request.headers.get("Sec-Purpose", ""):
         await reading.mark_read(app, handle, page.entries[-1].seq if page.entries else 0)
         rows = [_as_read(row) if row.id == handle.conversation_id else row for row in rows]
@@ -53,6 +56,7 @@ async def thread_page(
     others = [contact for contact in contacts if contact.member_id != handle.member]
     mine = handle.member == handle.holder
     standings = await app.db.read(exchanges.standings, handle.space_id) if mine else {}
+    offices = await office.in_thread(visit, handle)
     return visit.page(
         "thread.html",
         "messages",
@@ -69,7 +73,7 @@ async def thread_page(
         readers=", ".join(other.name for other in others if _takes_answers(standings.get(other.member_id))),
         people=others,
         patient=await _patient(visit, handle),
-        closed=handle.replies if mine and handle.replies != "open" else "",
+        closed=handle.replies if handle.replies == "left" or (mine and handle.replies != "open") else "",
         mine=mine,
         standings=standings,
         about=await _about(visit, handle),
@@ -82,7 +86,8 @@ async def thread_page(
         appointments=_appointments(visit, page.entries),
         nonce=nonce(),
         error=error,
-        kept=kept,
+        kept=kept or office.chosen(visit, offices),
+        **offices,
         **limits(),
     )
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from server.app import App
 
 HOLDER_SECTIONS = (("messages", "/"), ("documents", "/documents"), ("agenda", "/agenda"), ("services", "/services"))
-OFFICE_SECTIONS = (("messages", "/"),)
+OFFICE_SECTIONS = (("messages", "/"), ("templates", "/templates"), ("hours", "/hours"))
+TEAM_SECTIONS = (OFFICE_SECTIONS[0], ("team", "/team"), *OFFICE_SECTIONS[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Visit:
 
     def page(self, template: str, section: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page of this desk."""
-        sections = HOLDER_SECTIONS if self.box.owner_kind == "holder" else OFFICE_SECTIONS
+        sections = {"holder": HOLDER_SECTIONS, "team": TEAM_SECTIONS}.get(self.box.owner_kind, OFFICE_SECTIONS)
         text = present.page(
             template,
             desk=self.desk,

@@ -5,6 +5,7 @@ import { watchActs } from "./acts.js";
 import { Composer } from "./composer.js";
 import { Live } from "./live.js";
 import { Rows } from "./rows.js";
+import { watchTemplates } from "./templates.js";
 import { Thread } from "./thread.js";
 import { refreshAges, closeMenus } from "./little.js";
 
@@ -22,8 +23,8 @@ function start(desk) {
 
   live.on("entries", (entries) => {
     if (thread) for (const entry of entries) thread.take(entry);
-    rows.refresh();
   });
+  live.on("moved", () => rows.refresh());
   if (thread) {
     thread.onRead = (upTo) => live.read(conversation, upTo);
     live.on("typing", (who) => thread.typing(who.name));
@@ -31,6 +32,7 @@ function start(desk) {
     const form = /** @type {HTMLFormElement | null} */ (desk.querySelector("form[data-composer]"));
     if (form) new Composer(form, thread, live, conversation);
     watchActs(desk, live);
+    watchTemplates(desk);
   }
   live.on("state", (connected) => {
     if (connected) desk.dataset.connected = "";
