@@ -60,6 +60,10 @@ class Held(Temporary):
         super().__init__(code)
 
 
+class Settled(Exception):
+    """The channel wrote itself, in its own transaction, what becomes of the delivery (`server.notices`)."""
+
+
 class Permanent(Exception):
     """Never. `detail`: for the person who wrote, in French. `status`: RFC 3463, for mail software."""
 
@@ -173,6 +177,8 @@ class DeliveryWorker:
                 raise Temporary("no_channel")
             async with asyncio.timeout(SEND_S):  # well within the lease: nobody else sends it meanwhile
                 await channel.send(parcel)
+        except Settled:
+            app.metrics.delivered(delivery.channel)
         except Temporary as error:
             await self._later(parcel, error)
         except Permanent as error:

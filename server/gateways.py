@@ -73,8 +73,12 @@ async def send_sms(app: App, number: str, text: str) -> None:
         raise _refused() if 400 <= status < 500 and status not in {408, 429} else _down()
 
 
-async def send_mail(app: App, address: str, subject: str, text: str, headers: Mapping[str, str] | None = None) -> None:
-    """A notice, by the relay of the settings: never the way of health mail. Raises `Unavailable`."""
+async def send_mail(
+    app: App, address: str, subject: str, text: str, headers: Mapping[str, str] | None = None, *, html: str = ""
+) -> None:
+    """A notice, by the relay of the settings: never the way of health mail. `html`: the same words. Raises
+    `Unavailable`.
+    """
     settings = app.settings
     if not settings.notice_smtp:
         raise _no_gateway()
@@ -82,7 +86,7 @@ async def send_mail(app: App, address: str, subject: str, text: str, headers: Ma
     try:
         password = await asyncio.to_thread(_secret, settings.notice_password_file)
         await aiosmtplib.send(
-            _notice(settings.notice_from, address, subject, text, headers or {}),
+            _notice(settings.notice_from, address, subject, text, headers or {}, html),
             sender=settings.notice_from,
             recipients=[address],
             hostname=host.strip("[]"),
@@ -185,7 +189,9 @@ def headers_of(path: str) -> dict[str, str]:
     return found
 
 
-def _notice(sender: str, address: str, subject: str, text: str, headers: Mapping[str, str]) -> EmailMessage:
+def _notice(
+    sender: str, address: str, subject: str, text: str, headers: Mapping[str, str], html: str = ""
+) -> EmailMessage:
     """RFC 3834: nobody's holiday answers it. Raises `ValueError` on a header with a line break in it."""
     message = EmailMessage(policy=SMTP)
     message["From"], message["To"], message["Subject"] = sender, address, subject
@@ -195,6 +201,8 @@ def _notice(sender: str, address: str, subject: str, text: str, headers: Mapping
     for name, value in headers.items():
         message[name] = value
     message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
     return message
 
 
