@@ -29,6 +29,7 @@ from mail_gateway.addresses import normalise, parse_patient
 from mail_gateway.brakes import Brake, Pace
 from mail_gateway.malformed import Malformed
 from mail_gateway.returned import Came
+from mail_gateway.sign_ins import SignIns
 from mail_gateway.smtp import Door, Envelope, Path, Refusal, Session
 from mail_gateway.smtp_syntax import same_person
 from server import access, people, sessions
@@ -172,6 +173,7 @@ class SubmissionDoor(_Common):
     def __init__(self, app: App) -> None:
         super().__init__(app)
         self.pace = Pace(app)
+        self.sign_ins = SignIns(app)
 
     async def tls(self) -> ssl.SSLContext:
         return trust.server_context(self.app.settings)
@@ -179,10 +181,11 @@ class SubmissionDoor(_Common):
     async def sign_in(self, session: Session, address: str, password: str) -> Actor:
         signed = await sessions.sign_in_by_mail(self.app, address, password, session.peer)
         session.party, session.proof = f"account:{signed.actor.account_id}", signed.hash
+        self.sign_ins.enter(session, signed.hash)
         return signed.actor
 
     async def sender(self, session: Session, envelope: Envelope) -> None:
-        actor = _signed_in(session)
+        actor = await self._still_good(session)
         if same_person(envelope.sender.address) != actor.address.lower():
             raise Refusal(553, "5.7.1", "L’expéditeur doit être l’adresse avec laquelle vous êtes connecté")
         self.room(envelope.sender.size)
@@ -205,9 +208,17 @@ class SubmissionDoor(_Common):
         address = normalise(path.address)
         return Member(address=address, organisation=f"address:{address.lower()}")
 
+    async def _still_good(self, session: Session) -> Actor:
+        """Who signed in, when nothing ended it since. Raises `Refusal`."""
+        actor = _signed_in(session)
+        if not await self.app.db.read(sessions.mail_still_good, session.proof):
+            session.show_out()
+            raise Refusal(530, "5.7.0", "Authentication required")
+        return actor
+
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None:
         members = tuple(path.found for path in envelope.recipients if isinstance(path.found, Member))
-        actor = _signed_in(session)
+        actor = await self._still_good(session)
         came = Came("submission", actor.address, actor, members=members, asked=envelope.asked)
         traced = self.traced(session, _named(raw, self.name))
         await clamd.check(self.app, traced)
@@ -250,6 +261,7 @@ async def submission_door(app: App) -> AsyncIterator[None]:
     at_once = settings.submissions_port if settings.submission_port else 0
     door = Door(handler)
     async with (
+        handler.sign_ins.rounds(),
         _door(door, app, "submission", settings.submission_port),
         _door(Door(handler, tls_at_once=True).beside(door), app, "submissions", at_once),
     ):

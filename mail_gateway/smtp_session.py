@@ -41,6 +41,10 @@ class Session(Connection):
         self._utf8 = False  # the peer asked for SMTPUTF8 in this transaction
         self._errors = self._failed_logins = 0
 
+    def show_out(self) -> None:
+        """The sign-in is over (`SignIns`); a letter being stored is stored first."""
+        self.fail(Refusal(421, "4.7.0", "Déconnecté, connectez-vous de nouveau", close=True))
+
     async def serve(self) -> None:
         """Greet, then answer command after command until one side hangs up. Never raises."""
         try:

@@ -154,8 +154,8 @@ async def close_session(app: App, secret: str) -> None:
         found = _in_force(app, tx, secret, "session")
         if found is None or not credentials.revoke(tx, found[0].hash):
             return
-        if found[0].device_id:
-            credentials.unsubscribe_device(tx, found[1].id, found[0].device_id)
+        for device in filter(None, (found[0].device_id, found[0].hash)):
+            credentials.unsubscribe_device(tx, found[1].id, device)
         audit.record(tx, Act.SIGNED_OUT, people.actor_in(app, tx, found[1]), "", "self")
 
     await app.db.write(close)
@@ -177,9 +177,9 @@ async def sign_out_everywhere(app: App, account_id: str) -> None:
     await app.db.write(lambda tx: end_all(app, tx, account_id))
 
 
-async def renew(app: App, secret: str) -> str:
-    """Another secret for this session, after a second factor was given: the old one is dead at once. The session ends
-    when it would have. Raises `Unauthorised`.
+async def renew(app: App, secret: str, how: str) -> str:
+    """Another secret for this session, after a second factor was given (`how`): the old one is dead at once. The
+    session ends when it would have. Raises `Unauthorised`.
     """
     new = secrets.token_urlsafe(32)
 
@@ -188,6 +188,9 @@ async def renew(app: App, secret: str) -> str:
         name = _sealed_name(tx, app, old.account_id, secret_hash(new), _name(app, tx, old))
         if not credentials.succeed(tx, old, secret_hash(new), now_ms(), name):
             raise Unauthorised
+        account = accounts.by_id(tx, old.account_id)
+        if account is not None:
+            audit.record(tx, Act.STEPPED_UP, people.actor_in(app, tx, account), "", how)
 
     await app.db.write(succeed)
     return new

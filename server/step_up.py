@@ -45,6 +45,6 @@ async def ways(app: App, account_id: str) -> tuple[str, ...]:
     return ()
 
 
-async def given(app: App, session_secret: str) -> str:
+async def given(app: App, session_secret: str, how: str) -> str:
     """A second factor was given just now in this session: the secret that replaces its own. Raises `Unauthorised`."""
-    return await sessions.renew(app, session_secret)
+    return await sessions.renew(app, session_secret, how)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from storage import devices
+from storage import devices, proofs
 from storage.database import Tx
 from storage.ids import now_ms
 from storage.vault import Sealed
@@ -95,6 +95,12 @@ def succeed(tx: Tx, old: Credential, hashed: str, strong_at: int, name: Sealed |
         return False
     _insert(tx, hash=hashed, kind=old.kind, account_id=old.account_id, created_at=old.created_at, seen_at=now_ms(),
             until_at=old.until_at, how=old.how, device_id=old.device_id, strong_at=strong_at, name=name)  # fmt: skip
+    tx.run(
+        "UPDATE subscriptions SET device_id = :new WHERE account_id = :a AND device_id = :old",
+        new=hashed,
+        a=old.account_id,
+        old=old.hash,
+    )
     return True
 
 
@@ -121,18 +127,20 @@ def revoke_kind(tx: Tx, account_id: str, kind: str, but: str = "") -> None:
     )
 
 
-def revoke_of_device(tx: Tx, account_id: str, device_id: str) -> None:
-    """The sessions opened with a remembered device, or with a passkey."""
+def revoke_of_device(tx: Tx, account_id: str, device_id: str, but: str = "") -> None:
+    """The sessions opened with a remembered device, or with a passkey, but for the one of this hash."""
     tx.run(
-        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND device_id = :d AND revoked_at IS NULL",
+        "UPDATE credentials SET revoked_at = :at"
+        " WHERE account_id = :a AND device_id = :d AND revoked_at IS NULL AND hash <> :but",
         at=now_ms(),
         a=account_id,
         d=device_id,
+        but=but,
     )
 
 
 def unsubscribe_device(tx: Tx, account_id: str, device_id: str) -> None:
-    """No more web push to a device that is trusted no longer."""
+    """No more web push to a device that is trusted no longer, or to the browser of a session (its hash) that ended."""
     tx.run(
         "UPDATE subscriptions SET ended_at = :at WHERE account_id = :a AND device_id = :d AND ended_at IS NULL",
         at=now_ms(),
@@ -145,21 +153,21 @@ def end_everything(tx: Tx, account_id: str, but: str = "") -> None:
     """Every way this account is signed in ends: sessions, tokens, links, mail clients, proofs under way, remembered
     devices, web push. `but`: the hash of a session that stays, with its device.
     """
-    at = now_ms()
     rows = tx.run("SELECT device_id FROM credentials WHERE hash = :h AND account_id = :a", h=but, a=account_id)
     device = str(rows[0][0]) if rows else ""
     tx.run(
         "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND revoked_at IS NULL AND hash <> :but",
-        at=at,
+        at=now_ms(),
         a=account_id,
         but=but,
     )
-    tx.run("UPDATE proofs SET done_at = :at WHERE account_id = :a AND done_at IS NULL", at=at, a=account_id)
+    proofs.end_all(tx, account_id)
     devices.end_others(tx, account_id, device)
     tx.run(
-        "UPDATE subscriptions SET ended_at = :at"
-        " WHERE account_id = :a AND ended_at IS NULL AND (:but = '' OR device_id <> :but)",
-        at=at,
+        "UPDATE subscriptions SET ended_at = :at WHERE account_id = :a AND ended_at IS NULL"
+        " AND (:but = '' OR (device_id <> :but AND device_id <> :device) OR device_id = '')",
+        at=now_ms(),
         a=account_id,
-        but=device,
+        but=but,
+        device=device,
     )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mail_gateway.imap.session import Session
 from mail_gateway.imap.wire import Wire
+from mail_gateway.sign_ins import SignIns
 
 if TYPE_CHECKING:
     from server.app import App
@@ -31,6 +32,7 @@ class Doorkeeper:
         self._sources: Counter[str] = Counter()
         self._mailboxes: Counter[str] = Counter()
         self._sessions: dict[asyncio.Task[None], Wire] = {}
+        self.sign_ins = SignIns(app)
 
     def connect(self) -> Wire:
         """A new connection's protocol."""
@@ -102,7 +104,8 @@ async def imap_door(app: App) -> AsyncIterator[None]:
     )
     app.ports["imap"] = listener.sockets[0].getsockname()[1]
     try:
-        yield
+        async with keeper.sign_ins.rounds():
+            yield
     finally:
         listener.close()
         await keeper.close()

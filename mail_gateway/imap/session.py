@@ -2,8 +2,8 @@
 
 Promises: no password before TLS, and nothing sent before the handshake is run after it; a wrong command, a fault of
 ours and a refusal each get their one tagged answer and the session goes on; what cannot be gone on with ends in BYE.
-Every text is ours: none repeats what was sent, none says who exists. A session ends with its account: at its next
-command, or within a minute of IDLE.
+Every text is ours: none repeats what was sent, none says who exists. A session ends within 5 s of what ends its
+sign-in, whether it asks for something, idles or sleeps.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ MAX_SIGN_INS = 5
 STILL_S = 4  # how old the last look at the account may be when a command comes
 MAX_BAD = 20  # wrong commands in a row
 BEFORE_SIGN_IN = 64 * 1024  # octets of literals
+SIGNED_OUT = "Connexion terminee, connectez-vous de nouveau / Signed out, sign in again"
 
 
 class Session:
@@ -158,7 +159,12 @@ class Session:
             return
         self._checked = time.monotonic()
         if not await self._app.db.read(sessions.mail_still_good, self._proof):
-            raise Bye("Connexion terminee / Signed out")
+            raise Bye(SIGNED_OUT)
+
+    def show_out(self) -> None:
+        """The sign-in is over (`SignIns`)."""
+        self._checked = 0.0  # a command that came meanwhile asks for itself
+        self._wire.show_out(f"* BYE {SIGNED_OUT}")
 
     def _leave(self) -> None:
         if self._desk is not None:
@@ -257,5 +263,6 @@ class Session:
             self._keeper.signed_out(actor.mailbox_id)
             raise
         self._checked = time.monotonic()
+        self._keeper.sign_ins.enter(self, self._proof)
         self._desk = Desk(self._app, self._wire, self._box, self._still_in_force)
         return f"OK [CAPABILITY {self._capabilities()}] Bonjour / Hello"

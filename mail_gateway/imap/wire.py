@@ -53,6 +53,7 @@ class Wire(asyncio.Protocol):
         self._paused = False
         self._ended = False
         self._gone = False
+        self._farewell = ""
         self.secure = False
 
     # ---- what asyncio calls ----
@@ -98,6 +99,9 @@ class Wire(asyncio.Protocol):
 
     async def _more(self) -> None:
         """Wait for more. Raises Closed."""
+        if self._farewell:
+            self.say(self._farewell)
+            raise Closed
         if self._ended or self._gone:
             raise Closed
         if self._paused and self._transport is not None:
@@ -190,6 +194,11 @@ class Wire(asyncio.Protocol):
             await self.drain()
 
     # ---- the rest ----
+
+    def show_out(self, farewell: str) -> None:
+        """Say this and hear no more, at the next point where something is awaited from the peer."""
+        self._farewell = farewell
+        self._wake_reader()
 
     @property
     def peer(self) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
-from server import access, reading, sessions
+from server import access, listing, reading, sessions
 from server.actions import agenda, catalogue, dossier
 from server.api import shapes
 from server.api.door import Call
 from server.api.shapes import Conversation, Conversations, Documents, EntriesQuery, Grants, Nothing, PageQuery
+from server.errors import Unauthorised
 from server.views import AuthorView, Page
 from storage import entries as rows
 
+STILL_S = 4  # how old the last look at a token may be while a poll waits
 
 async def entries(call: Call[EntriesQuery, None]) -> Page:
     """`GET /entries`. With `wait`, answers as soon as something is new, or empty when the time is up.
@@ -35,10 +37,13 @@ async def entries(call: Call[EntriesQuery, None]) -> Page:
                     return page
                 waiting = asyncio.ensure_future(woken.wait())
                 try:
-                    await asyncio.wait({waiting, leaving}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+                    # In short steps: a token that ended lets go of its polls too, although nothing woke them.
+                    step = min(left, STILL_S)
+                    await asyncio.wait({waiting, leaving}, timeout=step, return_when=asyncio.FIRST_COMPLETED)
                 finally:
                     waiting.cancel()
-                await sessions.actor_of_bearer(app, call.secret)
+                if not await app.db.read(lambda tx: sessions.still_signed_in(app, tx, call.secret, "bearer")):
+                    raise Unauthorised
         finally:
             leaving.cancel()
             subscription.close()
@@ -48,7 +53,7 @@ async def list_conversations(call: Call[PageQuery, None]) -> Conversations:
     """`GET /conversations`."""
     box = await access.mailbox(call.app, call.actor)
     limit = call.query.limit
-    found = await reading.conversations(call.app, box, call.query.before or None, limit + 1)
+    found = await listing.conversations(call.app, box, call.query.before or None, limit + 1)
     more, found = len(found) > limit, found[:limit]
     return Conversations(found, found[-1].last_seq if found else 0, more)
 
