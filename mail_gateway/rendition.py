@@ -17,7 +17,7 @@ import msgspec
 from mail_gateway import appointments, cards, describe
 from mail_gateway.compose import OutLetter, OutPart, compose
 from mail_gateway.headers import Mailbox
-from server import actions, attachments, reading, threads
+from server import actions, attachments, corrections, reading, threads
 from server.drafts import Body, MailFacts
 from storage import blobs, renditions
 from storage.blobs import Blob
@@ -143,7 +143,9 @@ def _calendar(opened: OpenMessage, mail: MailFacts) -> str:
 
 
 def written(body: Body) -> str:
-    """The text of a message, with the letter form of its card."""
+    """The text of a message, with the letter form of its card; a correction says of which message it is one."""
+    if body.answer and body.answer.get("action") == corrections.ACTION:
+        return f"{body.answer['label']} :\n\n{body.text}"
     return f"{body.text}\n\n{actions.letter_form(body.card)}".lstrip("\n") if body.card else body.text
 
 
@@ -168,9 +170,10 @@ def _reply_to(app: App, opened: OpenMessage) -> Mailbox | None:
 
 
 def _others(opened: OpenMessage) -> list[Contact]:
-    """Everybody else, in an order that does not depend on the database's."""
-    author = "" if opened.message.kind == "bounce" else opened.message.author_id
+    """Everybody else whom it is for, in an order that does not depend on the database's."""
+    author, alone = "" if opened.message.kind == "bounce" else opened.message.author_id, opened.body.addressed
     others = [one for one in opened.participants if one.address and one.member_id != author]
+    others = [one for one in others if not alone or one.member_id in alone]
     return sorted(others, key=lambda one: (one.kind == "holder", one.address))
 
 

@@ -14,16 +14,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 from aiohttp import web
 
-from server import logs
+from server import keeping, logs, notices
 from server.absence import AbsenceNotes
 from server.bots.reminders import ReminderChannel
 from server.delivery import DeliveryWorker
 from server.hub import Hub, RedisHub
+from server.lookups import LookUps
 from server.metrics import Metrics
 from server.passwords import Passwords
 from server.settings import Settings
 from server.thumbnails import Thumbnails
-from storage import accounts, blobs, messages
+from storage import accounts, blobs, drafts, messages, uploads
 from storage.blobs import BlobStore
 from storage.database import Database, Tx, open_database
 from storage.ids import now_ms
@@ -46,6 +47,7 @@ class App:
         self.blobs = store
         self.hub = hub
         self.metrics = Metrics()
+        self.lookups = LookUps()
         self.passwords = Passwords()
         self.thumbnails = Thumbnails()
         self.delivery = DeliveryWorker(self)
@@ -102,6 +104,8 @@ async def open_app(
             app.delivery.add(mail_gateway.verdict.QuarantineChannel(app))
             app.delivery.add(ReminderChannel(app))
             app.delivery.add(AbsenceNotes(app))
+            for channel in notices.channels(app):
+                app.delivery.add(channel)
             app.delivery.start()
             sweeper = asyncio.create_task(_sweep_forever(app), name="sweep")
             doors.callback(sweeper.cancel)
@@ -158,6 +162,8 @@ async def _sweep_forever(app: App) -> None:
         try:
             await app.blobs.sweep(await app.db.read(blobs.named))
             await app.db.write(messages.forget_retry_keys, now_ms() - RETRY_KEYS_KEPT_MS)
+            await app.db.write(uploads.sweep, now_ms())
+            await app.db.write(drafts.forget, now_ms() - keeping.ENDED_KEPT_MS)
         except Exception as error:  # noqa: BLE001 - housekeeping never stops the house; it is tried again
             log.warning("sweep.failed", error=type(error).__name__)
         await asyncio.sleep(SWEEP_EVERY_S)

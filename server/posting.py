@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import access, audit, exchanges, hints, people, scopes, threads
+from server import access, audit, exchanges, hints, people, scopes, statuses, threads
 from server.audit import Act
 from server.drafts import (
     MAX_FILES,
@@ -40,7 +40,7 @@ from server.drafts import (
 )
 from server.errors import Invalid, TooLarge, Unavailable
 from server.handles import ConversationHandle, SpaceHandle
-from storage import absences, accounts, blobs, conversations, deliveries, entries, messages
+from storage import absences, accounts, blobs, conversations, deliveries, entries, messages, notices
 from storage.blobs import Blob
 from storage.conversations import Participant
 from storage.database import DatabaseDown, Tx
@@ -227,6 +227,7 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
     answers = to.member == to.holder and draft.kind in _WORDS
     deaf = exchanges.deaf(tx, space_id, to.conversation_id, to.holder) if answers else frozenset[str]()
     seq, owed = 0, bool(draft.later)
+    boxes: dict[str, str] = {}
     for member in conversations.participants(tx, space_id, sealed.conversation_id):
         own = member.member_id == to.member
         if (draft.only and member.member_id not in draft.only) or member.member_id in deaf:
@@ -243,9 +244,15 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
             asks=hints.asks(draft, actor.kind, own=sent, holder=member.member_id == to.holder),
         )  # fmt: skip
         wake.add(member.mailbox_id)
+        if not sent:
+            told = (member.member_id, member.mailbox_id, number)
+            owed |= notices.owe(tx, app.vault, sealed.keys, sealed.message_id, *told)
+        boxes[member.member_id] = member.mailbox_id
         if answers and not own:
             owed |= absences.owe(tx, sealed.keys, sealed.message_id, member.member_id)
         seq = number if member.mailbox_id == to.through else seq
+    if statuses.answers(draft):
+        wake |= statuses.tell_answered(tx, space_id, sealed.conversation_id, sealed.message_id, to.member, boxes)
     for gone in draft.leaving:
         conversations.leave(tx, space_id, sealed.conversation_id, gone)
     for later in draft.later:

@@ -1,4 +1,5 @@
-"""Reading a mailbox: since(), thread(), conversations(), mark_read(). One reader for every door.
+"""Reading a mailbox: since(), thread(), mark_read(). One reader for every door; the list of conversations stands in
+`server.listing`.
 
 Readers pull from a cursor; the same `since` serves a live socket, IMAP, a bot’s long poll and a page.
 Each takes a handle that `access` gave.
@@ -6,29 +7,29 @@ Each takes a handle that `access` gave.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import access, actions, exchanges, receipts, versions
-from server.drafts import Body, FileFacts
+from server import access, actions, corrections, receipts, statuses, versions
+from server.drafts import Author, Body, FileFacts
 from server.errors import Refused
 from server.handles import ConversationHandle, MailboxHandle
-from server.views import AuthorView, ConversationView, Entry, FileView, MessageView, Page
-from storage import accounts, entries, messages
+from server.views import AuthorView, Entry, MessageView, Page
+from storage import accounts, entries, messages, pages
 from storage import conversations as talks
-from storage import exchanges as standings
 from storage.database import Tx
-from storage.messages import Attachment, Message
+from storage.messages import Answer, Attachment, Message
 from storage.vault import CannotOpen, SpaceKeys
 
 if TYPE_CHECKING:
     from server.app import App
 
 MAX_PAGE = 200
+TOGETHER = 50  # bodies read by one statement
 PAGE_OCTETS = 1_048_576  # of sealed bodies: a page is one frame of a socket, and a phone holds it whole
 _body = msgspec.json.Decoder(Body)
 _facts = msgspec.json.Decoder(FileFacts)
@@ -46,6 +47,16 @@ class Contact:
     address: str
     role: str = ""
     organisation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    """What is read for all messages of a page at once; a message, a file is named by (space, id)."""
+
+    files: dict[pages.Name, list[Attachment]]
+    filed: set[pages.Name]
+    answers: dict[pages.Name, list[Answer]]
+    statuses: dict[str, statuses.Status]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +85,15 @@ def keys_of(app: App, tx: Tx, space_id: str, known: dict[str, SpaceKeys]) -> Spa
     return keys
 
 
-def _status(tx: Tx, keys: SpaceKeys, message: Message) -> tuple[str, str, str]:
-    """The furthest state known: read, failed, delivered or delayed, sent; with its time and who. What is in a mailbox
-    here is delivered.
+def furthest(elsewhere: bool, known: Iterable[tuple[str, int, str]]) -> tuple[str, str, str]:
+    """The furthest of the states (state, at, who) of a message: read, failed, delivered or delayed, sent; with its time
+    and who. What is in a mailbox here is delivered; what goes `elsewhere` is sent until we hear of it.
     """
     order = {"sent": 0, "delivered": 1, "delayed": 1, "confirmed": 1, "failed": 2, "read": 3}
-    elsewhere = any(
-        member.kind == "contact" for member in talks.participants(tx, keys.space_id, message.conversation_id)
-    )
     state, at, who = "sent" if elsewhere else "delivered", "", ""
-    for member, known, when in messages.receipts(tx, keys.space_id, message.id):
-        if order[known] > order[state] or order[known] == order[state] == 1:  # on its way, the newest counts
-            account = accounts.by_id(tx, member)
-            state, at, who = "delivered" if known == "confirmed" else known, iso(when), account.name if account else ""
+    for told, when, name in known:
+        if order[told] > order[state] or order[told] == order[state] == 1:  # on its way, the newest counts
+            state, at, who = "delivered" if told == "confirmed" else told, iso(when), name
     return state, at, who
 
 
@@ -95,40 +102,54 @@ def body_of(keys: SpaceKeys, message: Message) -> Body:
     return _body.decode(keys.open("body", message.id, message.body))
 
 
-def view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str) -> MessageView:
+def _own(message: Message, member: str) -> bool:
+    return message.author_id == member and message.kind != "bounce"
+
+
+def _view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str, beside: _Beside) -> MessageView:
     """A message as the member (an account's id) sees it. Raises `CannotOpen`."""
-    body = body_of(keys, message)
-    mine = message.author_id == member and message.kind != "bounce"
-    files: list[FileView] = []
-    if message.files:
-        found = messages.attachments(tx, keys.space_id, message.id)
-        files = [versions.file_view(tx, keys, attachment, member) for attachment in found]
+    body, name = body_of(keys, message), (keys.space_id, message.id)
+    mine = _own(message, member)
+    files = [
+        versions.file_view(tx, keys, attachment, member, filed=(keys.space_id, attachment.id) in beside.filed)
+        for attachment in beside.files.get(name, ())
+    ]
     card = body.card
     if card is not None:
-        card = actions.present(card, messages.answers(tx, keys.space_id, message.id), keys)
-    status, status_at, status_by = _status(tx, keys, message) if mine else ("delivered", "", "")
-    author = body.author
+        card = actions.present(card, beside.answers.get(name, ()), keys)
+    status = beside.statuses.get(message.id, statuses.Status())
+    author, (text, before) = body.author, corrections.wordings(tx, keys, message, body)
     return MessageView(
         message.id,
         iso(message.at),
-        AuthorView(author.kind, author.name, author.role, author.organisation, author.acting_for),
+        _shown(author),
         mine,
         message.kind,
         body.subject,
-        body.text,
+        text,
         body.html,
         card,
         body.answer,
         files,
         message.in_reply_to,
-        status,
-        status_at,
-        status_by,
+        status.state,
+        status.at,
+        status.by,
         body.mail is not None and body.mail.automatic,
+        list(body.addressed.values()),
+        before,
+        iso(until) if mine and (until := corrections.until(app, message)) else "",
+        list(status.recipients),
     )
 
 
-def _lost(message: Message, member: str) -> MessageView:
+def _shown(author: Author) -> AuthorView:
+    return AuthorView(
+        author.kind, author.name, author.role, author.organisation, author.acting_for, author.acting_as, author.sex
+    )
+
+
+def lost(message: Message, member: str) -> MessageView:
     """A message whose sealing does not open: shown as such, alone; the rest of the mailbox is unaffected."""
     author = AuthorView(message.author_kind, "")
     return MessageView(message.id, iso(message.at), author, message.author_id == member, "text", "", _DAMAGED)
@@ -137,22 +158,55 @@ def _lost(message: Message, member: str) -> MessageView:
 def shown_in(app: App, tx: Tx, box_owner: str, found: list[entries.Entry]) -> list[Entry]:
     """The entries as their owner sees them: the first ones that `PAGE_OCTETS` hold together, and at least one."""
     known: dict[str, SpaceKeys] = {}
+    held = list(_held(tx, found))
+    beside = _beside(app, tx, box_owner, [(entry.space_id, message) for entry, message in held], known)
     out: list[Entry] = []
-    room = PAGE_OCTETS
-    for entry in found:
-        message = messages.find(tx, entry.space_id, entry.message_id)
-        if message is None:
-            continue
-        room -= len(message.body)
-        if room < 0 and out:
-            break
+    for entry, message in held:
         try:
-            shown = view(app, tx, keys_of(app, tx, entry.space_id, known), message, box_owner)
+            shown = _view(app, tx, keys_of(app, tx, entry.space_id, known), message, box_owner, beside)
         except CannotOpen:
             app.metrics.unopened()
-            shown = _lost(message, box_owner)
+            shown = lost(message, box_owner)
         out.append(Entry(entry.seq, entry.kind, entry.conversation_id, shown))
     return out
+
+
+def _held(tx: Tx, found: list[entries.Entry]) -> Iterator[tuple[entries.Entry, Message]]:
+    """The entries with their messages, as many as `PAGE_OCTETS` hold; read some at a time, to hold no more."""
+    room, first = PAGE_OCTETS, True
+    for start in range(0, len(found), TOGETHER):
+        some = found[start : start + TOGETHER]
+        known = pages.messages_of(tx, [(entry.space_id, entry.message_id) for entry in some])
+        for entry in some:
+            message = known.get((entry.space_id, entry.message_id))
+            if message is None:
+                continue
+            room -= len(message.body)
+            if room < 0 and not first:
+                return
+            first = False
+            yield entry, message
+
+
+def _beside(app: App, tx: Tx, owner: str, found: list[tuple[str, Message]], known: dict[str, SpaceKeys]) -> _Beside:
+    """What stands beside these messages, each (space, message), in a few statements for all of them."""
+    files = pages.attachments_of(tx, [(space, message.id) for space, message in found if message.files])
+    told: dict[str, statuses.Status] = {}
+    talk = {
+        (space, message.conversation_id): keys_of(app, tx, space, known)
+        for space, message in found
+        if _own(message, owner)
+    }
+    for (space, conversation_id), keys in talk.items():
+        mine = [m for where, m in found if where == space and m.conversation_id == conversation_id and _own(m, owner)]
+        people = _others(app, tx, keys, conversation_id, "")
+        told |= statuses.of(tx, keys, conversation_id, mine, people)
+    return _Beside(
+        files,
+        pages.filed_of(tx, [(space, file.id) for (space, _), some in files.items() for file in some]),
+        pages.answers_of(tx, [(space, message.id) for space, message in found if message.kind == "card"]),
+        told,
+    )
 
 
 async def since(app: App, box: MailboxHandle, cursor: int, limit: int = 100) -> Page:
@@ -198,35 +252,6 @@ async def message(app: App, conversation: ConversationHandle, message_id: str) -
         if entry is None or entry.conversation_id != conversation.conversation_id:
             raise Refused
         return shown_in(app, tx, conversation.member, [entry])[0]
-
-    return await app.db.read(pull)
-
-
-async def conversations(
-    app: App, box: MailboxHandle, before: int | None = None, limit: int = 50
-) -> list[ConversationView]:
-    """Conversations of a mailbox, the newest first; `before`: below that `last_seq`."""
-
-    def pull(tx: Tx) -> list[ConversationView]:
-        known: dict[str, SpaceKeys] = {}
-        found, known_standings = [], standings.standings(tx, box.space_id) if box.owner_kind == "holder" else {}
-        for item in entries.threads(tx, box.mailbox_id, before or _END, max(1, min(limit, MAX_PAGE))):
-            keys = keys_of(app, tx, item.space_id, known)
-            header = talks.header(tx, item.space_id, item.conversation_id)
-            last = shown_in(app, tx, box.owner, entries.page(tx, box.mailbox_id, item.conversation_id, _END, 1))
-            if header is None or not last:
-                continue
-            subject = keys.open("subject", item.conversation_id, header[0]).decode()
-            others = _others(app, tx, keys, item.conversation_id, box.owner)
-            others.sort(key=lambda other: other.name != last[0].message.author.name)  # who wrote last stands first
-            shown = [AuthorView(other.kind, other.name, other.role, other.organisation) for other in others]
-            rule = exchanges.rule(exchanges.of(known_standings, [other.member_id for other in others]))
-            found.append(
-                ConversationView(
-                    item.conversation_id, subject, shown, last[0].message, item.last_seq, item.unread, rule
-                )
-            )
-        return found
 
     return await app.db.read(pull)
 

@@ -6,6 +6,7 @@ Each setting is a field with its sentence; the environment name is `PLI_` and th
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import re
@@ -100,6 +101,9 @@ class Settings:
         "1.2.250.1.213.1.4.8,1.2.250.1.213.1.4.9",
     )
     strict_ins_key: bool = _say("Refuse an INS whose check key is wrong.", True)
+    correction_hours: int = _say(
+        "For how long whoever wrote a message may correct it, with its trace; 0: never.", 24
+    )
     session_idle_minutes: int = _say("A session unused for that long ends.", 30)
     session_hours: int = _say("A session ends after that long, used or not.", 12)
     device_days: int = _say("A remembered device is asked for a second factor again after that long.", 90)
@@ -120,7 +124,43 @@ class Settings:
     notice_user: str = _say("Name under which we sign in there; we do not if empty.", "")
     notice_password_file: str = _say("File of the password of that name.", "")
     notice_from: str = _say("Address notices come from.", "")
+    vapid_key: str = _say("PEM of our P-256 key for web push; one is made and kept sealed if empty.", "")
+    push_private: bool = _say("Push services may be at addresses of this network, without TLS (tests).", False)
+    proxies: str = _say(
+        "Addresses or networks of our own reverse proxies, by commas: they say who calls (X-Forwarded-For).",
+        "127.0.0.1,::1",
+    )
     helpline: str = _say("Whom to call when nothing else lets one in, in plain words; a reception's link if empty.", "")
+    patient_sign_in: str = _say(
+        "How patients come in, by commas: password, franceconnect; links alone must be chosen knowingly.",
+        "password,franceconnect",
+    )
+    professional_sign_in: str = _say(
+        "How professionals come in, by commas: psc (Pro Santé Connect); links alone must be chosen knowingly.", "psc"
+    )
+    psc_issuer: str = _say("Issuer of Pro Santé Connect, https://…; it is not offered if empty.", "")
+    psc_discovery: str = _say("Where it describes itself, after the issuer.", "/.well-known/wallet-openid-configuration")
+    psc_client_id: str = _say("Our name there.", "")
+    psc_client_auth: str = _say("How we prove it: basic, post, private_key_jwt, or tls (a client certificate).", "basic")
+    psc_client_secret_file: str = _say("File of our secret there, for basic and post; readable by its owner alone.", "")
+    psc_client_certificate: str = _say("PEM of our certificate there, for tls.", "")
+    psc_client_key: str = _say("PEM of our key there, for tls and private_key_jwt.", "")
+    psc_scope: str = _say("What we ask of it.", "openid scope_all")
+    psc_acr: str = _say("The level it must vouch for.", "eidas1")
+    psc_ca: str = _say("PEM of the authorities of its server; the system's when empty.", "")
+    franceconnect_issuer: str = _say("Issuer of FranceConnect, https://…; it is not offered if empty.", "")
+    franceconnect_discovery: str = _say("As psc_discovery.", "/.well-known/openid-configuration")
+    franceconnect_client_id: str = _say("As psc_client_id.", "")
+    franceconnect_client_auth: str = _say("As psc_client_auth.", "post")
+    franceconnect_client_secret_file: str = _say("As psc_client_secret_file.", "")
+    franceconnect_client_certificate: str = _say("As psc_client_certificate.", "")
+    franceconnect_client_key: str = _say("As psc_client_key; it opens, too, what was encrypted for us.", "")
+    franceconnect_scope: str = _say(
+        "The pivot identity and nothing else.", "openid given_name family_name birthdate gender birthplace birthcountry"
+    )
+    franceconnect_acr: str = _say("Health services need a substantial level: eidas2.", "eidas2")
+    franceconnect_ca: str = _say("As psc_ca.", "")
+    oidc_private: bool = _say("These providers may be at addresses of this network (tests, demonstrations).", False)
     role: str = _say("all, or one of web, smtp, imap, worker when processes are split (PostgreSQL only).", "all")
     demo: bool = _say("Demonstration: test people, sign-in without a second factor. Set by `pli demo` only.", False)
 
@@ -243,6 +283,11 @@ def _trust_problems(settings: Settings) -> list[str]:
 
 def _gateway_problems(settings: Settings) -> list[str]:
     found = []
+    try:
+        for each in filter(None, (part.strip() for part in settings.proxies.split(","))):
+            ipaddress.ip_network(each)
+    except ValueError:
+        found.append("proxies: not a list of addresses or networks.")
     if settings.sms_url and not (settings.demo or settings.sms_url.startswith("https://")):
         found.append("sms_url: must start with https://.")
     if settings.sms_method not in {"POST", "PUT"}:

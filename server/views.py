@@ -17,6 +17,8 @@ class AuthorView(msgspec.Struct, frozen=True):
     role: str = ""
     organisation: str = ""
     acting_for: str = ""
+    acting_as: str = ""
+    sex: str = ""
 
 
 class ChangeView(msgspec.Struct, frozen=True):
@@ -53,8 +55,26 @@ class FileView(msgspec.Struct, frozen=True):
     change: ChangeView | None = None
 
 
+class Wording(msgspec.Struct, frozen=True):
+    """What a message said before it was corrected. `until`: when."""
+
+    text: str
+    until: str
+
+
+class RecipientView(msgspec.Struct, frozen=True):
+    """Somebody a message went to. `state`: sent, delayed, delivered, read or failed, since `at` when that is known."""
+
+    name: str
+    state: str
+    at: str = ""
+
+
 class MessageView(msgspec.Struct, frozen=True):
-    """A message as one mailbox sees it. `status`: sent, delayed, delivered, read or failed, for those who wrote it."""
+    """A message as one mailbox sees it. For those who wrote it, `status`: sent, delayed, delivered, read, failed or
+    answered, the furthest of any recipient; and `recipients`, with the state of each.
+    `addressed`: whom alone it is for. `before`: what it said, the oldest first. `correctable`: until when it may be.
+    """
 
     id: str
     at: str
@@ -72,6 +92,10 @@ class MessageView(msgspec.Struct, frozen=True):
     status_at: str = ""
     status_by: str = ""
     automatic: bool = False  # an absence note or another answer that no person wrote
+    addressed: list[str] = []
+    before: list[Wording] = []
+    correctable: str = ""
+    recipients: list[RecipientView] = []
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -91,7 +115,26 @@ class Page(msgspec.Struct, frozen=True):
     more: bool
 
 
+class LabelView(msgspec.Struct, frozen=True):
+    """A label of a mailbox. `count`: the conversations that have it, where that is told."""
+
+    id: str
+    name: str
+    count: int = 0
+
+
+class KeptView(msgspec.Struct, frozen=True):
+    """How a mailbox keeps a conversation, now."""
+
+    archived: bool = False
+    pinned: bool = False
+    muted: bool = False
+    labels: list[LabelView] = []
+
+
 class ConversationView(msgspec.Struct, frozen=True):
+    """A row of the list. `asks`: it waits for an answer from here; `draft`: one is being written."""
+
     id: str
     subject: str
     with_: list[AuthorView] = msgspec.field(name="with")
@@ -99,3 +142,6 @@ class ConversationView(msgspec.Struct, frozen=True):
     last_seq: int
     unread: int
     replies: str
+    asks: bool = False
+    draft: bool = False
+    kept: KeptView = KeptView()

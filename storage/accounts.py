@@ -95,6 +95,12 @@ def by_id(tx: Tx, account_id: str) -> Account | None:
     return _account(tx.run(f"SELECT {_ACCOUNT} FROM accounts WHERE id = :id AND ended_at IS NULL", id=account_id))
 
 
+def even_ended(tx: Tx, account_id: str) -> tuple[Account, int | None] | None:
+    """An account, and when it ended: for what is still said of somebody who left."""
+    rows = tx.run(f"SELECT {_ACCOUNT}, ended_at FROM accounts WHERE id = :id", id=account_id)
+    return (Account(*rows[0][:-1]), rows[0][-1]) if rows else None
+
+
 def in_force(tx: Tx, account_id: str) -> bool:
     return bool(tx.run("SELECT 1 FROM accounts WHERE id = :id AND ended_at IS NULL", id=account_id))
 

@@ -160,6 +160,35 @@ def contact_card(tx: Tx, space_id: str, contact: str) -> bytes | None:
     return rows[0][0] if rows else None
 
 
+def correspondents(tx: Tx, space_id: str, but: str) -> list[tuple[str, str, str, int, int]]:
+    """(member, kind, conversation, how many take part, last written there) of everybody who ever took part in a
+    conversation of this space, the latest first.
+    """
+    rows = tx.run(
+        "SELECT p.member_id, p.kind, p.conversation_id, (SELECT COUNT(*) FROM participants o WHERE o.space_id ="
+        " p.space_id AND o.conversation_id = p.conversation_id AND o.left_at IS NULL),"
+        " (SELECT COALESCE(MAX(m.at), 0) FROM messages m WHERE m.space_id = p.space_id AND m.conversation_id ="
+        " p.conversation_id) AS last FROM participants p WHERE p.space_id = :s AND p.member_id <> :but"
+        " ORDER BY last DESC, p.conversation_id, p.member_id",
+        s=space_id,
+        but=but,
+    )
+    return [(row[0], row[1], row[2], int(row[3]), int(row[4])) for row in rows]
+
+
+def exchanged(tx: Tx, mailbox_id: str, limit: int) -> list[tuple[str, str, int]]:
+    """(space, conversation, last written there) of a mailbox's conversations, the latest first."""
+    rows = tx.run(
+        "SELECT t.space_id, t.conversation_id, COALESCE(m.at, 0) FROM threads t"
+        " LEFT JOIN entries e ON e.mailbox_id = t.mailbox_id AND e.seq = t.last_seq"
+        " LEFT JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
+        " WHERE t.mailbox_id = :mailbox ORDER BY t.last_seq DESC LIMIT :limit",
+        mailbox=mailbox_id,
+        limit=limit,
+    )
+    return [(row[0], row[1], int(row[2])) for row in rows]
+
+
 def newest_with(tx: Tx, space_id: str, member_id: str) -> str | None:
     """The newest conversation of a space in which this member takes part."""
     rows = tx.run(

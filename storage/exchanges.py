@@ -61,5 +61,15 @@ def standings(tx: Tx, space_id: str) -> dict[str, Standing]:
     return {member_id: _standing(known) for member_id, known in newest.items()}
 
 
+def told(tx: Tx, space_id: str) -> dict[str, dict[str, tuple[str, int]]]:
+    """By member: for each kind that was ever recorded, what it is now and since when (ms)."""
+    found: dict[str, dict[str, tuple[str, int]]] = {}
+    rows = tx.run("SELECT member_id, kind, state, at FROM exchanges WHERE space_id = :s ORDER BY at", s=space_id)
+    for member_id, kind, state, at in rows:
+        if found.get(member_id, {}).get(kind, ("", 0))[0] != state:
+            found.setdefault(member_id, {})[kind] = (state, at)
+    return found
+
+
 def _standing(newest: dict[str, str]) -> Standing:
     return Standing(newest.get(REPLIES) == "ended", newest.get(BLOCK) == "blocked")

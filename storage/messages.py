@@ -180,8 +180,14 @@ def waiting_uploads(tx: Tx, space_id: str) -> int:
 
 
 def remove_upload(tx: Tx, space_id: str, attachment_id: str) -> None:
-    """An upload that became part of a message elsewhere."""
-    tx.run("DELETE FROM attachments WHERE space_id = :s AND id = :id AND message_id = ''", s=space_id, id=attachment_id)
+    """An upload that became part of a message elsewhere, where its octets are sealed anew."""
+    rows = tx.run(
+        "DELETE FROM attachments WHERE space_id = :s AND id = :id AND message_id = '' RETURNING blob_id",
+        s=space_id,
+        id=attachment_id,
+    )
+    for row in rows:
+        tx.run("DELETE FROM blobs WHERE space_id = :s AND id = :id", s=space_id, id=row[0])
 
 
 def add_receipt(tx: Tx, space_id: str, message_id: str, member_id: str, state: str) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from server import sessions
 from server.api import problems, shapes
 from server.api.problems import TooSlow, Unreadable, WrongMethod, WrongType
 from server.drafts import Actor
-from server.errors import Invalid, PliError, Refused, Throttled, TooLarge, Unauthorised, Unavailable
+from server.errors import Invalid, PliError, Refused, TooLarge, Unauthorised, Unavailable
 from storage.database import DatabaseDown
 from storage.vault import CannotOpen
 
@@ -38,7 +37,6 @@ MAX_JSON = 1024 * 1024  # octets of a JSON body
 MAX_MULTIPART = 30 * 1024 * 1024  # octets of an upload with its envelope
 BODY_S = 60  # a JSON body has that long to arrive
 MULTIPART_S = 300
-UNKNOWN_RECIPIENTS, UNKNOWN_WINDOW_S = 20, 3600  # security: the addresses of patients are no register to be read
 MAX_HELD = 256 * 1024 * 1024  # octets of uploads that are arriving, of everybody together
 POLLS = 10  # long polls of one account at once; a newer one ends the oldest
 
@@ -84,7 +82,6 @@ class Door:
     closing: bool = False
     _held: int = 0
     _polls: dict[str, deque[asyncio.Event]] = field(default_factory=lambda: defaultdict(deque))
-    _unknown: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     @contextmanager
     def polling(self, account_id: str) -> Iterator[asyncio.Event]:
@@ -127,21 +124,6 @@ class Door:
             yield hold
         finally:
             self._held -= mine
-
-    def may_look_up(self, account_id: str) -> None:
-        """Raises `Throttled` when this account asked for too many recipients that are not there."""
-        failures = self._unknown.get(account_id)
-        while failures and failures[0] < time.monotonic() - UNKNOWN_WINDOW_S:
-            failures.popleft()
-        if failures is not None and not failures:
-            del self._unknown[account_id]
-        if failures is not None and len(failures) >= UNKNOWN_RECIPIENTS:
-            raise Throttled(
-                "too_many_unknown", "Trop de destinataires inconnus. Vérifiez vos adresses et réessayez dans une heure."
-            )
-
-    def unknown_recipient(self, account_id: str) -> None:
-        self._unknown[account_id].append(time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,13 +135,13 @@ async def _patient(call: Call[Nothing, NewConversation], to: str) -> SpaceHandle
         raise Invalid("bad_recipient", "to : le matricule INS d’un patient (15 caractères), ou son adresse.")
     if settings.strict_ins_key and nir.calc_check_digits(ins[:13]) != ins[13:]:
         raise Invalid("bad_recipient", "to : la clé de ce matricule INS est fausse.")
-    call.door.may_look_up(call.actor.account_id)
+    call.app.lookups.may_look_up(call.actor.account_id)
     try:
         return await access.patient(call.app, call.actor, ins)
     except Refused as error:
         if error.code not in {"no_space", "closed"}:
             raise
-        call.door.unknown_recipient(call.actor.account_id)
+        call.app.lookups.unknown(call.actor.account_id)
         raise Refused("no_such_recipient", "Aucun espace ouvert n’a ce matricule.") from None
 
 

@@ -11,9 +11,9 @@ import pytest
 import time_machine
 from aiohttp import FormData
 
-from server import logs
+from server import logs, lookups
 from server.api import door, files, problems
-from server.api.door import MAX_JSON, UNKNOWN_RECIPIENTS
+from server.api.door import MAX_JSON
 from server.attachments import MAX_UPLOAD
 from storage import accounts
 from storage.ids import new_id
@@ -59,7 +59,7 @@ async def test_who_has_a_space_is_no_register_to_be_read(api: Api) -> None:
     closed = api.house.marcel.space_id
     await api.house.app.db.write(lambda tx: tx.run("UPDATE spaces SET state = 'closed' WHERE id = :s", s=closed))
     letter = {"subject": "S", "text": "T"}
-    absent = [f"1{number:012}99" for number in range(UNKNOWN_RECIPIENTS)]
+    absent = [f"1{number:012}99" for number in range(lookups.MOST)]
     answers = [
         await api.post("lab", "/conversations", {**letter, "to": to}) for to in [api.house.ins("marcel"), *absent[1:]]
     ]

@@ -1,0 +1,164 @@
+"""Drafts that are kept: what somebody is writing, on every device they sign in from.
+
+    each second of typing, each pause, each leaving  →  keep(): a version, sealed  →  another device opens it
+
+Promises: what is kept is its writer's alone, also in a mailbox that several people read; two devices that write at
+once lose nothing: the later one stands, and what the other wrote is kept beside it as a draft of its own; a draft ends
+in the transaction of the message it became (`ending`), and nothing that a slow device still saves brings it back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from server import reading
+from server.drafts import MAX_SUBJECT, MAX_TEXT
+from server.errors import Conflict, Invalid, Throttled, TooLarge
+from server.handles import MailboxHandle
+from storage import drafts
+from storage.database import Tx
+from storage.drafts import KeptDraft
+from storage.ids import new_id, now_ms
+from storage.vault import CannotOpen, SpaceKeys
+
+if TYPE_CHECKING:
+    from server.app import App
+    from server.posting import Doing
+
+MAX_DRAFTS = 100  # of one person in one mailbox
+ENDED_KEPT_MS = 30 * 86_400_000
+_ID_LENGTHS = range(16, 41)
+
+
+class Writing(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is being written. `to`: for a new letter, a conversation with who it is for, and `whom` of it. `uploads`,
+    `documents`: files sent ahead, documents of the dossier. `only`: the member it is for alone.
+    """
+
+    text: str = ""
+    subject: str = ""
+    to: str = ""
+    whom: str = ""
+    in_reply_to: str = ""
+    only: str = ""
+    uploads: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not (self.text.strip() or self.subject.strip() or self.uploads or self.documents)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A draft as it is kept. `conversation`: "" for a new letter. `at`: ISO 8601. `other`: the draft that keeps what
+    another device wrote meanwhile, "" when none did.
+    """
+
+    id: str
+    version: int
+    conversation: str
+    writing: Writing
+    at: str
+    other: str = ""
+
+
+_json = msgspec.json.Decoder(Writing)
+
+
+async def keep(app: App, box: MailboxHandle, draft_id: str, version: int, conversation: str, writing: Writing) -> Kept:
+    """Keep what is written, over `version` of it. Raises `Conflict` (`draft_sent`) when it was sent or thrown away,
+    `TooLarge`, `Throttled` (too many drafts), `Invalid`.
+    """
+    if len(writing.text) > MAX_TEXT or len(writing.subject) > MAX_SUBJECT:
+        raise TooLarge("text_too_long", f"Le message est trop long ({MAX_TEXT} caractères au plus).")
+    if len(draft_id) not in _ID_LENGTHS or not draft_id.isascii():
+        raise Invalid
+    keys = await app.db.read(lambda tx: reading.space_keys(app, tx, box.space_id))
+    return await app.db.write(_keep, box, keys, draft_id, version, conversation, writing)
+
+
+def _keep(
+    tx: Tx, box: MailboxHandle, keys: SpaceKeys, draft_id: str, version: int, conversation: str, writing: Writing
+) -> Kept:
+    at, me = now_ms(), box.actor.account_id
+    known = drafts.find(tx, box.mailbox_id, draft_id)
+    kept = Kept(draft_id, version, conversation, writing, reading.iso(at))
+    if known is None:
+        if writing.empty:
+            return replace(kept, version=0)
+        _insert(tx, box, keys, kept, at)
+        return replace(kept, version=1)
+    if known.ended_at is not None or known.account_id != me:
+        raise Conflict("draft_sent", "Ce brouillon a déjà été envoyé ou supprimé.")
+    sealed = keys.seal("draft", draft_id, msgspec.json.encode(writing))
+    moved = drafts.update(tx, box.mailbox_id, draft_id, version, sealed, at)
+    if moved is not None:
+        return replace(kept, version=moved)
+    before = _open(keys, known)
+    if before is None or before.writing == writing:
+        return replace(kept, version=known.version)
+    other = "" if before.writing.empty else new_id()
+    if other:
+        _insert(tx, box, keys, replace(before, id=other), known.updated_at)
+    drafts.update(tx, box.mailbox_id, draft_id, known.version, sealed, at)
+    return replace(kept, version=known.version + 1, other=other)
+
+
+def _insert(tx: Tx, box: MailboxHandle, keys: SpaceKeys, kept: Kept, at: int) -> None:
+    me = box.actor.account_id
+    if len(drafts.of(tx, box.mailbox_id, me)) >= MAX_DRAFTS:
+        raise Throttled("too_many_drafts", "Vous avez trop de brouillons. Supprimez-en, puis réessayez.")
+    row = KeptDraft(kept.id, box.space_id, kept.conversation, me, b"", 1, at)
+    drafts.insert(tx, box.mailbox_id, row, keys.seal("draft", kept.id, msgspec.json.encode(kept.writing)))
+
+
+def _open(keys: SpaceKeys, row: KeptDraft) -> Kept | None:
+    """None when it does not open: it is then as if it were not there."""
+    try:
+        writing = _json.decode(keys.open("draft", row.id, row.body))
+    except (CannotOpen, msgspec.DecodeError):
+        return None
+    return Kept(row.id, row.version, row.conversation_id, writing, reading.iso(row.updated_at))
+
+
+async def kept(app: App, box: MailboxHandle, conversation: str | None = None) -> list[Kept]:
+    """What this person is writing in a mailbox (in one conversation; "" for new letters), the newest first."""
+
+    def find(tx: Tx) -> list[Kept]:
+        keys = reading.space_keys(app, tx, box.space_id)
+        found = [_open(keys, row) for row in drafts.of(tx, box.mailbox_id, box.actor.account_id, conversation)]
+        return [item for item in found if item is not None and not item.writing.empty]
+
+    return await app.db.read(find)
+
+
+async def one(app: App, box: MailboxHandle, draft_id: str) -> Kept | None:
+    """A draft of this person, or None when it is not there (any more)."""
+
+    def find(tx: Tx) -> Kept | None:
+        row = drafts.find(tx, box.mailbox_id, draft_id)
+        if row is None or row.ended_at is not None or row.account_id != box.actor.account_id:
+            return None
+        return _open(reading.space_keys(app, tx, box.space_id), row)
+
+    return await app.db.read(find)
+
+
+async def throw_away(app: App, box: MailboxHandle, draft_id: str) -> bool:
+    """Whether there was one."""
+    return await app.db.write(drafts.end, box.mailbox_id, box.actor.account_id, draft_id, now_ms())
+
+
+def ending(box: MailboxHandle, draft_id: str) -> Callable[[Doing], None]:
+    """The effect of sending it: the draft ends in the transaction of its message."""
+
+    def effect(doing: Doing) -> None:
+        if draft_id:
+            drafts.end(doing.tx, box.mailbox_id, box.actor.account_id, draft_id, now_ms())
+
+    return effect
