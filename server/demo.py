@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from server import people, sessions
+from server import people, sessions, teams
 from server.actions import catalogue
 from server.bots import reminders
 from server.certificates import Authority
@@ -45,6 +45,14 @@ WRITERS: dict[str, dict[str, str]] = {
         "kind": "team", "name": "Admissions, CHU de Pli", "local": "admissions", "role": "Bureau des admissions",
         "organisation": "CHU de Pli", "organisation_id": "1120459876",
     },
+    "petit": {
+        "kind": "professional", "name": "Claire PETIT", "local": "claire.petit", "role": "Secrétaire médicale",
+        "organisation": "CHU de Pli", "organisation_id": "1120459876",
+    },
+    "anesthesia": {
+        "kind": "team", "name": "Anesthésie, CHU de Pli", "local": "anesthesie", "role": "Consultation d’anesthésie",
+        "organisation": "CHU de Pli", "organisation_id": "1120459876",
+    },
     "lab": {
         "kind": "bot", "name": "Laboratoire de Pli", "local": "labo", "role": "Laboratoire de biologie médicale",
         "organisation": "Laboratoire de Pli", "organisation_id": "1750712184",
@@ -55,6 +63,9 @@ WRITERS: dict[str, dict[str, str]] = {
     },
     "operator": {"kind": "operator", "name": "Exploitation de Pli", "local": "exploitation", "role": "Exploitation"},
 }  # fmt: skip
+
+
+TEAMS = {"admissions": {"petit": "manager"}, "anesthesia": {"morel": "member"}}  # who works where
 
 
 def demo_settings(settings: Settings) -> Settings:
@@ -104,6 +115,9 @@ async def _make(app: App) -> dict[str, Any]:
         cast[name] = {"kind": who["kind"], "name": who["name"], "address": address, "account": actors[name].account_id}
         if password:
             cast[name]["password"] = password
+    for team, members in TEAMS.items():
+        for member, role in members.items():
+            await teams.join(app, actors[team].account_id, actors[member].account_id, role, "operator")
     await people.delegate(
         app, actors["camille"].space_id, actors["dominique"].account_id, "representative", None, "operator"
     )

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from server import access, demo, people, sessions
+from server import access, demo, people, sessions, teams
 from server.app import App, open_app, open_core
 from server.drafts import Actor, Draft, Opening, Receipt
 from server.handles import MailboxHandle
@@ -25,7 +25,9 @@ PASSWORD = "un mot de passe assez long"
 
 @dataclass
 class House:
-    """An open Pli and its people: dominique, camille, marcel (holders); morel, admissions, lab, carnet, operator."""
+    """An open Pli and its people: dominique, camille, marcel (holders); morel, petit, admissions,
+    anesthesia, lab, carnet, operator.
+    """
 
     app: App
     people: dict[str, Actor]
@@ -96,6 +98,9 @@ async def settle(app: App) -> dict[str, Actor]:
         address = f"{who['local']}@{app.settings.mail_domain}"
         cast[name] = await people.add_writer(app, who["kind"], who["name"], address, **facts)
         await app.db.write(accounts.set_password, cast[name].account_id, _hashed[0])
+    for team, members in demo.TEAMS.items():
+        for member, role in members.items():
+            await teams.join(app, cast[team].account_id, cast[member].account_id, role, "operator")
     await people.delegate(
         app, cast["camille"].space_id, cast["dominique"].account_id, "representative", None, "operator"
     )
