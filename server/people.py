@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import audit
+from server import audit, strict_traits
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Conflict, Invalid, Unauthorised
 from server.settings import PLACE
-from storage import accounts, delegations, entries, teams
+from storage import accounts, delegations, entries, identities, teams
 from storage.accounts import Account
 from storage.database import Tx
 from storage.delegations import EVERYTHING, Delegation
@@ -47,6 +47,11 @@ class Traits(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         return f"{self.given} {self.used_name or self.birth_name}"
+
+    @property
+    def strict(self) -> str:
+        """The strict traits in one form, whoever wrote them; '' when one is missing."""
+        return strict_traits.canonical(self.birth_name, self.given, self.birth_date, self.sex, self.birth_place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,16 @@ def own_keys(app: App, tx: Tx, account_id: str) -> SpaceKeys:
     if space is None:
         raise Unauthorised
     return app.vault.space(space.id, space.wrapped_key)
+
+
+def index_traits(tx: Tx, app: App, account_id: str) -> None:
+    """Let a holder be found by their strict traits, without looking through spaces: when their space is opened, and
+    when they sign in for spaces older than this index.
+    """
+    account = accounts.by_id(tx, account_id)
+    known = _traits(app, tx, account.space_id) if account is not None and account.kind == "holder" else None
+    if known is not None and known.strict:
+        identities.index_traits(tx, app.vault.lookup("traits", known.strict), account_id)
 
 
 async def hosted(app: App, address: str) -> Actor | None:
@@ -174,6 +189,7 @@ async def open_space(app: App, traits: Traits, language: str = "fr") -> Actor:
             tx, space_id, "holder", wrapped, ins_hash, keys.seal("traits", space_id, msgspec.json.encode(traits))
         )
         accounts.insert_account(tx, account, now_ms() // 1000)
+        index_traits(tx, app, account.id)
         created = actor_in(app, tx, account)
         audit.record(tx, Act.ACCOUNT_CREATED, created, space_id, "operator", account.id)
         return created

@@ -54,6 +54,7 @@ async def open_session(
         strong_at,
         name,
     )
+    await app.db.write(people.index_traits, app, account_id)
     return secret
 
 

@@ -18,6 +18,8 @@ from typing import Any, get_type_hints
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
+from server.safe_settings import unsafe
+
 
 class BadSettings(Exception):
     """A setting is unknown or cannot be understood. The text says which."""
@@ -108,6 +110,7 @@ class Settings:
     session_hours: int = _say("A session ends after that long, used or not.", 12)
     device_days: int = _say("A remembered device is asked for a second factor again after that long.", 90)
     step_up_minutes: int = _say("A second factor given that long ago does for a dangerous act.", 10)
+    helper_months: int = _say("A helper is asked to be confirmed again after that many months at most.", 12)
     sms_url: str = _say("https:// address of the gateway that sends SMS; none is sent, nor offered, if empty.", "")
     sms_method: str = _say("POST or PUT.", "POST")
     sms_body: str = _say(
@@ -139,9 +142,9 @@ class Settings:
         "How professionals come in, by commas: psc (Pro Santé Connect); links alone must be chosen knowingly.", "psc"
     )
     psc_issuer: str = _say("Issuer of Pro Santé Connect, https://…; it is not offered if empty.", "")
-    psc_discovery: str = _say("Where it describes itself, after the issuer.", "/.well-known/wallet-openid-configuration")
+    psc_discovery: str = _say("Where it describes itself, after that.", "/.well-known/wallet-openid-configuration")
     psc_client_id: str = _say("Our name there.", "")
-    psc_client_auth: str = _say("How we prove it: basic, post, private_key_jwt, or tls (a client certificate).", "basic")
+    psc_client_auth: str = _say("How we prove it: basic, post, private_key_jwt, tls (a certificate).", "basic")
     psc_client_secret_file: str = _say("File of our secret there, for basic and post; readable by its owner alone.", "")
     psc_client_certificate: str = _say("PEM of our certificate there, for tls.", "")
     psc_client_key: str = _say("PEM of our key there, for tls and private_key_jwt.", "")
@@ -201,7 +204,10 @@ def load(config: Path | None = None, environ: Mapping[str, str] = os.environ) ->
         if (text := environ.get(f"PLI_{name.upper()}")) is not None:
             values[name] = text
     types = get_type_hints(Settings)
-    return Settings(**{name: _as(types[name], name, value) for name, value in values.items() if name != "demo"})
+    found = Settings(**{name: _as(types[name], name, value) for name, value in values.items()})
+    if found.demo:
+        raise BadSettings("demo: set by `pli demo` only; take it out")
+    return found
 
 
 def _as(kind: Any, name: str, value: Any) -> Any:
@@ -237,6 +243,8 @@ def problems(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if value and not Path(value).is_file():
             found.append(f"{name}: {value} is not a file.")
+    if not 1 <= settings.helper_months <= 12:
+        found.append("helper_months: from 1 to 12; a helper's right is confirmed every year at least.")
     if settings.clamd and not _CLAMD.fullmatch(settings.clamd):
         found.append("clamd: neither unix:/path nor host:port.")
     found += _trust_problems(settings)
@@ -246,8 +254,7 @@ def problems(settings: Settings) -> list[str]:
             found.append("public_url: must start with https:// to serve real people.")
         if settings.role in {"all", "smtp", "imap"} and not (settings.tls_certificate and settings.tls_key):
             found.append("tls_certificate, tls_key: the mail doors do not open without them.")
-        if settings.patient_domain.endswith(".example"):
-            found.append("patient_domain: still the example domain.")
+        found += unsafe(settings)
     try:
         retry_waits(settings)
     except ValueError:
