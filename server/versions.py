@@ -10,7 +10,7 @@ import msgspec
 
 from server.drafts import Body, FileFacts
 from server.views import ChangeView, FileView
-from storage import accounts, documents, enclosed, messages
+from storage import accounts, enclosed, messages
 from storage.database import Tx
 from storage.enclosed import Enclosed
 from storage.messages import Attachment
@@ -21,10 +21,9 @@ _facts = msgspec.json.Decoder(FileFacts)
 RESTRICTED = frozenset({"R", "V"})  # HL7: restricted, very restricted
 
 
-def file_view(tx: Tx, keys: SpaceKeys, attachment: Attachment, reader: str) -> FileView:
-    """`reader`: an account's id. Raises `CannotOpen`."""
+def file_view(tx: Tx, keys: SpaceKeys, attachment: Attachment, reader: str, *, filed: bool) -> FileView:
+    """`reader`: an account's id. `filed`: whether this very file is in the dossier. Raises `CannotOpen`."""
     facts = _facts.decode(keys.open("file", attachment.id, attachment.facts))
-    filed = documents.filed(tx, keys.space_id, attachment.id)
     row = enclosed.find(tx, keys.space_id, attachment.id) if facts.unique_id else None
     return FileView(
         attachment.id,

@@ -51,14 +51,6 @@ def file(tx: Tx, space_id: str, document: Document, unique_hash: str, facts: Sea
     )
 
 
-def filed(tx: Tx, space_id: str, attachment_id: str) -> bool:
-    return bool(
-        tx.run(
-            "SELECT 1 FROM documents WHERE space_id = :s AND attachment_id = :a LIMIT 1", s=space_id, a=attachment_id
-        )
-    )
-
-
 def documents(tx: Tx, space_id: str) -> list[Document]:
     """Newest filed first."""
     rows = tx.run(f"SELECT {_DOCUMENT} FROM documents WHERE space_id = :s ORDER BY filed_at DESC, id", s=space_id)

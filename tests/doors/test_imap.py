@@ -200,11 +200,11 @@ async def test_opening_a_folder_tells_its_size_its_numbers_and_the_first_unread(
         assert b"* 1 EXISTS" in said
         assert b"* 0 RECENT" in said
         assert any(line.startswith(b"* OK [UNSEEN 1]") for line in said)
-        assert any(line.startswith(b"* OK [UIDNEXT 3]") for line in said)
+        assert any(line.startswith(b"* OK [UIDNEXT 4]") for line in said)
         [validity] = [int(m[1]) for line in said if (m := re.match(rb"\* OK \[UIDVALIDITY (\d+)\]", line))]
         assert validity > 0
         [status] = await morel.do("status", "INBOX", "(MESSAGES UNSEEN UIDNEXT UIDVALIDITY RECENT)")
-        assert status == b"INBOX (MESSAGES 1 UNSEEN 1 UIDNEXT 3 UIDVALIDITY %d RECENT 0)" % validity
+        assert status == b"INBOX (MESSAGES 1 UNSEEN 1 UIDNEXT 4 UIDVALIDITY %d RECENT 0)" % validity
         [status] = await morel.do("status", "Sent", "(MESSAGES UNSEEN)")
         assert status == b"Sent (MESSAGES 1 UNSEEN 0)"
         answer, _ = await morel.raw("EXAMINE Sent")

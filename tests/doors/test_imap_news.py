@@ -59,12 +59,12 @@ async def test_an_expunged_message_leaves_the_mailbox_and_stays_in_the_conversat
     await house.answer("dominique", conversation, "Et une autre.")
     async with client(house) as morel, client(house) as telephone:
         await morel.do("store", "1:2", "+FLAGS", "\\Deleted")
-        answer, said = await morel.raw("UID EXPUNGE 3")
+        answer, said = await morel.raw("UID EXPUNGE 4")
         assert (answer, said) == ("OK Done", [b"* 2 EXPUNGE"])
-        assert await morel.uids("ALL") == [2, 4]
+        assert await morel.uids("ALL") == [2, 5]
         # The other session is not told in the middle of what speaks of numbers (RFC 3501 § 7.4.1).
         _, said = await telephone.raw("FETCH 3 (UID)")
-        assert b"* 3 FETCH (UID 4)" in said
+        assert b"* 3 FETCH (UID 5)" in said
         assert not [line for line in said if b"EXPUNGE" in line]
         _, said = await telephone.raw("NOOP")
         assert said == [b"* 2 EXPUNGE"]
@@ -102,7 +102,7 @@ async def test_idle_tells_of_a_new_message_and_of_a_flag_as_they_come(house: Hou
         await morel.do("expunge")
         assert await asyncio.to_thread(telephone.imap.readline) == b"* 1 EXPUNGE\r\n"
         assert (await asyncio.to_thread(send, b"DONE\r\n")).startswith(b"i1 OK")
-        assert await telephone.uids("ALL") == [3]
+        assert await telephone.uids("ALL") == [4]
 
 
 async def test_idle_looks_for_itself_when_no_wake_up_reaches_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

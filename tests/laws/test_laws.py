@@ -267,5 +267,6 @@ async def test_a_hundred_at_once_wake_each_reader_and_owe_each_correspondent_onc
         *(core.answer("dominique", sent.conversation, str(number), retry_key=str(number % 50)) for number in range(100))
     )
     page = await reading.since(core.app, await core.mailbox("morel"), 1, 200)
-    assert sorted(int(entry.message.text) % 50 for entry in page.entries) == list(range(50))
+    new = [entry for entry in page.entries if entry.kind == "message"]
+    assert sorted(int(entry.message.text) % 50 for entry in new) == list(range(50))
     assert await core.app.db.read(deliveries.counts) == {}
