@@ -6,6 +6,7 @@
     thread     a conversation
     pages      documents, agenda, services
     writing    POST: to write, to answer a card, to open a conversation; forms: what comes in a form
+    oidc       to come in by Pro Santé Connect or FranceConnect
     door       to sign in and out, to change language; account: what a person settles about their own account
     office     the board of a team, hours, absences, texts; opening: hours in words
     files      downloads, and the few kinds of file that may be shown
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from webchat import account, door, files, lists, office, pages, security, socket, thread, writing
+from webchat import account, door, files, lists, office, oidc, pages, security, socket, thread, writing
 
 if TYPE_CHECKING:
     from server.app import App
@@ -42,6 +43,7 @@ def add_routes(app: App, site: web.Application) -> None:
     pages.add_routes(app, site)
     writing.add_routes(app, site)
     door.add_routes(app, site)
+    oidc.add_routes(app, site)
     account.add_routes(app, site)
     office.add_routes(app, site)
     files.add_routes(app, site)

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from server import sessions
 from server.errors import Unauthorised
-from webchat import security
+from webchat import oidc, security
 from webchat.forms import read_fields
 from webchat.present import page as render
 from webchat.words import LANGUAGES, words
@@ -26,7 +26,10 @@ def add_routes(app: App, site: web.Application) -> None:
         request: web.Request, *, link: str = "", notice: str = "", error: str = "", status: int = 200
     ) -> web.Response:
         said = words(security.language_of(request))
-        text = render("sign_in.html", words=said, here=request.path, link=link, notice=notice, error=error)
+        ways = oidc.shown(app, request)
+        text = render(
+            "sign_in.html", words=said, here=request.path, link=link, notice=notice, error=error, providers=ways
+        )
         return web.Response(text=text, content_type="text/html", status=status)
 
     async def show_door(request: web.Request) -> web.Response:
@@ -40,18 +43,18 @@ def add_routes(app: App, site: web.Application) -> None:
     async def redeem(request: web.Request) -> web.Response:
         said = words(security.language_of(request))
         try:
-            secret = await sessions.redeem_link(app, request.match_info["link"])
+            account_id = await sessions.redeem_link(app, request.match_info["link"])
         except Unauthorised:
             return door_page(request, error=said("sign_in.used"), status=401)
         response = web.HTTPSeeOther("/")
-        security.set_session_cookie(app, response, secret)
+        await security.begin_session(app, request, response, account_id, "link")
         raise response
 
     async def sign_out(request: web.Request) -> web.Response:
         secret = security.session_secret(app, request)
         if secret:
             await sessions.close_session(app, secret)
-        response = web.HTTPSeeOther("/sign-in?out")
+        response = web.HTTPSeeOther("/sign-in?out" + (f"={way}" if (way := oidc.way_out(app, request)) else ""))
         security.forget_session_cookie(app, response)
         response.headers["Clear-Site-Data"] = '"cache", "storage"'
         raise response
