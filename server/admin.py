@@ -29,7 +29,7 @@ from server.people import Traits
 from server.settings import PLACE, Settings
 from storage import accounts, operators
 from storage.accounts import Account
-from storage.database import DatabaseDown, open_database
+from storage.database import DatabaseDown, Tx, open_database
 
 log = structlog.get_logger()
 
@@ -73,8 +73,19 @@ async def _sign_in_link(app: App, who: str) -> dict[str, Any]:
 async def _password(app: App, who: str, password: str) -> dict[str, Any]:
     if len(password) < people.MIN_PASSWORD:
         raise Invalid("short_password", f"Le mot de passe doit avoir au moins {people.MIN_PASSWORD} caractères.")
+    account, hashed = await _find(app, who), await app.passwords.hash(password)
+
+    def change(tx: Tx) -> None:
+        accounts.set_password(tx, account.id, hashed)
+        sessions.end_all(app, tx, account.id)
+
+    await app.db.write(change)
+    return {"account": account.id}
+
+
+async def _sign_out(app: App, who: str) -> dict[str, Any]:
     account = await _find(app, who)
-    await app.db.write(accounts.set_password, account.id, await app.passwords.hash(password))
+    await sessions.sign_out_everywhere(app, account.id)
     return {"account": account.id}
 
 
@@ -178,6 +189,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "people.absence": _absence,
     "people.team": _team,
     "people.end": _end,
+    "people.sign-out": _sign_out,
     "quarantine.list": _quarantine_list,
     "quarantine.show": _quarantine_show,
     "quarantine.release": _quarantine_release,

@@ -189,14 +189,14 @@ async def tell(app: App, cast: dict[str, Any], operator: dict[str, str]) -> Path
 
 def add_sign_in(app: App, site: web.Application) -> None:
     """`GET /demo/sign-in/{name}`: sets the session cookie and leads to `/`."""
-    from webchat.security import set_session_cookie
+    from webchat.security import begin_session
 
     async def sign_in(request: web.Request) -> web.StreamResponse:
         person = _read(app.settings.data_dir / "cast.json").get(request.match_info["name"])
         if person is None:
             raise web.HTTPNotFound
         response = web.HTTPSeeOther("/")
-        set_session_cookie(app, response, await sessions.open_session(app, person["account"]))
+        await begin_session(app, request, response, person["account"], "demo", strong=False)
         raise response
 
     site.router.add_get("/demo/sign-in/{name}", sign_in)

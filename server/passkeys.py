@@ -26,11 +26,12 @@ import structlog
 import webauthn
 from webauthn.helpers import structs
 
-from server import audit, people, sessions
+from server import audit, contacts, people, sessions
+from server import factors as second
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Conflict, Invalid, PliError, Refused, Unauthorised
-from storage import accounts, contact_points, credentials, factors, logins
+from storage import accounts, credentials, factors, logins
 from storage import passkeys as rows
 from storage.database import Tx
 from storage.factors import Factor
@@ -148,6 +149,7 @@ async def register(app: App, actor: Actor, answer: dict[str, Any], name: str) ->
             raise Conflict("too_many_passkeys", f"Vous avez déjà {AT_MOST} clés d’accès. Retirez-en une d’abord.")
         if not rows.insert(tx, actor.account_id, passkey_id, lookup, sealed, made.sign_count):
             raise Conflict("passkey_known", "Cette clé d’accès est déjà enregistrée.")
+        contacts.tell(app, tx, actor.account_id, "factor")
         audit.record(tx, Act.FACTOR_CHANGED, actor, "", rows.KIND, passkey_id, "added")
 
     await app.db.write(keep)
@@ -231,6 +233,7 @@ async def _given(app: App, answer: dict[str, Any], kind: str, account_id: str) -
         actor = people.actor_in(app, tx, account)
         if not rows.use(tx, owner, factor.id, verified.new_sign_count):
             _set(app, tx, owner, factor.id, msgspec.structs.replace(facts, copied_at=now_ms()))
+            contacts.tell(app, tx, owner, "copied")
             audit.record(tx, Act.SIGN_IN_REFUSED, actor, "", rows.KIND, factor.id, "copied")
             return False
         if kind == SIGN_IN:
@@ -279,8 +282,8 @@ async def rename(app: App, account_id: str, passkey_id: str, name: str) -> None:
 
 
 async def revoke(app: App, actor: Actor, passkey_id: str, secret: str = "") -> None:
-    """End a passkey, and the sessions opened with it but for the one of `secret`. Raises `Refused`; `Conflict` when it
-    is all that person has beside a password.
+    """End a passkey, and the sessions opened with it but for the one of `secret`. Raises `Refused`; `NotAllowed` when
+    it is all that this person has beside a password.
     """
     account_id = actor.account_id
 
@@ -288,22 +291,15 @@ async def revoke(app: App, actor: Actor, passkey_id: str, secret: str = "") -> N
         known = {factor.id for factor in factors.of_account(tx, account_id, rows.KIND)}
         if passkey_id not in known:
             raise Refused
-        if known == {passkey_id} and logins.of_account(tx, account_id) and not _others(tx, account_id):
-            raise Conflict(
-                "last_factor", "C’est votre seul moyen d’entrer avec votre mot de passe. Ajoutez-en un autre d’abord."
-            )
-        factors.end(tx, account_id, passkey_id)
+        if logins.of_account(tx, account_id):
+            second.remove(app, tx, account_id, rows.KIND, passkey_id)  # never the last of somebody with a password
+        else:
+            factors.end(tx, account_id, passkey_id)
+        contacts.tell(app, tx, account_id, "factor")
         credentials.revoke_of_device(tx, account_id, passkey_id, sessions.secret_hash(secret))
         audit.record(tx, Act.FACTOR_CHANGED, actor, "", rows.KIND, passkey_id, "removed")
 
     await app.db.write(write)
-
-
-def _others(tx: Tx, account_id: str) -> bool:
-    """Whether an app or a telephone is a second factor of theirs; recovery codes run out."""
-    apps = factors.of_account(tx, account_id, "totp")
-    points = contact_points.of_account(tx, account_id)
-    return any(app.used_at for app in apps) or any(one.kind == "phone" and one.verified_at for one in points)
 
 
 def _name(name: str) -> str:

@@ -74,7 +74,7 @@ def people_link(settings_of: Callable[[], Settings], who: str) -> None:
 )
 @click.pass_obj
 def people_password(settings_of: Callable[[], Settings], who: str, password_file: Any) -> None:
-    """Set the mail password of a professional or a team."""
+    """Set the mail password of a professional or a team: they are signed out everywhere."""
     do(settings_of(), "people.password", who=who, password=password_file.readline().rstrip("\n"))
 
 
@@ -93,6 +93,14 @@ def people_absence(
         raise click.UsageError("say --until and --text-file, or --end")
     text = "" if back else text_file.read(4000)
     do(settings_of(), "people.absence", who=who, start=start, end="" if back else end, text=text)
+
+
+@people_group.command("sign-out")
+@click.argument("who")
+@click.pass_obj
+def people_sign_out(settings_of: Callable[[], Settings], who: str) -> None:
+    """Sign an address or an account out everywhere: sessions, tokens, mail clients, remembered devices."""
+    do(settings_of(), "people.sign-out", who=who)
 
 
 @people_group.command("end")

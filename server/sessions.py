@@ -34,27 +34,30 @@ NAME = "session-name"  # what a browser's name is sealed for
 
 
 async def open_session(
-    app: App, account_id: str, how: str = "link", device_id: str = "", *, strong: bool = True, browser: str = ""
+    app: App,
+    account_id: str,
+    how: str = "link",
+    device_id: str = "",
+    *,
+    strong: bool = True,
+    browser: str = "",
+    instead: str = "",
 ) -> str:
     """A new session's secret (256 random bits). `how`: what proved who it is. `device_id`: the remembered device or the
     passkey it is opened with. `strong`: whether a second factor was given just now (what dangerous acts ask for).
-    `browser`: as `devices.called` names it.
+    `browser`: as `devices.called` names it. `instead`: the secret that browser held before, dead from now on.
     """
     secret, lasts = secrets.token_urlsafe(32), app.settings.session_hours * 3_600_000
     name = await app.db.read(_sealed_name, app, account_id, secret_hash(secret), browser)
     strong_at = now_ms() if strong else None
-    await app.db.write(
-        credentials.insert,
-        secret_hash(secret),
-        "session",
-        account_id,
-        now_ms() + lasts,
-        how,
-        device_id,
-        strong_at,
-        name,
-    )
-    await app.db.write(people.index_traits, app, account_id)
+
+    def open_(tx: Tx) -> None:
+        hashed = secret_hash(secret)
+        credentials.revoke(tx, secret_hash(instead))
+        credentials.insert(tx, hashed, "session", account_id, now_ms() + lasts, how, device_id, strong_at, name)
+        people.index_traits(tx, app, account_id)
+
+    await app.db.write(open_)
     return secret
 
 
@@ -132,8 +135,8 @@ async def _of_credential(app: App, secret: str, kind: str) -> Actor:
 # ---- links ----
 
 
-async def redeem_link(app: App, secret: str, browser: str = "") -> str:
-    """Exchange a one-use link for a session's secret. Raises `Unauthorised` the second time."""
+async def redeem_link(app: App, secret: str) -> str:
+    """Use up a one-use link: the account it signs in. Raises `Unauthorised` the second time."""
 
     def redeem(tx: Tx) -> str:
         found = _in_force(app, tx, secret, "link")
@@ -142,7 +145,7 @@ async def redeem_link(app: App, secret: str, browser: str = "") -> str:
         audit.record(tx, Act.SIGNED_IN, people.actor_in(app, tx, found[1]), "", "link")
         return found[1].id
 
-    return await open_session(app, await app.db.write(redeem), browser=browser)
+    return await app.db.write(redeem)
 
 
 # ---- every way out ----

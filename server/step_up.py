@@ -9,10 +9,12 @@ Does not: show a page (`webchat.step_up`), or know what a factor is (`server.fac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from server import sessions
-from server.errors import StepUp
+import msgspec
+
+from server import factors, passkeys, sessions
+from server.errors import Invalid, StepUp, Unauthorised
 from storage.database import Tx
 from storage.ids import now_ms
 
@@ -30,7 +32,7 @@ async def require(app: App, session_secret: str, minutes: int | None = None) -> 
         return found.account_id, fresh(app, found.strong_at, minutes)
 
     account_id, good = await app.db.read(given)
-    if not good and not (app.settings.demo and not await ways(app, account_id)):
+    if not good and not (app.settings.demo and not await factors.ways(app, account_id)):
         raise StepUp
 
 
@@ -40,11 +42,22 @@ def fresh(app: App, strong_at: int | None, minutes: int | None = None) -> bool:
     return strong_at is not None and strong_at > now_ms() - lasts * 60_000
 
 
-async def ways(app: App, account_id: str) -> tuple[str, ...]:
-    """The second factors this person can give now: passkey, totp, sms, recovery."""
-    return ()
+async def give(app: App, session_secret: str, kind: str, given: str) -> str:
+    """A second factor: what the authenticator answered (JSON) for a passkey, else a code. The secret that replaces this
+    session's. Raises `Unauthorised` when the session ended; `Invalid`, `Throttled`, `NotAllowed` for a wrong factor.
+    """
+    found = await app.db.read(lambda tx: sessions.session(app, tx, session_secret))
+    if kind == "passkey":
+        await _give_passkey(app, found.account_id, given)
+    elif not await factors.prove(app, found.account_id, kind, given, session_secret):
+        raise factors.wrong_code()
+    return await sessions.renew(app, session_secret, kind)
 
 
-async def given(app: App, session_secret: str, how: str) -> str:
-    """A second factor was given just now in this session: the secret that replaces its own. Raises `Unauthorised`."""
-    return await sessions.renew(app, session_secret, how)
+async def _give_passkey(app: App, account_id: str, given: str) -> None:
+    try:
+        await passkeys.prove(app, account_id, msgspec.json.decode(given, type=dict[str, Any]))
+    except msgspec.DecodeError as error:
+        raise Invalid from error
+    except Unauthorised as error:  # of the passkey, not of the session
+        raise Invalid(error.code, error.detail) from error

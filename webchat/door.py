@@ -11,7 +11,7 @@ from server.errors import Unauthorised
 from webchat import oidc, security
 from webchat.forms import read_fields
 from webchat.present import page as render
-from webchat.words import LANGUAGES, words
+from webchat.words import CHOICES, words
 
 if TYPE_CHECKING:
     from server.app import App
@@ -63,7 +63,7 @@ def add_routes(app: App, site: web.Application) -> None:
         form = await read_fields(request)
         back = form["back"]
         response = web.HTTPSeeOther(back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/")
-        if form["language"] in LANGUAGES:
+        if form["language"] in CHOICES:
             response.set_cookie(
                 security.LANGUAGE_COOKIE,
                 form["language"],

@@ -14,12 +14,13 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 from aiohttp import web
 
-from server.errors import NotAllowed, PliError, Refused, TooLarge, Unavailable
+from server import devices, sessions
+from server.errors import NotAllowed, PliError, Refused, StepUp, TooLarge, Unavailable
 from storage.database import DatabaseDown
 from storage.vault import CannotOpen
 from webchat import present
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; frame-src 'self'; "
+    "worker-src 'self'; manifest-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types pli"
 )
 HEADERS = {
@@ -72,6 +74,24 @@ def set_session_cookie(app: App, response: web.StreamResponse, secret: str) -> N
         samesite="Lax",
         max_age=app.settings.session_hours * 3600,
     )
+
+
+async def begin_session(
+    app: App,
+    request: web.Request,
+    response: web.StreamResponse,
+    account_id: str,
+    how: str,
+    device_id: str = "",
+    *,
+    strong: bool = True,
+) -> None:
+    """Sign this browser in (`sessions.open_session`): a secret it held before is worth nothing from now on."""
+    browser = devices.called(request.headers.get("User-Agent", ""))
+    secret = await sessions.open_session(
+        app, account_id, how, device_id, strong=strong, browser=browser, instead=session_secret(app, request)
+    )
+    set_session_cookie(app, response, secret)
 
 
 def forget_session_cookie(app: App, response: web.StreamResponse) -> None:
@@ -115,6 +135,23 @@ def from_elsewhere(app: App, request: web.Request) -> bool:
     if origin is not None:
         return not own_origin(app, origin, request.host)
     return request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}
+
+
+def own_path(text: str) -> str:
+    """A path of this site as somebody sent it to come back to, or `/`. Browsers read a backslash as a slash and leave
+    tabs out, so that what looks like a path may lead to another site.
+    """
+    good = text.startswith("/") and not text.startswith("//") and "\\" not in text and text.isprintable()
+    return text if good and " " not in text else "/"
+
+
+def step_up_page(request: web.Request) -> web.HTTPSeeOther:
+    """To where a second factor is asked for, and from there back to the page that needs it."""
+    back = request.path_qs
+    if request.method not in SAFE:
+        came = urlsplit(request.headers.get("Referer", ""))
+        back = f"{came.path}?{came.query}" if came.query else came.path
+    return web.HTTPSeeOther(f"/step-up?{urlencode({'back': own_path(back)})}")
 
 
 def wants_json(request: web.Request) -> bool:
@@ -165,6 +202,8 @@ def guard(app: App, site: web.Application) -> None:
         except PliError as error:
             if error.status == 401 and request.method in SAFE and not wants_json(request):
                 raise web.HTTPSeeOther("/sign-in") from error
+            if isinstance(error, StepUp) and not wants_json(request):
+                raise step_up_page(request) from error
             return error_page(request, error)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             return error_page(request, Refused())
