@@ -5,9 +5,11 @@
     lists      the list of conversations, search
     thread     a conversation
     pages      documents, agenda, services
-    writing    POST: to write, to answer a card, to open a conversation; forms: what comes in a form
+    writing    to write, answer a card, open a conversation, correct; composing: what stands where one writes;
+               drafting: drafts; uploading: files in pieces; forms: what comes in a form
     oidc       to come in by Pro Santé Connect or FranceConnect
     door       to sign in and out, to change language; account: what a person settles about their own account
+    display    text size, contrast, motion of this device
     office     the board of a team, hours, absences, texts; opening: hours in words
     files      downloads, and the few kinds of file that may be shown
     socket     Socket.IO: sync, post, act, read, typing; live: a reader for each socket, pulling from its cursor
@@ -29,7 +31,22 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from webchat import account, door, files, lists, office, oidc, pages, security, socket, thread, writing
+from webchat import (
+    account,
+    display,
+    door,
+    drafting,
+    files,
+    lists,
+    office,
+    oidc,
+    pages,
+    security,
+    socket,
+    thread,
+    uploading,
+    writing,
+)
 
 if TYPE_CHECKING:
     from server.app import App
@@ -45,6 +62,9 @@ def add_routes(app: App, site: web.Application) -> None:
     door.add_routes(app, site)
     oidc.add_routes(app, site)
     account.add_routes(app, site)
+    drafting.add_routes(app, site)
+    uploading.add_routes(app, site)
     office.add_routes(app, site)
+    display.add_routes(app, site)
     files.add_routes(app, site)
     socket.attach(app, site)

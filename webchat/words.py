@@ -22,6 +22,8 @@ from babel import dates, numbers
 from server.settings import PLACE
 
 LANGUAGES = ("fr", "en")
+EASY = "falc"  # easy French (facile à lire et à comprendre): French, with the sentences of its own catalogue instead
+CHOICES = ("fr", EASY, "en")
 FOLDER = Path(__file__).parent / "locale"
 
 Sentence = str | dict[str, str]
@@ -30,6 +32,12 @@ Sentence = str | dict[str, str]
 @lru_cache
 def catalogue(language: str) -> dict[str, Sentence]:
     """The sentences of a language by key; two files never say the same key."""
+    if language == EASY:
+        return catalogue("fr") | _read(EASY)
+    return _read(language)
+
+
+def _read(language: str) -> dict[str, Sentence]:
     found: dict[str, Sentence] = {}
     for path in sorted((FOLDER / language).glob("*.json")):
         said: dict[str, Sentence] = json.loads(path.read_text(encoding="utf-8"))
@@ -53,8 +61,9 @@ class Words:
 
     def __init__(self, language: str) -> None:
         self.language = language if language in LANGUAGES else "fr"
+        self.choice = language if language in CHOICES else "fr"  # what a page asks for again
         self.locale = babel.Locale.parse("fr_FR" if self.language == "fr" else "en_GB")
-        self._sentences = catalogue(self.language)
+        self._sentences = catalogue(self.choice)
 
     def __call__(self, key: str, **values: object) -> str:
         sentence = self._sentences[key]
