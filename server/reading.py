@@ -122,7 +122,7 @@ def _view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str, besi
     return MessageView(
         message.id,
         iso(message.at),
-        _shown(author),
+        author_view(author),
         mine,
         message.kind,
         body.subject,
@@ -143,7 +143,7 @@ def _view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str, besi
     )
 
 
-def _shown(author: Author) -> AuthorView:
+def author_view(author: Author) -> AuthorView:
     return AuthorView(
         author.kind, author.name, author.role, author.organisation, author.acting_for, author.acting_as, author.sex
     )

@@ -14,6 +14,9 @@ from storage.database import Tx
 # Flags, as bits. RFC 9051 § 2.3.2.
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
 
+# What a conversation holds, as bits of `threads.holds`: files, an appointment, words of a bot.
+DOCUMENTS, APPOINTMENT, MACHINE = 1, 2, 4
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -29,14 +32,6 @@ class Entry:
     modseq: int
 
 
-@dataclass(frozen=True, slots=True)
-class Thread:
-    conversation_id: str
-    space_id: str
-    last_seq: int
-    unread: int
-
-
 _COLUMNS = "mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, modseq"
 
 
@@ -47,8 +42,22 @@ def next_seq(tx: Tx, mailbox_id: str) -> int:
     )
 
 
-def add(tx: Tx, mailbox_id: str, space_id: str, conversation_id: str, message_id: str, *, own: bool) -> int:
-    """A message arrives in a mailbox, or is sent from it (`own`: already seen, in folder sent). Returns its number."""
+def add(
+    tx: Tx,
+    mailbox_id: str,
+    space_id: str,
+    conversation_id: str,
+    message_id: str,
+    *,
+    own: bool,
+    holds: int = 0,
+    asks: bool | None = None,
+) -> int:
+    """A message arrives in a mailbox, or is sent from it (`own`: already seen, in folder sent). Returns its number.
+
+    `holds`: what it adds to what the conversation holds. `asks`: it waits for an answer from this mailbox (True), it is
+    that answer (False), or neither (None).
+    """
     seq = next_seq(tx, mailbox_id)
     tx.run(
         "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, "
@@ -63,15 +72,18 @@ def add(tx: Tx, mailbox_id: str, space_id: str, conversation_id: str, message_id
         folder="sent" if own else "inbox",
     )
     tx.run(
-        "INSERT INTO threads (mailbox_id, conversation_id, space_id, last_seq, unread) VALUES (:mailbox, :c, :s, "
-        ":seq, :unread)"
+        "INSERT INTO threads (mailbox_id, conversation_id, space_id, last_seq, unread, holds, asks)"
+        " VALUES (:mailbox, :c, :s, :seq, :unread, :holds, :asks)"
         " ON CONFLICT (mailbox_id, conversation_id) DO UPDATE SET last_seq = excluded.last_seq,"
-        " unread = threads.unread + excluded.unread",
+        " unread = threads.unread + excluded.unread, holds = threads.holds | excluded.holds"
+        f"{'' if asks is None else ', asks = excluded.asks'}",
         mailbox=mailbox_id,
         c=conversation_id,
         s=space_id,
         seq=seq,
         unread=0 if own else 1,
+        holds=holds,
+        asks=seq if asks else 0,
     )
     return seq
 
@@ -141,19 +153,6 @@ def validity(tx: Tx, mailbox_id: str) -> int:
     return int(tx.run("SELECT validity FROM mailboxes WHERE id = :id", id=mailbox_id)[0][0])
 
 
-def threads(tx: Tx, mailbox_id: str, before: int, limit: int) -> list[Thread]:
-    """Conversations of a mailbox whose last entry is below `before`, newest first."""
-    rows = tx.run(
-        "SELECT conversation_id, space_id, last_seq, unread FROM threads WHERE mailbox_id = :mailbox AND last_seq < "
-        ":before"
-        " ORDER BY last_seq DESC LIMIT :limit",
-        mailbox=mailbox_id,
-        before=before,
-        limit=limit,
-    )
-    return [Thread(*row) for row in rows]
-
-
 def unread(tx: Tx, mailbox_id: str) -> int:
     rows = tx.run("SELECT COALESCE(SUM(unread), 0) FROM threads WHERE mailbox_id = :mailbox", mailbox=mailbox_id)
     return int(rows[0][0])
@@ -162,6 +161,16 @@ def unread(tx: Tx, mailbox_id: str) -> int:
 def thread_unread(tx: Tx, mailbox_id: str, conversation_id: str) -> int:
     rows = tx.run(
         "SELECT unread FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
+        mailbox=mailbox_id,
+        c=conversation_id,
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+def thread_last(tx: Tx, mailbox_id: str, conversation_id: str) -> int:
+    """The number of the last message of a conversation in this mailbox; 0 when it has none."""
+    rows = tx.run(
+        "SELECT last_seq FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
         mailbox=mailbox_id,
         c=conversation_id,
     )
@@ -221,11 +230,17 @@ def copy(tx: Tx, from_mailbox: str, to_mailbox: str, conversation_id: str, limit
     after the last word sent from here are unread there: they wait for an answer.
     """
     found = page(tx, from_mailbox, conversation_id, 2**62, limit)
+    ((holds, asks),) = tx.run(
+        "SELECT holds, asks FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
+        mailbox=from_mailbox,
+        c=conversation_id,
+    ) or [(0, 0)]
     last_sent = max((entry.seq for entry in found if entry.folder == "sent"), default=0)
     for entry in reversed(found):
         if of_message(tx, to_mailbox, entry.message_id) is not None:
             continue
-        add(tx, to_mailbox, entry.space_id, conversation_id, entry.message_id, own=False)
+        waits = True if entry.seq == asks else None
+        add(tx, to_mailbox, entry.space_id, conversation_id, entry.message_id, own=False, holds=holds, asks=waits)
         given = of_message(tx, to_mailbox, entry.message_id)
         if given is not None and entry.seq <= last_sent:
             set_flags(tx, given, SEEN)

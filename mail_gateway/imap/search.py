@@ -16,7 +16,7 @@ from mail_gateway.headers import Headers, clean, decode_words
 from mail_gateway.headers import date as header_date
 from mail_gateway.imap.syntax import Cursor, Ids
 from mail_gateway.malformed import Malformed
-from server.search import fold as folded
+from server.query import fold as folded
 from storage.entries import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 
 NUMBERS, DATE, HEADER, TEXT = 0, 1, 2, 3  # how deep a key looks

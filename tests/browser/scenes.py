@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server import access, exchanges, people, posting, reading
+from server import access, exchanges, listing, people, posting
 from server.actions import agenda, catalogue
 from server.actions.confirmations import confirmation_card
 from server.bots import reminders
@@ -102,5 +102,5 @@ async def from_elsewhere(house: House) -> Receipt:
 async def reminded(house: House) -> str:
     """The reminder bot writes to Marcel; the conversation."""
     await reminders.remind(house.app, house.marcel.space_id)
-    (row, *_) = await reading.conversations(house.app, await house.mailbox("marcel"))
+    (row, *_) = await listing.conversations(house.app, await house.mailbox("marcel"))
     return row.id

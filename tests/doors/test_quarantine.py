@@ -14,7 +14,7 @@ from mail_gateway import verdict
 from mail_gateway.discretion import for_one
 from mail_gateway.imap import imap_door
 from mail_gateway.malformed import Malformed
-from server import access, blocking, doctor, reading
+from server import access, blocking, doctor, listing, reading
 from server.api import health
 from storage import quarantine
 from storage.database import DatabaseDown
@@ -154,7 +154,7 @@ async def test_dr_morel_reads_in_her_inbox_that_her_letter_is_held(house: MailHo
     assert report["Subject"] == "[KO Intégration système !][904] XDM/1.0/DDM+Compte rendu"
     assert report["In-Reply-To"] == "<7@pli.example>"
     assert await house.entries("dominique") == []
-    assert await reading.conversations(house.app, await house.mailbox("dominique")) == []
+    assert await listing.conversations(house.app, await house.mailbox("dominique")) == []
 
 
 # ---- a letter we cannot read -----------------------------------------------------------------------------------------

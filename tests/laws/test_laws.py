@@ -100,8 +100,8 @@ async def test_law_4_the_disk_and_the_log_hold_no_personal_word(
             house.app, house.morel, Draft(to=opening, text="Texte zephyrin", files=(file,), raw=b"raw zephyrin " * size)
         )
     upload = await attachments.upload(house.app, house.dominique, "hirondelle.txt", "text/plain", b"mesange")
-    found = await search.search(house.app, await house.mailbox("dominique"), "zephyrin")
-    await house.answer("dominique", found[0].conversation, "zephyrin", uploads=(upload,))
+    found = await search.search(house.app, await house.mailbox("dominique"), search.Asked("zephyrin"))
+    await house.answer("dominique", found.groups[0].conversation, "zephyrin", uploads=(upload,))
     await reminders.remind_everybody(house.app)
 
     folder = house.app.settings.data_dir

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from server import access, reading, search
+from server import access, reading
 from server.drafts import Draft
 from server.errors import NotAllowed, Refused
 from server.handles import ConversationHandle, SpaceHandle
@@ -154,11 +154,3 @@ async def test_a_message_that_no_longer_opens_is_shown_as_damaged_alone(core: Ho
     assert [entry.message.text for entry in entries] == [
         "intact", "Ce message est abîmé et ne peut pas être affiché. Il a été signalé."
     ]  # fmt: skip
-
-
-async def test_search_folds_case_and_accents(core: House) -> None:
-    await core.letter("morel", "dominique", "Restez à jeun dès minuit, la veille de l’opération.")
-    await core.letter("lab", "dominique", "Votre bilan est prêt.")
-    box = await core.mailbox("dominique")
-    assert [entry.message.text[:6] for entry in await search.search(core.app, box, "DES OPERATION")] == ["Restez"]
-    assert await search.search(core.app, box, "radiographie") == []
