@@ -14,14 +14,14 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import structlog
 
 from mail_gateway import trust, trust_lists
-from server import absence, doctor, people, sessions, teams
+from server import absence, delegates, doctor, people, sessions, teams
 from server.app import App, open_core
 from server.bots import reminders
 from server.errors import Invalid, PliError
@@ -87,6 +87,31 @@ async def _sign_out(app: App, who: str) -> dict[str, Any]:
     account = await _find(app, who)
     await sessions.sign_out_everywhere(app, account.id)
     return {"account": account.id}
+
+
+async def _holder(app: App, who: str) -> Account:
+    """By INS, or by account: the one that leaves no INS in a shell history."""
+    space = await app.db.read(accounts.space_by_ins, app.vault.lookup("ins", who))
+    found = await app.db.read(accounts.holder_of, space.id) if space else await app.db.read(accounts.by_id, who)
+    if found is None or found.kind != "holder":
+        raise Invalid("nobody", "Aucun titulaire à ce numéro.")
+    return found
+
+
+async def _represent(app: App, child: str, representative: str, until: str) -> dict[str, Any]:
+    try:
+        last = datetime.fromisoformat(until) if until else None
+    except ValueError as error:
+        raise Invalid("bad_date", "Une date s’écrit 2031-12-24.") from error
+    after = int((last.replace(tzinfo=PLACE) + timedelta(days=1)).timestamp() * 1000) if last else None
+    whose, who = await _holder(app, child), await _holder(app, representative)
+    return {"account": who.id, "until": await delegates.represent(app, whose.space_id, who.id, after)}
+
+
+async def _unrepresent(app: App, child: str, representative: str) -> dict[str, Any]:
+    whose, who = await _holder(app, child), await _holder(app, representative)
+    await delegates.unrepresent(app, whose.space_id, who.id)
+    return {"account": who.id}
 
 
 async def _end(app: App, who: str) -> dict[str, Any]:
@@ -189,6 +214,8 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "people.absence": _absence,
     "people.team": _team,
     "people.end": _end,
+    "people.represent": _represent,
+    "people.unrepresent": _unrepresent,
     "people.sign-out": _sign_out,
     "quarantine.list": _quarantine_list,
     "quarantine.show": _quarantine_show,

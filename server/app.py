@@ -17,6 +17,7 @@ from aiohttp import web
 from server import keeping, logs, notices
 from server.absence import AbsenceNotes
 from server.bots.reminders import ReminderChannel
+from server.delegates import DelegationEnds
 from server.delivery import DeliveryWorker
 from server.hub import Hub, RedisHub
 from server.lookups import LookUps
@@ -104,6 +105,7 @@ async def open_app(
             app.delivery.add(mail_gateway.verdict.QuarantineChannel(app))
             app.delivery.add(ReminderChannel(app))
             app.delivery.add(AbsenceNotes(app))
+            app.delivery.add(DelegationEnds(app))
             for channel in notices.channels(app):
                 app.delivery.add(channel)
             app.delivery.start()

@@ -111,6 +111,27 @@ def people_end(settings_of: Callable[[], Settings], who: str) -> None:
     do(settings_of(), "people.end", who=who)
 
 
+@people_group.command("represent")
+@click.argument("child")
+@click.argument("representative")
+@click.option("--until", default="", help="Last day, 2031-12-24; a child's majority when absent, and at the latest.")
+@click.pass_obj
+def people_represent(settings_of: Callable[[], Settings], child: str, representative: str, until: str) -> None:
+    """Let REPRESENTATIVE act for CHILD by law: parental authority, or a guardian's. INS numbers, or accounts as
+    `pli people list` shows them: those leave no INS in a shell history.
+    """
+    do(settings_of(), "people.represent", child=child, representative=representative, until=until)
+
+
+@people_group.command("unrepresent")
+@click.argument("child")
+@click.argument("representative")
+@click.pass_obj
+def people_unrepresent(settings_of: Callable[[], Settings], child: str, representative: str) -> None:
+    """REPRESENTATIVE acts for CHILD no longer, from now on."""
+    do(settings_of(), "people.unrepresent", child=child, representative=representative)
+
+
 @people_group.command("team")
 @click.argument("team")
 @click.argument("member")

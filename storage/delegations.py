@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from storage.database import Tx
+from storage.database import Row, Tx
 from storage.ids import now_ms
 from storage.vault import Sealed
 
@@ -74,8 +74,8 @@ def _kept(scopes: frozenset[str]) -> str:
     return "" if scopes == EVERYTHING else " ".join(sorted(scopes))
 
 
-def _delegations(rows: list[tuple[object, ...]]) -> list[Delegation]:
-    return [Delegation(*row[:7], scopes_of(str(row[7]))) for row in rows]  # type: ignore[arg-type]
+def _delegations(rows: list[Row]) -> list[Delegation]:
+    return [Delegation(*(*row[:7], scopes_of(row[7]))) for row in rows]
 
 
 def grant(
@@ -211,8 +211,8 @@ _INVITATION = "space_id, id, kind, scopes, facts, until_at, invited_by, created_
 _WAITS = "taken_at IS NULL AND revoked_at IS NULL AND expires_at > :now"
 
 
-def _invitations(rows: list[tuple[object, ...]]) -> list[Invitation]:
-    return [Invitation(*row[:3], scopes_of(str(row[3])), *row[4:]) for row in rows]  # type: ignore[arg-type]
+def _invitations(rows: list[Row]) -> list[Invitation]:
+    return [Invitation(*(*row[:3], scopes_of(row[3]), *row[4:])) for row in rows]
 
 
 def invite(
