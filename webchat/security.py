@@ -98,6 +98,16 @@ def forget_session_cookie(app: App, response: web.StreamResponse) -> None:
     response.del_cookie(cookie_name(app), path="/", secure=app.settings.secure, httponly=True, samesite="Lax")
 
 
+def goodbye(app: App, way: str = "") -> web.HTTPSeeOther:
+    """Out, to the door: the cookie is gone, and whatever pages left in this browser. `way`: the provider's name whose
+    session is another matter.
+    """
+    response = web.HTTPSeeOther("/sign-in?out" + (f"={way}" if way else ""))
+    forget_session_cookie(app, response)
+    response.headers["Clear-Site-Data"] = '"cache", "storage"'
+    return response
+
+
 def session_secret(app: App, request: web.Request) -> str:
     """The secret the browser sent, or ''."""
     return request.cookies.get(cookie_name(app), "")
