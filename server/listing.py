@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from server import actions, exchanges
+from server import actions, exchanges, scopes
 from server.drafts import FileFacts
 from server.handles import MailboxHandle
 from server.people import Traits
@@ -42,7 +42,7 @@ class Choice:
     label: str = ""
 
     def __post_init__(self) -> None:
-        if self.name not in FILTERS:
+        if self.name not in FILTERS or self.name == "everything":
             object.__setattr__(self, "name", "all")
 
 
@@ -63,6 +63,7 @@ async def conversations(
     app: App, box: MailboxHandle, before: int | None = None, limit: int = 50
 ) -> list[ConversationView]:
     """Every conversation of a mailbox, the newest first; `before`: below that `last_seq`."""
+    scopes.reads(box)
     limit = max(1, min(limit, MAX_ROWS + 1))
 
     def pull(tx: Tx) -> list[ConversationView]:
@@ -73,6 +74,7 @@ async def conversations(
 
 async def page(app: App, box: MailboxHandle, chosen: Choice, before: int | None, limit: int) -> Listed:
     """What a filter shows: in the list itself the pinned ones stand first, on its first page."""
+    scopes.reads(box)
     limit = max(1, min(limit, MAX_ROWS))
 
     def pull(tx: Tx) -> Listed:

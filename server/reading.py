@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import access, actions, corrections, receipts, statuses, versions
+from server import access, actions, corrections, receipts, scopes, statuses, versions
 from server.drafts import Author, Body, FileFacts
 from server.errors import Refused
 from server.handles import ConversationHandle, MailboxHandle
@@ -216,6 +216,7 @@ async def since(app: App, box: MailboxHandle, cursor: int, limit: int = 100) -> 
 
 def since_in(tx: Tx, app: App, box: MailboxHandle, cursor: int, limit: int) -> Page:
     """`since` inside a transaction: for a reader of many mailboxes in one go."""
+    scopes.reads(box)
     limit = max(1, min(limit, MAX_PAGE))
     found = entries.since(tx, box.mailbox_id, cursor, limit + 1)
     shown = shown_in(app, tx, box.owner, found[:limit])
@@ -290,17 +291,19 @@ async def people_in(app: App, conversation: ConversationHandle) -> list[Contact]
 
 async def unread(app: App, box: MailboxHandle) -> int:
     """One number, counted in the transactions that change it: the same on every device and in IMAP."""
+    scopes.reads(box)
     return await app.db.read(entries.unread, box.mailbox_id)
 
 
-async def mark_read(app: App, conversation: ConversationHandle, up_to: int) -> int:
-    """Mark the conversation read up to that number; returns what is left unread in the mailbox."""
+async def mark_read(app: App, conversation: ConversationHandle, up_to: int, since: int = 0) -> int:
+    """Mark the conversation read up to that number (from `since` on); returns what is left unread in the mailbox."""
 
     def mark(tx: Tx) -> tuple[int, set[str], bool]:
         access.confirm_reading(tx, conversation)
         wake: set[str] = set()
         unseen = entries.unseen_up_to(tx, conversation.through, conversation.conversation_id, up_to)
-        owed = [_set_flags(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake) for entry in unseen]
+        seen = [entry for entry in unseen if entry.seq >= since]
+        owed = [_set_flags(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake) for entry in seen]
         return entries.unread(tx, conversation.through), wake, any(owed)
 
     left, wake, owed = await app.db.write(mark)

@@ -44,6 +44,19 @@ def may(tx: Tx, to: SpaceHandle, *needs: str) -> None:
     need(known.scopes if known else frozenset(), *needs)
 
 
+def shares(tx: Tx, to: SpaceHandle) -> None:
+    """Inside the write: who may read the holder's things is the holder's to say, never a helper's. Raises
+    `NotAllowed`, `Refused`.
+    """
+    if to.ground not in DELEGATED:
+        return
+    known = delegations.in_force(tx, to.space_id, to.actor.account_id)
+    if known is None:
+        raise Refused
+    if known.kind != "representative":
+        raise holders_only()
+
+
 def own_affairs(tx: Tx, box: MailboxHandle) -> None:
     """Inside the write: what only the holder settles, or who represents them by law: who acts for them, what is shared
     with whom, contacts and credentials, closing, deleting, exporting. Never a helper (mssante.md § 1.5, product.md
@@ -55,4 +68,8 @@ def own_affairs(tx: Tx, box: MailboxHandle) -> None:
     if box.ground != "self" and known is None:
         raise Refused
     if box.ground != "self" and known is not None and known.kind != "representative":
-        raise NotAllowed("holders_only", "Seul le titulaire de cet espace peut faire cela.")
+        raise holders_only()
+
+
+def holders_only() -> NotAllowed:
+    return NotAllowed("holders_only", "Seul le titulaire de cet espace peut faire cela.")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import access
+from server import access, scopes
 from server.actions import dossier
 from server.actions.dossier import DocumentView
 from server.drafts import FileFacts
@@ -119,6 +119,7 @@ async def search(
     app: App, box: MailboxHandle, asked: Asked, *, before: int | None = None, patience: float = PATIENCE_S
 ) -> Found:
     """What holds every word, `HITS` messages at a time; the dossier's documents on the first page."""
+    scopes.reads(box)
     look = _Look(app, box, asked)
     began, cursor, stopped, looked = time.monotonic(), before or _END, False, 0
     hits: list[Hit] = []

@@ -53,8 +53,8 @@ def add_routes(app: App, site: web.Application) -> None:
     """Files of messages, documents of the dossier, the original layout of a letter."""
     route(app, site, "GET", "/files/{space}/{attachment}", give_file)
     route(app, site, "GET", "/files/{space}/{attachment}/read", read_file)
-    route(app, site, "GET", "/documents/{document}", give_document)
-    route(app, site, "GET", "/documents/{document}/read", read_document)
+    route(app, site, "GET", "/documents/{document}", give_document, ("dossier",))
+    route(app, site, "GET", "/documents/{document}/read", read_document, ("dossier",))
     route(app, site, "GET", "/c/{conversation}/m/{message}/html", show_letter)
 
 

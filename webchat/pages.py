@@ -21,9 +21,9 @@ STATIC = present.FOLDER / "static"
 
 def add_routes(app: App, site: web.Application) -> None:
     """Every page one can ask for with GET."""
-    route(app, site, "GET", "/documents", show_documents)
-    route(app, site, "GET", "/agenda", show_agenda)
-    route(app, site, "GET", "/services", show_services)
+    route(app, site, "GET", "/documents", show_documents, ("dossier",))
+    route(app, site, "GET", "/agenda", show_agenda, ("agenda",))
+    route(app, site, "GET", "/services", show_services, ("services",))
     site.router.add_static("/static/", STATIC)
 
 
@@ -43,7 +43,7 @@ async def show_documents(visit: Visit) -> web.Response:
 
 async def show_agenda(visit: Visit) -> web.Response:
     """Appointments to come, then past ones, the latest first."""
-    handle = await access.dossier(visit.app, visit.box)
+    handle = await access.dossier(visit.app, visit.box, "agenda")
     found = await agenda.appointments(visit.app, handle)
     coming = [item for item in found if present.day_of(item.start) >= visit.desk.today]
     past = [item for item in found if present.day_of(item.start) < visit.desk.today]
@@ -52,7 +52,7 @@ async def show_agenda(visit: Visit) -> web.Response:
 
 async def show_services(visit: Visit) -> web.Response:
     """What services of the catalogue may read, now."""
-    handle = await access.dossier(visit.app, visit.box)
+    handle = await access.dossier(visit.app, visit.box, "services")
     in_force = [
         {**msgspec.structs.asdict(grant), "reads": ", ".join(present.scope(visit.words, name) for name in grant.scopes)}
         for grant in await catalogue.grants(visit.app, handle)

@@ -2,7 +2,7 @@
 socket.
 
 Promises: everything that came from elsewhere is escaped; text is cut into paragraphs, quotes and links in linear
-time; a web address becomes a link only when it says http or https.
+time (`webchat.texts`); a web address becomes a link only when it says http or https.
 
 Does not: read a database or a request. A `Desk` carries what a rendering needs to know of who looks.
 """
@@ -10,7 +10,7 @@ Does not: read a database or a request. A `Desk` carries what a rendering needs 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -18,20 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
 
 from server.actions import catalogue
-from server.quotations import split_quoted
 from server.settings import PLACE
 from server.views import AuthorView, Entry, FileView, MessageView
+from webchat.texts import folded
 from webchat.words import Words, instant
 
 FOLDER = Path(__file__).parent
-_LINK = re.compile(r"https?://[^\s<>\"'«»]+")
-_LOOSE = re.compile(r" (?=[?!:;»])")
 _ANSWER = re.compile(r"^(?:\s*(?:re|tr|fwd|fw|rép|aw|sv)\s*:)+", re.IGNORECASE)
-_TRAILING = ".,;:!?)]}’…"
-_ATTRIBUTION = re.compile(r"^(?:Le|On|Am|El|Il) .{1,200}:\s*$")
 _TITLES = ("dr", "pr", "dr.", "pr.")
 XML = frozenset({"text/xml", "application/xml", "application/hl7-cda+xml"})
 IN_LINE = frozenset(
@@ -50,6 +45,13 @@ class Whose:
     birth_year: str
     kind: str
     sex: str = ""
+    unread: int = 0
+    home: str = "/"
+
+    @property
+    def first_name(self) -> str:
+        """As one would call them."""
+        return self.name.split()[0] if self.name else ""
 
 
 @dataclass(frozen=True)
@@ -75,67 +77,6 @@ class Desk:
     def today(self) -> date:
         """The day on screen."""
         return self.now.astimezone(PLACE).date()
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A piece of a text: a paragraph, or what somebody quoted."""
-
-    quoted: bool
-    text: Markup
-
-
-def blocks(text: str) -> list[Block]:
-    """A plain text as paragraphs and folded quotes: lines that begin with `>` (RFC 3676 § 4.5), and what clients copy
-    under an answer without marking it.
-    """
-    found: list[tuple[bool, list[str]]] = []
-    written, copied = split_quoted(text.replace("\r\n", "\n").replace("\r", "\n"))
-    for line in written.split("\n"):
-        quoted = line.startswith(">")
-        line = line.lstrip("> ") if quoted else line
-        if not quoted and not line.strip():
-            if found and not found[-1][0]:
-                found.append((False, []))
-            continue
-        if found and found[-1][0] == quoted:
-            found[-1][1].append(line)
-        else:
-            found.append((quoted, [line]))
-    _move_attributions(found)
-    if copied:
-        found.append((True, [line.lstrip("> ") for line in copied.split("\n")]))
-    return [Block(quoted, _lines(lines)) for quoted, lines in found if lines]
-
-
-def _move_attributions(found: list[tuple[bool, list[str]]]) -> None:
-    """« Le 3 mai, X a écrit : » goes into the quote that it announces."""
-    for number in range(1, len(found)):
-        quoted, lines = found[number]
-        before = next((found[n] for n in (number - 1, number - 2) if n >= 0 and found[n][1]), None)
-        if quoted and before and not before[0] and _ATTRIBUTION.match(before[1][-1]):
-            lines.insert(0, before[1].pop())
-
-
-def _lines(lines: Iterable[str]) -> Markup:
-    return Markup("<br>").join(_linked(_tied(line)) for line in lines)
-
-
-def _linked(line: str) -> Markup:
-    out, end = [], 0
-    for match in _LINK.finditer(line):
-        url = match.group().rstrip(_TRAILING)
-        out += [
-            escape(line[end : match.start()]),
-            Markup('<a href="{0}" rel="noopener noreferrer" target="_blank">{0}</a>').format(url),
-        ]
-        end = match.start() + len(url)
-    return Markup("").join([*out, escape(line[end:])])
-
-
-def _tied(line: str) -> str:
-    """French punctuation stays on the line of its word."""
-    return _LOOSE.sub("\u00a0", line)
 
 
 def preview(message: MessageView, most: int = 140) -> str:
@@ -194,13 +135,60 @@ def role_of(words: Words, author: AuthorView) -> str:
 
 def status(words: Words, message: MessageView, today: date) -> str:
     """The state of one's own message, in words."""
-    at = instant(message.status_at)
-    if message.status != "read" or at is None:
-        return words(f"status.{message.status}")
-    same_day = at.astimezone(PLACE).date() == today
-    when = words.hour(at) if same_day else words.moment(at)
-    key = f"status.read.{'by' if message.status_by else 'at'}{'.today' if same_day else ''}"
-    return words(key, name=short_name(message.status_by), when=when)
+    return state_of(words, message.status, message.status_at, message.status_by, today)
+
+
+def state_of(words: Words, state: str, at: str, by: str, today: date) -> str:
+    """`Remis`, `Lu à 14 h 05`, `Répondu par Dr MOREL le 3 mai 2026 à 9 h 00`."""
+    moment = instant(at)
+    if state not in {"read", "answered"} or moment is None or (state == "answered" and not by):
+        return words(f"status.{state}")
+    same_day = moment.astimezone(PLACE).date() == today
+    when = words.hour(moment) if same_day else words.moment(moment)
+    key = f"status.{state}.{'by' if by else 'at'}{'.today' if same_day else ''}"
+    return words(key, name=short_name(by), when=when)
+
+
+def status_of_many(words: Words, message: MessageView, today: date) -> str:
+    """The state of a message that went to several: how many of them read it, unless it was answered."""
+    read = sum(recipient.state == "read" for recipient in message.recipients)
+    if message.status != "read" or not read:
+        return status(words, message, today)
+    return words("status.read.many", count=read, all=len(message.recipients))
+
+
+def joined(words: Words, names: list[str]) -> str:
+    """`A, B et C`."""
+    return f"{', '.join(names[:-1])} {words('thread.and')} {names[-1]}" if len(names) > 1 else "".join(names)
+
+
+def reader_name(words: Words, name: str, roles: tuple[str, ...]) -> str:
+    """Somebody who reads; of a team, who works there."""
+    return (
+        words("thread.team_of", name=name, roles=", ".join(role[:1].lower() + role[1:] for role in roles))
+        if roles
+        else name
+    )
+
+
+def usual(words: Words, days: int | None) -> str:
+    """How soon somebody usually answers, roughly; '' when that is not known."""
+    if days is None:
+        return ""
+    return words(f"usual.{days}") if days < 2 else words("usual.more") if days > 10 else words("usual.days", count=days)
+
+
+def said_of(words: Words, name: str) -> str:
+    """`Nouveau message du Dr MOREL`: what is said aloud when one arrives."""
+    short = short_name(name)
+    form = (
+        "du"
+        if short.split(" ")[0].lower() in _TITLES
+        else "d"
+        if short[:1].casefold() in "aeiouyéèêàâîôœh"
+        else "other"
+    )
+    return words("thread.arrived", form=form, name=short)
 
 
 def card_text(words: Words, card: dict[str, Any], name: str) -> str:
@@ -262,17 +250,6 @@ def offered(card: dict[str, Any]) -> tuple[list[str], int]:
     return list(known.get("scopes", ())), int(known.get("months", 1))
 
 
-def first_unread(entries: list[Entry], unread: int) -> int:
-    """The number of the oldest of the `unread` newest entries that others wrote; 0 when there is none."""
-    seq = 0
-    for entry in reversed(entries):
-        if unread <= 0:
-            break
-        if not entry.message.mine:
-            seq, unread = entry.seq, unread - 1
-    return seq
-
-
 def day_of(at: str) -> date:
     """The day of a message on screen."""
     moment = instant(at)
@@ -291,7 +268,7 @@ def environment() -> jinja2.Environment:
         auto_reload=False,
     )
     helpers: list[Callable[..., Any]] = [
-        blocks,
+        folded,
         preview,
         file_kind,
         news,
@@ -300,6 +277,9 @@ def environment() -> jinja2.Environment:
         short_name,
         role_of,
         status,
+        state_of,
+        status_of_many,
+        said_of,
         card_text,
         card_facts,
         says_more,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -12,6 +12,8 @@ from aiohttp import web
 from server import access, people, sessions
 from server.drafts import Actor
 from server.handles import MailboxHandle
+from server.people import OwnSpace
+from server.scopes import MESSAGES, WRITE
 from webchat import present
 from webchat.present import Desk, Whose
 from webchat.security import language_of, session_secret
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from server.app import App
 
 HOLDER_SECTIONS = (("messages", "/"), ("documents", "/documents"), ("agenda", "/agenda"), ("services", "/services"))
+SCOPES = {"documents": "dossier"}  # what one needs to see a section of a holder; the others have its name
 OFFICE_SECTIONS = (("messages", "/"), ("templates", "/templates"), ("hours", "/hours"))
 TEAM_SECTIONS = (OFFICE_SECTIONS[0], ("team", "/team"), *OFFICE_SECTIONS[1:])
 
@@ -41,7 +44,9 @@ class Visit:
 
     def page(self, template: str, section: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page of this desk."""
-        sections = {"holder": HOLDER_SECTIONS, "team": TEAM_SECTIONS}.get(self.box.owner_kind, OFFICE_SECTIONS)
+        sections = {"holder": holder_sections(self.box.scopes), "team": TEAM_SECTIONS}.get(
+            self.box.owner_kind, OFFICE_SECTIONS
+        )
         text = present.page(
             template,
             desk=self.desk,
@@ -61,29 +66,51 @@ async def desk_of(app: App, actor: Actor, box: MailboxHandle, language: str) -> 
     """The desk at which this actor opens this mailbox."""
     spaces = await people.spaces_of(app, actor)
     traits = await app.db.read(lambda tx: people.traits(app, tx, box.space_id))
-    known = tuple(Whose(own.mailbox_id, own.name, own.birth_year, own.kind) for own in spaces)
+    known = tuple(_whose(own) for own in spaces)
     mine = next((own for own in known if own.mailbox_id == box.mailbox_id), known[0])
-    shown = Whose(box.mailbox_id, mine.name, mine.birth_year, mine.kind, traits.sex if traits else "other")
+    shown = replace(mine, mailbox_id=box.mailbox_id, sex=traits.sex if traits else "other")
     base = "" if box.ground == "self" else f"/for/{box.mailbox_id}"
     return Desk(words(language), base, actor.name, actor.kind, shown, known)
 
 
-async def enter(app: App, request: web.Request) -> Visit:
-    """The visit of this request. Raises `Unauthorised`, `Refused`."""
+def holder_sections(scopes: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    """What of a holder's space one may look at."""
+    return tuple((name, path) for name, path in HOLDER_SECTIONS if SCOPES.get(name, name) in scopes)
+
+
+def _whose(own: OwnSpace) -> Whose:
+    base = "" if own.kind == "self" else f"/for/{own.mailbox_id}"
+    home = next((base + path for _, path in holder_sections(own.scopes)), f"{base}/account/people")
+    return Whose(own.mailbox_id, own.name, own.birth_year, own.kind, own.sex, own.unread, home)
+
+
+async def enter(app: App, request: web.Request, needs: Sequence[str] = (MESSAGES,)) -> Visit:
+    """The visit of this request, for what it `needs` of a delegation. Raises `Unauthorised`, `Refused`,
+    `NotAllowed`.
+    """
     actor = await sessions.actor_of_session(app, session_secret(app, request))
-    box = await access.mailbox(app, actor, request.match_info.get("mailbox", ""))
+    box = await access.mailbox(app, actor, request.match_info.get("mailbox", ""), needs)
     return Visit(app, request, actor, box, await desk_of(app, actor, box, language_of(request, actor.language)))
 
 
-def route(app: App, site: web.Application, method: str, path: str, page: Page) -> None:
-    """Serve a page of one's own mailbox at `path`, and of a delegated one at `/for/{mailbox}path`."""
+def route(
+    app: App, site: web.Application, method: str, path: str, page: Page, needs: Sequence[str] = (MESSAGES,)
+) -> None:
+    """Serve a page of one's own mailbox at `path`, and of a delegated one at `/for/{mailbox}path` for who has the
+    scopes it `needs`; besides, to change something one may write. With no `needs` the page decides itself.
+
+    « Mon compte » is one's own: nobody settles there how somebody else signs in or is told.
+    """
+    wanted = (*needs, WRITE) if needs and method != "GET" else tuple(needs)
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        return await page(await enter(app, request))
+        return await page(await enter(app, request, wanted))
 
-    add = site.router.add_get if method == "GET" else site.router.add_post  # a GET brings its HEAD
-    for prefix in ("", "/for/{mailbox}"):
-        add(prefix + path, serve)
+    for prefix in ("",) if needs and path.startswith("/account") else ("", "/for/{mailbox}"):
+        if method == "GET":
+            site.router.add_get(prefix + path, serve)  # a GET brings its HEAD
+        else:
+            site.router.add_route(method, prefix + path, serve)
 
 
 def nonce() -> str:

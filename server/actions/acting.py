@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from server import access, audit, posting, reading
+from server import access, audit, posting, reading, scopes
 from server.actions import ACTIONS, agenda, catalogue, confirmations, dossier, open_choices, reminders
 from server.actions.ask import Ask, Done
 from server.audit import Act
@@ -20,6 +20,7 @@ from server.drafts import Draft, Receipt
 from server.errors import Conflict, Invalid, NotAllowed, Refused
 from server.handles import ConversationHandle, MailboxHandle
 from storage import conversations, entries, messages
+from storage.database import Tx
 from storage.ids import new_id
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class _Answering:
 
     def __call__(self, doing: posting.Doing) -> None:
         ask, tx = self.ask, doing.tx
+        _confirm(tx, ask)
         space_id, message_id = ask.conversation.space_id, ask.opened.message.id
         if ask.card is not None:
             # The card's row is the lock: two answers at once wait for one another here.
@@ -74,6 +76,15 @@ class _Answering:
         for member in conversations.participants(tx, space_id, ask.conversation.conversation_id):
             if member.mailbox_id and entries.change(tx, member.mailbox_id, message_id) is not None:
                 doing.wake.add(member.mailbox_id)
+
+
+def _confirm(tx: Tx, ask: Ask) -> None:
+    """Who acts for the holder may touch what they were trusted with, and shares nothing with anybody."""
+    service = ask.action.partition(".")[0]
+    if service in {"agenda", "dossier"}:
+        scopes.may(tx, ask.conversation, service, scopes.WRITE)
+    elif service == "catalogue":
+        scopes.shares(tx, ask.conversation)
 
 
 def _may(conversation: ConversationHandle, card: dict[str, Any] | None) -> bool:

@@ -16,7 +16,7 @@ from server import access, attachments
 from server.actions import dossier
 from server.api.door import MAX_MULTIPART, MULTIPART_S, Call
 from server.api.problems import TooSlow, WrongType
-from server.api.shapes import Nothing, Upload
+from server.api.shapes import Nothing, SpaceQuery, Upload
 from server.drafts import FileFacts
 from server.errors import Invalid, Throttled, TooLarge
 from storage import messages
@@ -102,21 +102,21 @@ def _decoded(name: str) -> str:
         return name
 
 
-async def download(call: Call[Nothing, None]) -> web.Response:
+async def download(call: Call[SpaceQuery, None]) -> web.Response:
     """`GET /attachments/{id}`: a file of a message the caller has, or one the caller uploaded and has not sent yet."""
     app, attachment_id = call.app, call.at["id"]
     own = await access.own_space(app, call.actor)
     waiting = await app.db.read(messages.attachment, own.space_id, attachment_id)
     if waiting is not None and not waiting.message_id:
         return as_download(*await attachments.opened_unchecked(app, own.keys, waiting))
-    box = await access.mailbox(app, call.actor)
+    box = await access.mailbox(app, call.actor, call.query.mailbox)
     space_id = await app.db.read(messages.space_of_attachment, attachment_id)
     return as_download(*await attachments.opened(app, box, space_id or "", attachment_id))
 
 
-async def document(call: Call[Nothing, None]) -> web.Response:
-    """`GET /documents/{id}`: a document of the dossier of the patient who calls."""
-    box = await access.mailbox(call.app, call.actor)
+async def document(call: Call[SpaceQuery, None]) -> web.Response:
+    """`GET /documents/{id}`: a document of the dossier of the patient who calls, or for whom they act."""
+    box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("dossier",))
     handle = await access.dossier(call.app, box)
     return as_download(*await dossier.open_document(call.app, handle, call.at["id"]))
 

@@ -8,12 +8,22 @@ from server import access, listing, reading, sessions
 from server.actions import agenda, catalogue, dossier
 from server.api import shapes
 from server.api.door import Call
-from server.api.shapes import Conversation, Conversations, Documents, EntriesQuery, Grants, Nothing, PageQuery
+from server.api.shapes import (
+    Conversation,
+    Conversations,
+    Documents,
+    EntriesQuery,
+    Grants,
+    Nothing,
+    PageQuery,
+    SpaceQuery,
+)
 from server.errors import Unauthorised
 from server.views import AuthorView, Page
 from storage import entries as rows
 
 STILL_S = 4  # how old the last look at a token may be while a poll waits
+
 
 async def entries(call: Call[EntriesQuery, None]) -> Page:
     """`GET /entries`. With `wait`, answers as soon as something is new, or empty when the time is up.
@@ -21,7 +31,7 @@ async def entries(call: Call[EntriesQuery, None]) -> Page:
     A wake-up is a hint: the page is read again from the cursor, after the token was checked again.
     """
     app, query = call.app, call.query
-    box = await access.mailbox(app, call.actor)
+    box = await access.mailbox(app, call.actor, query.mailbox)
     clock = asyncio.get_running_loop().time
     until = clock() + query.wait
     with call.door.polling(call.actor.account_id) as ended:
@@ -44,6 +54,7 @@ async def entries(call: Call[EntriesQuery, None]) -> Page:
                     waiting.cancel()
                 if not await app.db.read(lambda tx: sessions.still_signed_in(app, tx, call.secret, "bearer")):
                     raise Unauthorised
+                await app.db.read(lambda tx: access.still_open(app, tx, box))
         finally:
             leaving.cancel()
             subscription.close()
@@ -51,7 +62,7 @@ async def entries(call: Call[EntriesQuery, None]) -> Page:
 
 async def list_conversations(call: Call[PageQuery, None]) -> Conversations:
     """`GET /conversations`."""
-    box = await access.mailbox(call.app, call.actor)
+    box = await access.mailbox(call.app, call.actor, call.query.mailbox)
     limit = call.query.limit
     found = await listing.conversations(call.app, box, call.query.before or None, limit + 1)
     more, found = len(found) > limit, found[:limit]
@@ -61,7 +72,7 @@ async def list_conversations(call: Call[PageQuery, None]) -> Conversations:
 async def one_conversation(call: Call[PageQuery, None]) -> Conversation:
     """`GET /conversations/{id}`."""
     app = call.app
-    box = await access.mailbox(app, call.actor)
+    box = await access.mailbox(app, call.actor, call.query.mailbox)
     handle = await access.conversation(app, box, call.at["id"])
     page = await reading.thread(app, handle, call.query.before or None, call.query.limit)
     others = [
@@ -75,24 +86,24 @@ async def one_conversation(call: Call[PageQuery, None]) -> Conversation:
     )
 
 
-async def documents(call: Call[Nothing, None]) -> Documents:
-    """`GET /documents`: the dossier of the patient who calls."""
-    box = await access.mailbox(call.app, call.actor)
+async def documents(call: Call[SpaceQuery, None]) -> Documents:
+    """`GET /documents`: the dossier of the patient who calls, or for whom they act."""
+    box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("dossier",))
     return Documents(await dossier.list_documents(call.app, await access.dossier(call.app, box)))
 
 
-async def appointments(call: Call[Nothing, None]) -> shapes.Appointments:
-    """`GET /appointments`: the agenda of the patient who calls."""
-    box = await access.mailbox(call.app, call.actor)
-    return shapes.Appointments(await agenda.appointments(call.app, await access.dossier(call.app, box)))
+async def appointments(call: Call[SpaceQuery, None]) -> shapes.Appointments:
+    """`GET /appointments`: the agenda of the patient who calls, or for whom they act."""
+    box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("agenda",))
+    return shapes.Appointments(await agenda.appointments(call.app, await access.dossier(call.app, box, "agenda")))
 
 
-async def grants(call: Call[Nothing, None]) -> Grants:
+async def grants(call: Call[SpaceQuery, None]) -> Grants:
     """`GET /grants`: what a patient allowed, or what a service is allowed."""
     if call.actor.kind != "holder":
         return Grants(await catalogue.grants_to(call.app, call.actor))
-    box = await access.mailbox(call.app, call.actor)
-    return Grants(await catalogue.grants(call.app, await access.dossier(call.app, box)))
+    box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("services",))
+    return Grants(await catalogue.grants(call.app, await access.dossier(call.app, box, "services")))
 
 
 async def granted_documents(call: Call[Nothing, None]) -> Documents:

@@ -157,12 +157,19 @@ class Nothing(Request, frozen=True):
     """No parameter."""
 
 
+class SpaceQuery(Request, frozen=True):
+    """Whose things."""
+
+    mailbox: Annotated[str, Meta(pattern=ID, description="Whose: a mailbox the caller may act in; their own.")] = ""
+
+
 class EntriesQuery(Request, frozen=True):
     """From where, how many, and how many seconds to wait for something new."""
 
     cursor: Annotated[int, Meta(ge=0, le=MOST, description="The last cursor given; 0 is the beginning.")] = 0
     limit: Annotated[int, Meta(ge=1, le=200)] = 100
     wait: Annotated[int, Meta(ge=0, le=60, description="Seconds to wait when there is nothing new (long poll).")] = 0
+    mailbox: Annotated[str, Meta(pattern=ID, description="Whose: a mailbox the caller may act in; their own.")] = ""
 
 
 class PageQuery(Request, frozen=True):
@@ -170,6 +177,7 @@ class PageQuery(Request, frozen=True):
 
     before: Annotated[int, Meta(ge=0, le=MOST, description="The cursor of the page before; 0: from the newest.")] = 0
     limit: Annotated[int, Meta(ge=1, le=199)] = 50
+    mailbox: Annotated[str, Meta(pattern=ID, description="Whose: a mailbox the caller may act in; their own.")] = ""
 
 
 class Receipt(msgspec.Struct, frozen=True):

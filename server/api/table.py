@@ -21,7 +21,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", f"{V1}/conversations", "listConversations", "The caller's conversations, the newest first",
-        reads.list_conversations, shapes.Conversations, query=shapes.PageQuery,
+        reads.list_conversations, shapes.Conversations, query=shapes.PageQuery, refusals=(Refused,),
     ),
     Route(
         "GET", f"{V1}/conversations/{{id}}", "readConversation", "One conversation and a page of its entries",
@@ -38,7 +38,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", f"{V1}/entries", "readEntries", "The caller's mailbox from a cursor; `wait` makes it a long poll",
-        reads.entries, Page, query=shapes.EntriesQuery,
+        reads.entries, Page, query=shapes.EntriesQuery, refusals=(Refused,),
     ),
     Route(
         "POST", f"{V1}/messages/{{id}}/actions/{{action}}", "act", "Answer a card",
@@ -51,23 +51,23 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET", f"{V1}/attachments/{{id}}", "download", "A file of a message, or of one's own uploads",
-        files.download, Download, refusals=(Refused,),
+        files.download, Download, query=shapes.SpaceQuery, refusals=(Refused,),
     ),
     Route(
         "GET", f"{V1}/documents", "listDocuments", "The documents of the patient who calls",
-        reads.documents, shapes.Documents, refusals=(Refused,),
+        reads.documents, shapes.Documents, query=shapes.SpaceQuery, refusals=(Refused,),
     ),
     Route(
         "GET", f"{V1}/documents/{{id}}", "downloadDocument", "One document of the patient who calls",
-        files.document, Download, refusals=(Refused,),
+        files.document, Download, query=shapes.SpaceQuery, refusals=(Refused,),
     ),
     Route(
         "GET", f"{V1}/appointments", "listAppointments", "The agenda of the patient who calls",
-        reads.appointments, shapes.Appointments, refusals=(Refused,),
+        reads.appointments, shapes.Appointments, query=shapes.SpaceQuery, refusals=(Refused,),
     ),
     Route(
         "GET", f"{V1}/grants", "listGrants", "A patient's permissions, or those of the service that calls",
-        reads.grants, shapes.Grants, refusals=(Refused,),
+        reads.grants, shapes.Grants, query=shapes.SpaceQuery, refusals=(Refused,),
     ),
     Route(
         "GET", f"{V1}/grants/{{id}}/documents", "listGrantedDocuments", "What a patient let this service see",
