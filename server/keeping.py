@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import reading
+from server import reading, scopes
 from server.drafts import MAX_SUBJECT, MAX_TEXT
 from server.errors import Conflict, Invalid, Throttled, TooLarge
 from server.handles import MailboxHandle
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from server.posting import Doing
 
 MAX_DRAFTS = 100  # of one person in one mailbox
-ENDED_KEPT_MS = 30 * 86_400_000
+ENDED_KEPT_MS = 7 * 86_400_000
 _ID_LENGTHS = range(16, 41)
 
 
@@ -74,12 +74,17 @@ async def keep(app: App, box: MailboxHandle, draft_id: str, version: int, conver
     """Keep what is written, over `version` of it. Raises `Conflict` (`draft_sent`) when it was sent or thrown away,
     `TooLarge`, `Throttled` (too many drafts), `Invalid`.
     """
+    scopes.reads(box)
     if len(writing.text) > MAX_TEXT or len(writing.subject) > MAX_SUBJECT:
         raise TooLarge("text_too_long", f"Le message est trop long ({MAX_TEXT} caractères au plus).")
-    if len(draft_id) not in _ID_LENGTHS or not draft_id.isascii():
+    if not _is_id(draft_id):
         raise Invalid
     keys = await app.db.read(lambda tx: reading.space_keys(app, tx, box.space_id))
     return await app.db.write(_keep, box, keys, draft_id, version, conversation, writing)
+
+
+def _is_id(draft_id: str) -> bool:
+    return len(draft_id) in _ID_LENGTHS and draft_id.isascii()
 
 
 def _keep(
@@ -128,6 +133,7 @@ def _open(keys: SpaceKeys, row: KeptDraft) -> Kept | None:
 
 async def kept(app: App, box: MailboxHandle, conversation: str | None = None) -> list[Kept]:
     """What this person is writing in a mailbox (in one conversation; "" for new letters), the newest first."""
+    scopes.reads(box)
 
     def find(tx: Tx) -> list[Kept]:
         keys = reading.space_keys(app, tx, box.space_id)
@@ -139,6 +145,7 @@ async def kept(app: App, box: MailboxHandle, conversation: str | None = None) ->
 
 async def one(app: App, box: MailboxHandle, draft_id: str) -> Kept | None:
     """A draft of this person, or None when it is not there (any more)."""
+    scopes.reads(box)
 
     def find(tx: Tx) -> Kept | None:
         row = drafts.find(tx, box.mailbox_id, draft_id)
@@ -158,7 +165,8 @@ def ending(box: MailboxHandle, draft_id: str) -> Callable[[Doing], None]:
     """The effect of sending it: the draft ends in the transaction of its message."""
 
     def effect(doing: Doing) -> None:
-        if draft_id:
-            drafts.end(doing.tx, box.mailbox_id, box.actor.account_id, draft_id, now_ms())
+        at, me = now_ms(), box.actor.account_id
+        if _is_id(draft_id) and not drafts.end(doing.tx, box.mailbox_id, me, draft_id, at):
+            drafts.never(doing.tx, box.mailbox_id, KeptDraft(draft_id, box.space_id, "", me, b"", 0, at), at)
 
     return effect

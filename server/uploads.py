@@ -188,6 +188,17 @@ def _pieces(tx: Tx, space_id: str, upload_id: str) -> list[Blob]:
     return [blob for blob in found if blob is not None]
 
 
+async def take_whole(app: App, actor: Actor, name: str, media_type: str, data: bytes) -> str:
+    """A file that came at once, in a form; it waits as the others do. Raises as `begin`."""
+    upload = await begin(app, actor, name, media_type, len(data))
+    await add(app, actor, upload.id, 0, _once(data))
+    return upload.id
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
 async def finish(app: App, actor: Actor, upload_id: str) -> Upload:
     """As `standing`; and joins what came whole before a restart could."""
     upload = await standing(app, actor, upload_id)

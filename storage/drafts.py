@@ -89,6 +89,21 @@ def end(tx: Tx, mailbox_id: str, account_id: str, draft_id: str, at: int) -> boo
     )
 
 
+def never(tx: Tx, mailbox_id: str, draft: KeptDraft, at: int) -> None:
+    """Its message was faster than the first save of it: that save is refused."""
+    tx.run(
+        "INSERT INTO drafts (mailbox_id, id, space_id, conversation_id, account_id, body, version, updated_at, ended_at)"
+        " VALUES (:m, :id, :s, :c, :a, :nothing, 0, :at, :at) ON CONFLICT DO NOTHING",
+        m=mailbox_id,
+        id=draft.id,
+        s=draft.space_id,
+        c=draft.conversation_id,
+        a=draft.account_id,
+        nothing=b"",
+        at=at,
+    )
+
+
 def forget(tx: Tx, before: int) -> None:
     """Drop the rows of drafts that ended before."""
     tx.run("DELETE FROM drafts WHERE ended_at < :before", before=before)

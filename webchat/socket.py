@@ -31,15 +31,17 @@ import structlog
 from aiohttp import WSMsgType, web
 from socketio.exceptions import ConnectionRefusedError as ConnectionRefused  # type: ignore[import-untyped]
 
-from server import posting, reading, sessions
+from server import access, reading, scopes, sending, sessions
 from server.actions import acting
-from server.drafts import Actor, Draft
+from server.drafts import Actor
 from server.errors import Invalid, PliError, Unauthorised, Unavailable
 from server.handles import ConversationHandle
+from server.sending import Letter
 from storage import conversations
 from storage.database import DatabaseDown, Tx
 from storage.vault import CannotOpen
 from webchat import security
+from webchat.events import Act, Post, Read, Sync, Typing
 from webchat.live import QUEUED, QUIET_S, Live, Opened, Pull
 from webchat.visit import desk_of
 from webchat.words import words
@@ -70,48 +72,6 @@ SPOKEN = (
 
 S = TypeVar("S", bound=msgspec.Struct)
 Answer = dict[str, Any]
-
-
-class Render(msgspec.Struct, frozen=True):
-    """A browser's wish: entries of this conversation with their HTML, in this language."""
-
-    conversation: str
-    language: str = "fr"
-
-
-class Sync(msgspec.Struct, frozen=True):
-    cursor: int = 0
-    mailbox: str = ""
-    limit: int = 100
-    render: Render | None = None
-
-
-class Post(msgspec.Struct, frozen=True):
-    conversation: str
-    text: str = ""
-    client_key: str = ""
-    attachments: tuple[str, ...] = ()
-    in_reply_to: str = ""
-    mailbox: str = ""
-
-
-class Act(msgspec.Struct, frozen=True):
-    message: str
-    action: str
-    values: dict[str, Any] = {}
-    client_key: str = ""
-    mailbox: str = ""
-
-
-class Read(msgspec.Struct, frozen=True):
-    conversation: str
-    up_to: int
-    mailbox: str = ""
-
-
-class Typing(msgspec.Struct, frozen=True):
-    conversation: str
-    mailbox: str = ""
 
 
 class Json:
@@ -300,6 +260,7 @@ class Chat:
 
     async def _sync(self, live: Live, asked: Sync) -> Answer:
         opened = await live.open(asked.mailbox)
+        await self.app.db.read(lambda tx: access.still_open(self.app, tx, opened.box))
         if asked.render is not None:
             opened.desk = await desk_of(self.app, live.actor, opened.box, asked.render.language)
             opened.shown = asked.render.conversation
@@ -314,11 +275,10 @@ class Chat:
 
     async def _post(self, live: Live, asked: Post) -> Answer:
         handle = await live.talk(asked.conversation, asked.mailbox)
-        key = f"chat:{live.actor.account_id}:{asked.client_key[:200]}" if asked.client_key else ""
-        draft = Draft(
-            to=handle, text=asked.text, uploads=asked.attachments, in_reply_to=asked.in_reply_to, retry_key=key
+        letter = Letter(
+            asked.text, asked.client_key, asked.attachments, asked.documents, asked.in_reply_to, asked.only, asked.draft
         )
-        receipt = await posting.post(self.app, live.actor, draft)
+        receipt = await sending.send(self.app, (await live.open(handle.through)).box, handle, letter)
         self._later(self._tell("presence", live, handle, PRESENCE_S))  # the writer does not wait for this
         return {"message": receipt.message, "seq": receipt.seq, "conversation": receipt.conversation}
 
@@ -337,6 +297,7 @@ class Chat:
 
     async def _typing(self, live: Live, asked: Typing) -> Answer:
         handle = await live.talk(asked.conversation, asked.mailbox)
+        await self.app.db.read(scopes.may, handle, scopes.MESSAGES, scopes.WRITE)
         await self._tell("typing", live, handle, TYPING_S)
         return {}
 

@@ -41,7 +41,7 @@ async def test_dominique_reads_the_letter_that_waits_and_dr_morel_sees_that_she_
     async with visitor(house, "morel") as morel:
         thread = await morel.get(f"/c/{receipt.conversation}")
     assert re.search(r"Lu (à|le) ", thread.said)
-    assert "Dominique PAT-TROIS , née le 28 mars 1979" in thread.said
+    assert "Dominique PAT-TROIS née le 28 mars 1979 sexe féminin" in thread.said
 
 
 async def test_a_form_sent_twice_is_one_message(house: House) -> None:
@@ -135,7 +135,7 @@ async def test_when_the_exchange_was_ended_there_is_nothing_to_write_in_and_the_
     await house.stand("morel", "dominique", "replies", "ended")
     async with visitor(house, "dominique") as dominique:
         thread = await dominique.get(f"/c/{receipt.conversation}")
-        assert "Ce professionnel a mis fin à l’échange" in thread.said
+        assert "Dr MOREL a mis fin à cet échange le" in thread.said
         assert "<textarea" not in thread.text
         answer = await dominique.post(f"/c/{receipt.conversation}", {"text": "Et pourtant"})
     assert answer.status == 403
