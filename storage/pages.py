@@ -10,9 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from storage.database import Tx
+from storage.entries import Entry
 from storage.messages import COLUMNS, Answer, Attachment, Message
 
 Name = tuple[str, str]
+_ENTRY = "mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, modseq"
 
 
 def _wanted(names: Iterable[Name]) -> tuple[str, dict[str, str]]:
@@ -137,3 +139,46 @@ def latest(tx: Tx, space_id: str, conversation_id: str, limit: int) -> list[tupl
         limit=limit,
     )
     return [(row[0], row[1], row[2]) for row in rows]
+
+
+def after(tx: Tx, mailbox_id: str, conversation_id: str, seq: int, limit: int) -> list[Entry]:
+    """The `limit` first message entries of a conversation numbered above `seq`, in order."""
+    rows = tx.run(
+        f"SELECT {_ENTRY} FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c AND kind = 'message'"
+        " AND seq > :seq ORDER BY seq LIMIT :limit",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        seq=seq,
+        limit=limit,
+    )
+    return [Entry(*row) for row in rows]
+
+
+def first_unseen(tx: Tx, mailbox_id: str, conversation_id: str, unread: int) -> int:
+    """The number of the oldest of the `unread` entries that were not seen, found from the end; 0 for none."""
+    rows = tx.run(
+        "SELECT seq FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c AND kind = 'message'"
+        " AND flags % 2 = 0 ORDER BY seq DESC LIMIT 1 OFFSET :skipped",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        skipped=max(unread - 1, 0),
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+def files_beside(tx: Tx, mailbox_id: str, conversation_id: str, seq: int, reach: int) -> list[Attachment]:
+    """The files of the `reach` messages on either side of an entry, and of its own, in order."""
+    near = (
+        "SELECT seq, space_id, message_id FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c"
+        " AND kind = 'message' AND seq {} :seq ORDER BY seq {} LIMIT :reach"
+    )
+    rows = tx.run(
+        f"SELECT {_columns('id, message_id, position, blob_id, part, facts')} FROM"
+        f" (SELECT * FROM ({near.format('<=', 'DESC')}) b UNION ALL SELECT * FROM ({near.format('>', 'ASC')}) a) e"
+        " JOIN attachments t ON t.space_id = e.space_id AND t.message_id = e.message_id ORDER BY e.seq, t.position",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        seq=seq,
+        reach=reach,
+    )
+    return [Attachment(*row) for row in rows]

@@ -1,21 +1,28 @@
-"""A conversation on screen: its page, and one message of it alone."""
+"""A conversation on screen: its page, a part of it alone, one message of it alone.
+
+Promises: opens at the first unread, at a message that is named (`?at=`), before or after a number (`?before=`,
+`?after=`), else at its end; what was shown is read, what was not is not; a thread of ten thousand messages costs what
+one of fifty does.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from aiohttp import web
 
-from server import access, listing, people, reading
+from server import access, listing, people, reading, replies, windows
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_TEXT
 from server.errors import Refused
 from server.handles import ConversationHandle
 from server.people import Traits
-from server.views import ConversationView, Entry
+from server.reading import Contact
+from server.views import Entry
+from server.windows import Window
 from storage import exchanges
-from storage.entries import thread_unread
-from webchat import office, present
+from storage.delegations import represented
+from webchat import composing, office, present
+from webchat.forms import Form
 from webchat.lists import LIST
 from webchat.visit import Visit, nonce, number, route
 from webchat.words import instant
@@ -27,8 +34,9 @@ THREAD = 50  # messages a page
 
 
 def add_routes(app: App, site: web.Application) -> None:
-    """A thread, and one message of it."""
+    """A thread, a part of it, and one message of it."""
     route(app, site, "GET", "/c/{conversation}", show_thread)
+    route(app, site, "GET", "/c/{conversation}/entries", show_part)
     route(app, site, "GET", "/c/{conversation}/m/{message}", show_message)
 
 
@@ -39,19 +47,15 @@ async def show_thread(visit: Visit) -> web.Response:
 
 
 async def thread_page(
-    visit: Visit, handle: ConversationHandle, *, error: str = "", kept: str = "", status: int = 200
+    visit: Visit, handle: ConversationHandle, *, error: str = "", form: Form | None = None, status: int = 200
 ) -> web.Response:
     """The page of a conversation; after a failed sending, with what was written and why it was not sent."""
-    app, before = visit.app, number(visit, "before")
+    app = visit.app
     cursor = await reading.cursor(app, visit.box)
-    page = await reading.thread(app, handle, before, THREAD)
+    part = await _part(visit, handle)
+    if part.unread and visit.request.method == "GET" and "prefetch" not in visit.request.headers.get("Sec-Purpose", ""):
+        await reading.mark_read(app, handle, part.entries[-1].seq, part.entries[0].seq)
     rows = (await listing.page(app, visit.box, listing.Choice(), None, LIST)).rows
-    unread = 0
-    if before is None:  # the list may not show it: it is further down, or archived
-        unread = await app.db.read(thread_unread, handle.through, handle.conversation_id)
-    if unread and visit.request.method == "GET" and "prefetch" not in visit.request.headers.get("Sec-Purpose", ""):
-        await reading.mark_read(app, handle, page.entries[-1].seq if page.entries else 0)
-        rows = [_as_read(row) if row.id == handle.conversation_id else row for row in rows]
     contacts = await reading.people_in(app, handle)
     others = [contact for contact in contacts if contact.member_id != handle.member]
     mine = handle.member == handle.holder
@@ -64,31 +68,29 @@ async def thread_page(
         subject=handle.subject,
         conversation=handle.conversation_id,
         conversations=rows,
-        entries=page.entries,
-        older=page.cursor if page.more else None,
-        before=before,
+        part=part,
         cursor=cursor,
-        unread_from=present.first_unread(page.entries, unread),
         names=", ".join(other.name for other in others[:3]),
         readers=", ".join(other.name for other in others if _takes_answers(standings.get(other.member_id))),
         people=others,
-        patient=await _patient(visit, handle),
+        patient=await patient_of(visit, handle.space_id),
+        readers_of=await _readers(visit, handle, others),
         closed=handle.replies if handle.replies == "left" or (mine and handle.replies != "open") else "",
         mine=mine,
         standings=standings,
         about=await _about(visit, handle),
         documents=[
             (entry.message.id, item)
-            for entry in page.entries
+            for entry in part.entries
             for item in entry.message.attachments
             if present.file_kind(item) != "archive"
         ],
-        appointments=_appointments(visit, page.entries),
+        appointments=_appointments(visit, part.entries),
         nonce=nonce(),
         error=error,
-        kept=kept or office.chosen(visit, offices),
         **offices,
         **limits(),
+        **await composing.composer(visit, handle, others, standings, part.entries, form, office.chosen(visit, offices)),
     )
 
 
@@ -97,8 +99,35 @@ def limits() -> dict[str, int]:
     return {"most_text": MAX_TEXT, "most_files": MAX_FILES, "most_octets": MAX_FILES_SIZE}
 
 
-def _as_read(row: ConversationView) -> ConversationView:
-    return msgspec.structs.replace(row, unread=0)
+async def _part(visit: Visit, handle: ConversationHandle) -> Window:
+    at = visit.request.query.get("at", "")[:80]
+    before, after = number(visit, "before"), number(visit, "after")
+    return await windows.window(visit.app, handle, before=before, after=after, at=at, limit=THREAD)
+
+
+async def show_part(visit: Visit) -> web.Response:
+    """What lies before or after a number, alone: what a live page puts above or below what it has. Marks nothing: the
+    page says what was seen.
+    """
+    handle = await access.conversation(visit.app, visit.box, visit.request.match_info["conversation"])
+    part = await _part(visit, handle)
+    text = present.page(
+        "part.html", desk=visit.desk, words=visit.words, part=part, subject=handle.subject, nonce=nonce()
+    )
+    return web.Response(text=text, content_type="text/html")
+
+
+async def _readers(visit: Visit, handle: ConversationHandle, others: list[Contact]) -> dict[str, Any]:
+    """Who reads what is written here, in a sentence; and of each how soon they usually answer."""
+    found = await replies.readers(visit.app, others)
+    names = [present.reader_name(visit.words, reader.name, reader.roles) for reader in found]
+    if visit.box.owner_kind != "holder" and await visit.app.db.read(represented, handle.space_id):
+        names.append(visit.words("thread.representative"))
+    return {
+        "names": present.joined(visit.words, names),
+        "usual": {reader.member_id: present.usual(visit.words, reader.days) for reader in found},
+        "roles": {reader.member_id: ", ".join(reader.roles) for reader in found},
+    }
 
 
 def _takes_answers(standing: exchanges.Standing | None) -> bool:
@@ -116,11 +145,13 @@ async def _about(visit: Visit, handle: ConversationHandle) -> tuple[str, str]:
     return before.conversation_id, before.subject
 
 
-async def _patient(visit: Visit, handle: ConversationHandle) -> dict[str, Any] | None:
-    """Whose conversation this is, for a professional: the identity stands above what is written (INS référentiel)."""
+async def patient_of(visit: Visit, space_id: str) -> dict[str, Any] | None:
+    """Whose space this is, for a professional: the identity stands above what is read and written (référentiel INS).
+    None for who is at home there.
+    """
     if visit.box.owner_kind == "holder":
         return None
-    traits: Traits | None = await visit.app.db.read(lambda tx: people.traits(visit.app, tx, handle.space_id))
+    traits: Traits | None = await visit.app.db.read(lambda tx: people.traits(visit.app, tx, space_id))
     born = instant(traits.birth_date) if traits else None
     return {"name": traits.name, "sex": traits.sex, "birth": born.date()} if traits and born else None
 

@@ -14,7 +14,7 @@ from server.errors import PliError
 from server.views import AuthorView, MessageView
 from tests.browser.chromium import ROOT
 from tests.support.programs import missing
-from webchat import present
+from webchat import present, texts
 from webchat.words import LANGUAGES, catalogue, instant, preferred, words
 
 WEBCHAT = ROOT / "webchat"
@@ -122,7 +122,7 @@ def test_the_language_of_the_browser_is_taken_when_we_speak_it() -> None:
 
 def test_a_text_is_paragraphs_folded_quotes_and_links() -> None:
     text = "Bonjour :\nvoici https://exemple.test/a(b).\n\nFin\n\nLe 3 mai, Dr MOREL a écrit :\n> Un\n>\n> Deux\nMerci"
-    found = [(block.quoted, str(block.text)) for block in present.blocks(text)]
+    found = [(block.quoted, str(block.text)) for block in texts.blocks(text)]
     link = '<a href="https://exemple.test/a(b" rel="noopener noreferrer" target="_blank">https://exemple.test/a(b</a>'
     assert found == [
         (False, f"Bonjour\N{NO-BREAK SPACE}:<br>voici {link})."),
@@ -138,7 +138,7 @@ def test_a_text_is_paragraphs_folded_quotes_and_links() -> None:
 def test_a_text_of_two_hundred_thousand_characters_is_cut_in_little_time(piece: str) -> None:
     text = piece * (200_000 // len(piece))
     began = datetime.now(UTC)
-    blocks = present.blocks(text)
+    blocks = texts.blocks(text)
     present.news(text[:300], text[:299])
     present.preview(MessageView("1", "", AuthorView("holder", ""), False, "text", "", text))
     assert (datetime.now(UTC) - began).total_seconds() < 2

@@ -11,7 +11,7 @@ import pytest
 
 from server.quotations import split_quoted
 from tests.mail_house import MailHouse, bring, open_mail_house, plain
-from webchat import present
+from webchat import texts
 
 OUTLOOK = """De : Dr Agathe MOREL <agathe.morel@pli.example>
 Envoyé : lundi 23 novembre 2026 10:12
@@ -85,7 +85,7 @@ def shown(text: str) -> list[tuple[bool, str]]:
     """As a page has it: (folded, words)."""
     return [
         (one.quoted, html.unescape(re.sub("<[^>]+>", "\n", str(one.text))).replace("\xa0", " "))
-        for one in present.blocks(text)
+        for one in texts.blocks(text)
     ]
 
 
