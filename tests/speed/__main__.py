@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.speed import country, documents, drain, machine, mailin, peers, readers
+from tests.speed import country, documents, drain, machine, mailin, peers, readers, screen
 from tests.speed.house import House
 from tests.speed.load import Refused
 from tests.speed.posts import rows as posts_rows
 from tests.speed.table import Row, render
 
-PARTS = ("mail", "live", "sockets", "xdm", "samples", "drain", "large", "peak", "posts")
+PARTS = ("mail", "live", "sockets", "screen", "xdm", "samples", "drain", "large", "peak", "posts")
 Measure = Callable[[], Awaitable[list[Row]]]
 SECONDS = 2.0  # of each measurement of mail and posts
 CROWD = 200  # patients; with five sockets each they are the thousand
@@ -64,7 +64,7 @@ async def run(chosen: Options, folder: Path) -> bool:
     if absent:
         print(f"Pli's own figures only, without ratios: {absent}.", flush=True)
     quick, good = chosen.seconds < SECONDS, True
-    if set(chosen.only) & {"mail", "live", "sockets", "xdm", "large", "peak"}:
+    if set(chosen.only) & {"mail", "live", "sockets", "screen", "xdm", "large", "peak"}:
         with ExitStack() as stack:
             clerks = country.clerks(quick=quick) if "peak" in chosen.only else 0
             house = stack.enter_context(House(folder / "pli", CROWD, clerks))
@@ -78,6 +78,7 @@ async def run(chosen: Options, folder: Path) -> bool:
                 "mail": ("Mail in (medians of the rounds)", mail),
                 "live": ("Until the other side sees it", partial(readers.latencies, house, beside, quick=quick)),
                 "sockets": ("A thousand live sockets", partial(readers.thousand, house, quick=quick)),
+                "screen": ("On the patient's screen", partial(screen.pages, house, quick=quick)),
                 "xdm": ("Mail with documents", partial(documents.packages, house, chosen.rounds, chosen.seconds)),
                 "large": ("Large letters while chatting", partial(country.large, house, quick=quick)),
                 "peak": ("The country's peak minute, at once", partial(country.peak, house, quick=quick)),

@@ -60,6 +60,10 @@ class House:
     def http(self) -> str:
         return str(self._told["http"])
 
+    def told(self, who: str) -> dict[str, Any]:
+        """What demo.json says of somebody of the cast."""
+        return dict(self._told["people"][who])
+
     @property
     def imap_port(self) -> int:
         return int(self._told["imap"]["port"])

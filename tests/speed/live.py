@@ -154,11 +154,12 @@ async def post_at_once(chatters: Sequence[Chatter], there: Arrivals, rounds: int
 
 
 async def chatter_at(
-    chatters: Sequence[Chatter], arrivals: Arrivals, rate: float, seconds: float, readers: int
+    chatters: Sequence[Chatter], arrivals: Arrivals, rate: float, seconds: float, readers: int, others: int = 0
 ) -> tuple[Latency, float]:
     """`rate` live messages a second among `chatters` in turn, sent on schedule whether or not the earlier ones arrived.
 
-    Latency to every one of the `readers` sockets that must show each message; and the rate that was kept.
+    Latency to every one of the `readers` sockets that must show each message; and the rate that was kept. `others`:
+    arrivals of something else meanwhile, which are waited for too.
     """
     sent: dict[str, float] = {}
     count = int(rate * seconds)
@@ -174,7 +175,7 @@ async def chatter_at(
     await asyncio.gather(*tasks)
     expected = count * readers
     try:
-        await arrivals.reach(seen + expected)
+        await arrivals.reach(seen + expected + others)
     except TimeoutError:
         pass  # what did not come is counted as lost below
     took = [when - sent[token] for token, when in arrivals.every[seen:] if token in sent]

@@ -12,6 +12,7 @@ from tests.speed.cast import DESK
 from tests.speed.clients import Arrivals, IdleWatch, LiveSocket, session
 from tests.speed.house import House
 from tests.speed.live import Chatter, Latency
+from tests.speed.paced import Pace, Sending
 from tests.speed.peers import DOMAIN, PASSWORD, Peers
 from tests.speed.table import Row, ms, rate
 
@@ -19,6 +20,7 @@ MEDIAN_MS, P99_MS = 10.0, 50.0
 SOCKETS_EACH = 5
 SOCKET_KIB = 40.0
 CHATTER_RATE, CHATTER_P99_MS = 100.0, 100.0
+LETTERS = 50  # a second, of 1.5 kB, to the same people
 PAUSE = 0.06  # seconds between one person's messages: people, and limits on one socket, are slower than benchmarks
 GOAL = f"median {MEDIAN_MS:.0f} ms, p99 {P99_MS:.0f} ms"
 
@@ -80,12 +82,25 @@ async def thousand(house: House, *, quick: bool) -> list[Row]:
         # Each message is shown on the writer's own five sockets and on the desk's one.
         latency, kept = await live.chatter_at(writers, arrivals, CHATTER_RATE, seconds, readers=SOCKETS_EACH + 1)
         after = (house.resident_bytes() - before) / count / 1024
+        pace = Pace(house.mx(), "text", LETTERS, seconds, 10, house.recipients(len(house.cast.patients)))
+        sending, shown_letters = await Sending.ready(pace), int(LETTERS * seconds) * SOCKETS_EACH
+        (among, held), letters = await asyncio.gather(
+            live.chatter_at(writers, arrivals, CHATTER_RATE, seconds, SOCKETS_EACH + 1, shown_letters), sending.go()
+        )
     memory = f"{each:.1f} KiB ({after:.1f} after the chatter)"
     shown = f"p50 {ms(latency.median_ms)}, p99 {ms(latency.p99_ms)} over {latency.count:,} arrivals at {rate(kept)}"
+    beside = f"p50 {ms(among.median_ms)}, p99 {ms(among.p99_ms)} at {rate(held)}, {len(letters.took)} letters in"
+    kept_up = among.p99_ms < CHATTER_P99_MS and not among.lost and not letters.refused
     good = latency.p99_ms < CHATTER_P99_MS and not latency.lost and kept > CHATTER_RATE * 0.95
     return [
         Row(f"memory of a socket ({count:,} open)", f"{SOCKET_KIB:.0f} KiB", memory, met=each <= SOCKET_KIB),
         Row("100 messages a second among them", f"p99 {CHATTER_P99_MS:.0f} ms", shown + _lost(latency), met=good),
+        Row(
+            f"the same, while {LETTERS} letters a second come in",
+            f"p99 {CHATTER_P99_MS:.0f} ms",
+            beside + _lost(among),
+            met=kept_up,
+        ),
     ]
 
 
