@@ -16,7 +16,8 @@
     present    entry → HTML (`templates/`), the same for a page and for the socket; words: French and English
                (`locale/`)
     security   headers, origins, the session cookie
-    static     stylesheets, icons, and ES modules checked by their JSDoc types
+    notices    what somebody is told outside Pli; app_shell: Pli as an app, and without a network
+    assets     `static/`: stylesheets, icons, ES modules checked by their JSDoc types; what is compressed
 
 Promises: every page works by forms and reloads; with JavaScript it gets faster, never different. No request leaves
 for another site; no inline script or style is ever allowed. A page shows nothing that `server.access` did not give a
@@ -33,16 +34,23 @@ from aiohttp import web
 
 from webchat import (
     account,
+    app_shell,
+    assets,
+    devices,
     display,
     door,
     drafting,
     files,
     lists,
+    marks,
+    notices,
     office,
     oidc,
     pages,
+    passkeys,
     security,
     socket,
+    step_up,
     thread,
     uploading,
     writing,
@@ -55,16 +63,23 @@ if TYPE_CHECKING:
 def add_routes(app: App, site: web.Application) -> None:
     """Pages, files, static parts and the live socket, with their headers and checks."""
     security.guard(app, site)
+    assets.add_routes(app, site)
     lists.add_routes(app, site)
+    marks.add_routes(app, site)
     thread.add_routes(app, site)
     pages.add_routes(app, site)
     writing.add_routes(app, site)
     door.add_routes(app, site)
     oidc.add_routes(app, site)
     account.add_routes(app, site)
+    passkeys.add_routes(app, site)
+    devices.add_routes(app, site)
+    step_up.add_routes(app, site)
     drafting.add_routes(app, site)
     uploading.add_routes(app, site)
     office.add_routes(app, site)
     display.add_routes(app, site)
     files.add_routes(app, site)
+    notices.add_routes(app, site)
+    app_shell.add_routes(app, site)
     socket.attach(app, site)

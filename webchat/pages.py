@@ -16,7 +16,6 @@ from webchat.visit import Visit, nonce, route
 if TYPE_CHECKING:
     from server.app import App
 
-STATIC = present.FOLDER / "static"
 
 
 def add_routes(app: App, site: web.Application) -> None:
@@ -24,7 +23,6 @@ def add_routes(app: App, site: web.Application) -> None:
     route(app, site, "GET", "/documents", show_documents, ("dossier",))
     route(app, site, "GET", "/agenda", show_agenda, ("agenda",))
     route(app, site, "GET", "/services", show_services, ("services",))
-    site.router.add_static("/static/", STATIC)
 
 
 async def show_documents(visit: Visit) -> web.Response:

@@ -197,8 +197,6 @@ def guard(app: App, site: web.Application) -> None:
             response.headers.setdefault(name, value)
         if app.settings.secure:
             response.headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
-        if request.path.startswith("/static/"):
-            response.headers["Cache-Control"] = "no-cache"  # kept, and asked about each time: an upgrade shows at once
         response.headers.popall("Server", None)
 
     @web.middleware
