@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server import reading, search
+from server import access, listing, search
+from server.listing import Choice, Listed
+from server.marks import state
 from server.views import ConversationView
 from webchat import present
 from webchat.visit import Visit, number, route
@@ -15,6 +18,9 @@ if TYPE_CHECKING:
     from server.app import App
 
 LIST = 40  # conversations a page
+PAGES = 5  # « afficher plus » makes the page longer that often; then it begins a new one
+FIRST = ("all", "unread", "waiting")
+OTHERS = ("documents", "appointments", "machines", "pinned", "archived")
 
 
 def add_routes(app: App, site: web.Application) -> None:
@@ -24,42 +30,118 @@ def add_routes(app: App, site: web.Application) -> None:
     route(app, site, "GET", "/search", show_search)
 
 
+def choice(visit: Visit) -> Choice:
+    """The filter that the address asks for."""
+    query = visit.request.query
+    return Choice(query.get("filter", "")[:20], query.get("label", "")[:40])
+
+
+def place(chosen: Choice, **more: object) -> str:
+    """The query of the list at that filter, with its question mark; nothing for the list itself."""
+    told = {"filter": chosen.name} if chosen.name != "all" else {}
+    if chosen.name == "label":
+        told["label"] = chosen.label
+    asked = urlencode({**told, **{name: value for name, value in more.items() if value}})
+    return f"?{asked}" if asked else ""
+
+
+async def _listed(visit: Visit) -> dict[str, Any]:
+    """What the list shows: the filter's pages, as many as were asked for."""
+    chosen, before = choice(visit), number(visit, "before")
+    pages = max(1, min(number(visit, "pages") or 1, PAGES))
+    found = await listing.page(visit.app, visit.box, chosen, before, LIST * pages)
+    return {
+        "listed": found,
+        "conversations": found.rows,
+        "unread": found.unread,
+        "chosen": chosen,
+        "here_query": place(chosen, pages=pages if pages > 1 else 0, before=before),
+        "all_query": place(chosen),
+        "more_query": _more(found, chosen, pages, before),
+        "windowed": before is not None,
+        "first_filters": FIRST,
+        "other_filters": [name for name in OTHERS if found.counts[name] or name == chosen.name],
+    }
+
+
+def _more(found: Listed, chosen: Choice, pages: int, before: int | None) -> str:
+    """The way to what is further down, or ''."""
+    if not found.more:
+        return ""
+    if pages < PAGES:
+        return place(chosen, pages=pages + 1, before=before)
+    return place(chosen, before=found.rows[-1].last_seq)
+
+
 async def show_list(visit: Visit) -> web.Response:
     """The conversations of a mailbox, the newest first."""
-    cursor = await reading.cursor(visit.app, visit.box)
-    found = await reading.conversations(visit.app, visit.box, number(visit, "before"), LIST)
-    unread = await reading.unread(visit.app, visit.box)
+    shown = await _listed(visit)
+    found: Listed = shown["listed"]
+    query = visit.request.query
     return visit.page(
         "list.html",
         "messages",
-        cursor=cursor,
-        conversations=found,
-        unread=unread,
-        waiting=_waiting(found),
-        older=found[-1].last_seq if len(found) == LIST else None,
-        can_write=bool(found),
+        cursor=found.cursor,
+        waiting=_waiting(found.rows),
+        can_write=bool(found.counts["everything"]),
+        archived=query.get("c", "")[:40] if query.get("done") == "archived" else "",
+        **shown,
     )
 
 
 def _waiting(found: list[ConversationView]) -> ConversationView | None:
     """The letter to show at once: the first unread, else the latest, of those that somebody else wrote."""
     received = [item for item in found if not item.last.mine]
-    return next((item for item in received if item.unread), received[0] if received else None)
+    unread = (item for item in received if item.unread and not item.kept.muted)
+    return next(unread, received[0] if received else None)
 
 
 async def show_rows(visit: Visit) -> web.Response:
-    """The same list, alone: what a live page puts in the place of the one it has."""
-    found = await reading.conversations(visit.app, visit.box, None, LIST)
-    unread = await reading.unread(visit.app, visit.box)
-    open_ = visit.request.query.get("open", "")
-    text = present.page("rows.html", desk=visit.desk, words=visit.words, conversations=found, open=open_, unread=unread)
-    return web.Response(text=text, content_type="text/html", headers={"X-Unread": str(unread)})
+    """The same list, alone: what a live page puts in the place of the one it has. `open`: the conversation on screen,
+    beside which the list stands, and how it is kept.
+    """
+    shown = await _listed(visit)
+    open_ = visit.request.query.get("open", "")[:40]
+    kept: dict[str, Any] = {}
+    if open_:
+        handle = await access.conversation(visit.app, visit.box, open_)
+        kept["kept_as"], _ = await state(visit.app, visit.box, handle)
+    text = present.page("rows.html", desk=visit.desk, words=visit.words, conversation=open_, **kept, **shown)
+    return web.Response(text=text, content_type="text/html", headers={"X-Unread": str(shown["unread"])})
 
 
 async def show_search(visit: Visit) -> web.Response:
-    """Messages that hold every word."""
-    asked = visit.request.query.get("q", "")[:200].strip()
-    if not asked:
-        raise web.HTTPSeeOther(f"{visit.desk.base}/")
-    found = await search.search(visit.app, visit.box, asked)
-    return visit.page("search.html", "messages", asked=asked, found=found)
+    """What holds every word, in its place: by conversation, the newest first."""
+    query, chosen = visit.request.query, choice(visit)
+    asked = search.Asked(
+        query.get("q", "")[: search.LONG].strip(),
+        chosen,
+        query.get("from", "")[:100].strip(),
+        query.get("files") == "1",
+        search.day(query.get("since", "")),
+        search.day(query.get("until", "")),
+        visit.desk.today,
+    )
+    if asked.empty:
+        raise web.HTTPSeeOther(f"{visit.desk.base}/{place(chosen)}")
+    found = await search.search(visit.app, visit.box, asked, before=number(visit, "before"))
+    told = {name: query[name][:100] for name in ("from", "files", "since", "until") if query.get(name)}
+    narrowed = urlencode({"q": asked.words, **dict(_pairs(chosen)), **told})
+    return visit.page(
+        "search.html",
+        "messages",
+        asked=asked,
+        found=found,
+        chosen=chosen,
+        told=told,
+        all_query=place(chosen),
+        first=number(visit, "before") is None,
+        more_query=f"?{narrowed}&before={found.next}" if found.next else "",
+        wider_query=f"?{urlencode({'q': asked.words})}" if asked.words and (told or chosen.name != "all") else "",
+    )
+
+
+def _pairs(chosen: Choice) -> list[tuple[str, str]]:
+    if chosen.name == "all":
+        return []
+    return [("filter", chosen.name), *([("label", chosen.label)] if chosen.name == "label" else [])]

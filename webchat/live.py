@@ -232,7 +232,8 @@ class Pull:
                 before, opened.cursor = opened.cursor, page.cursor
                 if page.more:
                     self.want(live, opened)
-                if not page.entries or live.closed:
+                # A browser hears that the mailbox moved even when no message did: read, archived, labelled elsewhere.
+                if live.closed or not (page.entries or (opened.desk is not None and page.cursor > before)):
                     continue
                 told = {
                     "mailbox": opened.box.mailbox_id,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from server import access, listing, people, reading, replies, windows
+from server import access, listing, marks, people, reading, replies, windows
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_TEXT
 from server.errors import Refused
 from server.handles import ConversationHandle
@@ -56,6 +56,7 @@ async def thread_page(
     if part.unread and visit.request.method == "GET" and "prefetch" not in visit.request.headers.get("Sec-Purpose", ""):
         await reading.mark_read(app, handle, part.entries[-1].seq, part.entries[0].seq)
     rows = (await listing.page(app, visit.box, listing.Choice(), None, LIST)).rows
+    kept_as, _ = await marks.state(app, visit.box, handle)
     contacts = await reading.people_in(app, handle)
     others = [contact for contact in contacts if contact.member_id != handle.member]
     mine = handle.member == handle.holder
@@ -68,6 +69,7 @@ async def thread_page(
         subject=handle.subject,
         conversation=handle.conversation_id,
         conversations=rows,
+        kept_as=kept_as,
         part=part,
         cursor=cursor,
         names=", ".join(other.name for other in others[:3]),

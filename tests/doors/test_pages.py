@@ -147,8 +147,8 @@ async def test_words_of_a_message_are_found_again(house: House) -> None:
     async with visitor(house, "dominique") as dominique:
         found = await dominique.get("/search", params={"q": "EAU heures"})
         assert "1 message trouvé" in found.said
-        assert f'href="/c/{receipt.conversation}#m-{receipt.message}"' in found.text
-        assert "Aucun message" in (await dominique.get("/search", params={"q": "<script>"})).said
+        assert f'href="/c/{receipt.conversation}?at={receipt.message}#m-{receipt.message}"' in found.text
+        assert "Rien ne correspond." in (await dominique.get("/search", params={"q": "<script>"})).said
 
 
 # ---- cards, documents, agenda, services -----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 
 import { watchActs } from "./acts.js";
 import { Composer } from "./composer.js";
+import { watchList } from "./list.js";
 import { Live } from "./live.js";
 import { Rows } from "./rows.js";
 import { watchTemplates } from "./templates.js";
@@ -25,6 +26,7 @@ function start(desk) {
     if (thread) for (const entry of entries) thread.take(entry);
   });
   live.on("moved", () => rows.refresh());
+  watchList(desk, rows);
   if (thread) {
     thread.onRead = (upTo) => live.read(conversation, upTo);
     live.on("typing", (who) => thread.typing(who.name));

@@ -6,7 +6,7 @@
  * @typedef {{seq: number, kind: string, conversation: string, message: Message, fragment?: string}} Entry
  * @typedef {{entries: Entry[], cursor: number, more: boolean}} Page
  * @typedef {{error?: {code: string, detail: string}, message?: string, seq?: number}} Answer
- * @typedef {{entries: (entries: Entry[]) => void, typing: (who: Who) => void, presence: (who: Who) => void,
+ * @typedef {{entries: (entries: Entry[]) => void, moved: () => void, typing: (who: Who) => void, presence: (who: Who) => void,
  *            state: (connected: boolean) => void}} Listeners
  * @typedef {{mailbox: string, cursor: number, conversation: string, language: string}} Place
  */
@@ -86,8 +86,10 @@ export class Live {
   /** @param {Page} page */
   take(page) {
     const fresh = page.entries.filter((entry) => entry.seq > this.cursor);
+    const moved = page.cursor > this.cursor; // also by what is no message: read, archived, labelled on another device
     this.cursor = Math.max(this.cursor, page.cursor);
     if (fresh.length) this.listeners.entries?.(fresh);
+    if (moved) this.listeners.moved?.();
   }
 
   /**
