@@ -5,22 +5,15 @@ doubled.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import imaplib
-import json
-import os
 import random
-import signal
 import smtplib
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -29,44 +22,10 @@ import socketio  # type: ignore[import-untyped]  # ships no types
 from server.app import open_core
 from tests import letters
 from tests.house import check, settings_for
+from tests.support.demo_server import Server
 
 KILLS = 20
 CLIENTS = 4
-
-
-@dataclass
-class Server:
-    """`pli demo` in a process of its own."""
-
-    folder: Path
-    process: subprocess.Popen[bytes] | None = None
-    told: dict[str, Any] = field(default_factory=dict)
-
-    def start(self) -> None:
-        (self.folder / "demo.json").unlink(missing_ok=True)
-        ports = {f"PLI_{door}_PORT": "0" for door in ("HTTP", "SMTP", "SUBMISSION", "IMAP")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "server", "demo", "--data-dir", str(self.folder)],
-            env={**os.environ, **ports},
-            cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        deadline = time.monotonic() + 60
-        while not (self.folder / "demo.json").exists():
-            assert self.process.poll() is None, "the server did not start again after a kill"
-            assert time.monotonic() < deadline
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.02)
-        self.told = json.loads((self.folder / "demo.json").read_text())
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self) -> None:
-        assert self.process is not None
-        self.process.terminate()
-        assert self.process.wait(30) == 0
 
 
 @dataclass
