@@ -2,7 +2,14 @@
 
 const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("pli", {
   createHTML: (/** @type {string} */ text) => text,
+  createScriptURL: () => WORKER,
 });
+const WORKER = "/sw.js";
+
+/** The service worker's address, the only script that is ever named by a string. */
+export function workerAddress() {
+  return /** @type {string} */ (policy ? policy.createScriptURL(WORKER) : WORKER);
+}
 
 /**
  * The first element of HTML that our own server rendered. The only place where a string becomes HTML.
