@@ -53,7 +53,8 @@ _SAID = {  # OpenID Connect Core § 3.1.2.6, RFC 6749 § 4.1.2.1
 @dataclass(frozen=True, slots=True)
 class Identified:
     """Somebody a provider vouches for. `subject`: its `sub`. `claims`: of its userinfo. `fresh`: whether they proved
-    it just now, and not hours ago at another site. `id_token`: as it came, for the way out.
+    it just now, and not hours ago at another site. `id_token`: as it was signed, for the way out
+    (Core § 3.1.2.1).
     """
 
     subject: str
@@ -126,14 +127,15 @@ class RelyingParty:
             raise NotVerified("no_token")
         provider = self.provider
         expected = Expected(provider.issuer, provider.client_id, _drawn(secret, "nonce"), access, provider.acr)
-        algorithm, claims = await self._remote.verified(described, id_token)
+        signed = await self._remote.opened(id_token)
+        algorithm, claims = await self._remote.verified(described, signed)
         oidc_tokens.check_id_token(algorithm, claims, expected, time.time())
         userinfo = await self._remote.userinfo(described, expected)
         if userinfo.get("sub") != claims["sub"]:  # § 5.3.2: a token of somebody else was put in
             raise NotVerified("userinfo_sub")
         proved = claims.get("auth_time")
         recent = time.time() - 60 * self._app.settings.step_up_minutes
-        return Identified(claims["sub"], userinfo, not isinstance(proved, int) or proved >= recent, id_token)
+        return Identified(claims["sub"], userinfo, not isinstance(proved, int) or proved >= recent, signed)
 
 
 def _begin(tx: Tx, hashed: str, provider: str) -> None:

@@ -157,13 +157,16 @@ class Remote:
             raise NotVerified(f"userinfo_http_{status}")
         if kind != "application/jwt":
             return _json(body)
-        _, claims = await self.verified(described, body.decode("ascii", "replace").strip())
+        _, claims = await self.verified(described, await self.opened(body.decode("ascii", "replace").strip()))
         oidc_tokens.check_meant_for_us(claims, expected)
         return claims
 
-    async def verified(self, described: Described, token: str) -> tuple[str, Claims]:
+    async def opened(self, token: str) -> str:
+        """The signed token, out of its envelope when it was encrypted for us. Raises `NotVerified`."""
+        return oidc_tokens.opened(token, await asyncio.to_thread(self._key) if token.count(".") == 4 else None)
+
+    async def verified(self, described: Described, signed: str) -> tuple[str, Claims]:
         """(algorithm, claims) of a token that this provider signed. Raises as `redeem`."""
-        signed = oidc_tokens.opened(token, await asyncio.to_thread(self._key) if token.count(".") == 4 else None)
         try:
             return oidc_tokens.verified(signed, await self._known_keys(described))
         except UnknownKey:

@@ -118,8 +118,9 @@ def opened(token: str, key: jwk.Key | None) -> str:
         return token
     if key is None:
         raise NotVerified("no_key_to_open")
+    registry = jwe.JWERegistry(algorithms=_OPENED, strict_check_header=False)
     try:
-        plain = jwe.decrypt_compact(token, key, algorithms=_OPENED).plaintext
+        plain = jwe.decrypt_compact(token, key, registry=registry).plaintext
     except (JoseError, ValueError, TypeError) as error:
         raise NotVerified("not_opened") from error
     return (plain or b"").decode("ascii", "replace")

@@ -118,7 +118,8 @@ def _provider(settings: Settings, name: str) -> list[str]:
     for setting in (f"{name}_{end}" for end in needed):
         value = getattr(settings, setting)
         if not value or not Path(value).is_file():
-            found.append(f"{setting}: « {value} » is not a file.")
+            way = getattr(settings, f"{name}_client_auth")
+            found.append(f"{setting}: {value} is not a file." if value else f"{setting}: « {way} » needs it.")
     ca = getattr(settings, f"{name}_ca")
     return [*found, f"{name}_ca: {ca} is not a file."] if ca and not Path(ca).is_file() else found
 

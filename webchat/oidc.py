@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 
-from server import devices, oidc_claims, oidc_people, sessions
-from server.errors import Refused, Unauthorised
+from server import oidc_claims, oidc_people
+from server.errors import Unauthorised
 from server.oidc import LASTS_MS, Identified, RelyingParty
 from server.oidc_claims import Professional
 from server.oidc_provider import REFUSALS, refused
@@ -69,7 +69,7 @@ def way_out(app: App, request: web.Request) -> str:
 
 
 def add_routes(app: App, site: web.Application) -> None:
-    """For each provider; one that is not offered is not there."""
+    """For each provider; one that is not offered leads to the door."""
     parties = {name: RelyingParty(app, name) for name in PROVIDERS}
     for name, party in parties.items():
         door = _Door(app, name, party)
@@ -151,13 +151,8 @@ class _Door:
         return response
 
     async def _welcome(self, request: web.Request, account_id: str, who: Identified) -> web.HTTPSeeOther:
-        app = self.app
-        browser = devices.called(request.headers.get("User-Agent", ""))
-        secret = await sessions.open_session(app, account_id, self.name, strong=who.fresh, browser=browser)
-        if before := security.session_secret(app, request):
-            await sessions.close_session(app, before)
-        home = web.HTTPSeeOther("/")
-        security.set_session_cookie(app, home, secret)
+        app, home = self.app, web.HTTPSeeOther("/")
+        await security.begin_session(app, request, home, account_id, self.name, strong=who.fresh)
         self._forget(home)
         hint = who.id_token if self.name == "franceconnect" and len(who.id_token) < MOST_KEPT else ""
         home.set_cookie(
@@ -168,7 +163,7 @@ class _Door:
 
     def _must_be_offered(self) -> None:
         if self.name not in offered(self.app):
-            raise Refused
+            raise web.HTTPSeeOther("/sign-in")
 
     def _back_to_the_door(self, code: str) -> NoReturn:
         """With the sentence of a code, and without what the provider put in the address."""
