@@ -17,6 +17,7 @@ from aiohttp import web
 from server import keeping, logs, notices
 from server.absence import AbsenceNotes
 from server.bots.reminders import ReminderChannel
+from server.contacts import AccountMail
 from server.delegates import DelegationEnds
 from server.delivery import DeliveryWorker
 from server.hub import Hub, RedisHub
@@ -25,7 +26,7 @@ from server.metrics import Metrics
 from server.passwords import Passwords
 from server.settings import Settings
 from server.thumbnails import Thumbnails
-from storage import accounts, blobs, drafts, messages, uploads
+from storage import accounts, blobs, brakes, drafts, messages, proofs, uploads
 from storage.blobs import BlobStore
 from storage.database import Database, Tx, open_database
 from storage.ids import now_ms
@@ -105,6 +106,7 @@ async def open_app(
             app.delivery.add(mail_gateway.verdict.QuarantineChannel(app))
             app.delivery.add(ReminderChannel(app))
             app.delivery.add(AbsenceNotes(app))
+            app.delivery.add(AccountMail(app))
             app.delivery.add(DelegationEnds(app))
             for channel in notices.channels(app):
                 app.delivery.add(channel)
@@ -164,6 +166,8 @@ async def _sweep_forever(app: App) -> None:
         try:
             await app.blobs.sweep(await app.db.read(blobs.named))
             await app.db.write(messages.forget_retry_keys, now_ms() - RETRY_KEYS_KEPT_MS)
+            await app.db.write(brakes.forget_old)
+            await app.db.write(proofs.forget_old)
             await app.db.write(uploads.sweep, now_ms())
             await app.db.write(drafts.forget, now_ms() - keeping.ENDED_KEPT_MS)
         except Exception as error:  # noqa: BLE001 - housekeeping never stops the house; it is tried again

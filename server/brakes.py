@@ -19,7 +19,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from server.errors import NotAllowed, Throttled
+from server.errors import Throttled
 from storage import brakes
 from storage.database import Tx
 from storage.ids import now_ms
@@ -40,7 +40,7 @@ KNOWN_MS = 90 * DAY_MS
 
 def check(app: App, tx: Tx, who: str, source: str, device: str = "", *, recovering: bool = False) -> None:
     """May `who` (an opaque name of an account or identifier) try from there? `device`: the id of a remembered one.
-    `recovering`: this is the recovery that remains. Raises `Throttled`, `NotAllowed` (`recovery_only`).
+    `recovering`: this is the recovery that remains. Raises `Throttled`, in the end with the code `recovery_only`.
     """
 
     def failed(*name: str) -> int:
@@ -60,7 +60,7 @@ def check(app: App, tx: Tx, who: str, source: str, device: str = "", *, recoveri
 
 def check_factor(app: App, tx: Tx, who: str) -> None:
     """May a second factor of `who` be tried? Whoever does gave the password: no stranger gets here. Raises
-    `NotAllowed` (`recovery_only`).
+    `Throttled` (`recovery_only`).
     """
     if factor_failures(app, tx, who) >= CONSECUTIVE:
         raise recovery_only()
@@ -101,8 +101,9 @@ def often(app: App, tx: Tx, what: str, who: str, most: int, window_ms: int) -> N
     brakes.count(tx, name, window_ms)
 
 
-def recovery_only() -> NotAllowed:
-    return NotAllowed(
+def recovery_only() -> Throttled:
+    """A hundred tries failed: only recovery is left, but where this account came in before."""
+    return Throttled(
         "recovery_only",
         "Trop d’essais ont échoué. Utilisez « J’ai perdu mon mot de passe ou mon téléphone » pour entrer.",
     )

@@ -75,7 +75,7 @@ def phones(app: App, tx: Tx, account_id: str) -> list[Contact]:
 
 async def prove(app: App, account_id: str, kind: str, given: str, bound: str = "") -> bool:
     """Whether this is a second factor of the person, spent by this call; for somebody who is signed in. `bound`: what
-    the browser holds that asked for an SMS (`send_code`). Raises `Throttled`, `NotAllowed` (`recovery_only`).
+    the browser holds that asked for an SMS (`send_code`). Raises `Throttled` (at last `recovery_only`).
     """
     who = f"step:{account_id}"
 

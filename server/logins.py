@@ -1,10 +1,10 @@
 """What a proof leads to: the identifier and password a person chooses, the second factor they set up, the recovery
-codes they keep; and the same changes by somebody who is signed in.
+codes they keep.
 
 Promises: an identifier, a password and a first factor are kept together or not at all: nobody is left with a password
 alone. A change ends every other way in, and is told. A password is hashed before it is kept anywhere.
 
-Does not: decide that a proof is enough (`server.sign_in.NEEDS`), or ask for a step-up (the pages do).
+Does not: decide that a proof is enough (`server.sign_in.NEEDS`), or serve who is signed in (`server.securing`).
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ async def choose(app: App, secret: str, identifier: str, password: str) -> None:
 
     def write(tx: Tx) -> None:
         proof, way = _ready(tx, secret, "begin")
-        way.identifier, way.password = hashed, password_hash
+        way.identifier, way.password, way.strength = hashed, password_hash, strength.strength(password)
         proofs.set_detail(tx, proof.hash, kept(way))
 
     await app.db.write(write)
@@ -162,7 +162,7 @@ async def renew_password(app: App, secret: str, identifier: str, password: str, 
         return people.traits(app, tx, _account(tx, proof).space_id), login.password if login else ""
 
     traits, last = await app.db.read(known)
-    hashed = await _new_hash(app, name, password, traits, last)
+    hashed = await new_hash(app, name, password, traits, last)
 
     def settle(tx: Tx) -> None:
         proof, way = _ready(tx, secret, "password")
@@ -181,37 +181,7 @@ async def renew_password(app: App, secret: str, identifier: str, password: str, 
     app.delivery.wake()
 
 
-# ---- by who is signed in ----
-
-
-async def change_password(app: App, account_id: str, current: str, password: str, keep: str) -> None:
-    """`keep`: the hash of the session that stays. Raises `Invalid` (`wrong_password`), `Throttled`, `Refused` when
-    there is none to change.
-    """
-    who = f"step:{account_id}"
-
-    def known(tx: Tx) -> tuple[str, Traits | None]:
-        brakes.check(app, tx, who, account_id, "signed in")
-        login, account = logins.of_account(tx, account_id), accounts.by_id(tx, account_id)
-        if login is None or account is None:
-            raise Refused
-        return login.password, people.traits(app, tx, account.space_id)
-
-    last, traits = await app.db.read(known)
-    if not await app.passwords.verify(strength.prepared(current), last):
-        await app.db.write(lambda tx: brakes.failed(app, tx, who, account_id, "signed in"))
-        raise Invalid("wrong_password", "Ce mot de passe n’est pas le bon.")
-    hashed = await _new_hash(app, "", password, traits, last)
-
-    def settle(tx: Tx) -> None:
-        login = logins.of_account(tx, account_id)
-        if login is None or login.password != last:  # changed meanwhile: whoever did that was asked too
-            raise Conflict
-        logins.set_password(tx, account_id, hashed)
-        factors.changed(app, tx, account_id, "password", keep)
-
-    await app.db.write(settle)
-    app.delivery.wake()
+# ---- by an operator ----
 
 
 async def reset(app: App, account_id: str) -> bool:
@@ -234,7 +204,8 @@ async def reset(app: App, account_id: str) -> bool:
     return had
 
 
-async def _new_hash(app: App, name: str, password: str, traits: Traits | None, last: str) -> str:
+async def new_hash(app: App, name: str, password: str, traits: Traits | None, last: str) -> str:
+    """A password that may be taken, hashed. `last`: the hash of the one it replaces. Raises `Invalid`."""
     strength.password(password, name, traits)
     plain = strength.prepared(password)
     if last and await app.passwords.verify(plain, last):

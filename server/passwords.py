@@ -1,7 +1,7 @@
 """Passwords: hashed and verified away from the event loop, at the same cost for somebody who exists and somebody who
 does not.
 
-Does not: know who signs in, or count in other processes what failed here.
+Does not: know who signs in, or count what failed (`server.brakes`).
 """
 
 from __future__ import annotations
@@ -10,14 +10,10 @@ import asyncio
 import base64
 import hashlib
 import os
-import time
-from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
-
-TRIES, TRIES_WINDOW_S = 10, 600  # wrong passwords per account and per source before the brake
 
 
 class Passwords:
@@ -26,7 +22,6 @@ class Passwords:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="passwords")
         self._decoy = self._hash("no such account")
-        self._failures: dict[str, deque[float]] = defaultdict(deque)
         self._known: dict[str, str] = {}
         self._known_key = os.urandom(32)
 
@@ -65,22 +60,6 @@ class Passwords:
                 self._known.clear()
             self._known[stored] = seen
         return good and bool(stored)
-
-    def braked(self, *names: str) -> bool:
-        now = time.monotonic()
-        for name in names:
-            failures = self._failures.get(name)
-            while failures and failures[0] < now - TRIES_WINDOW_S:
-                failures.popleft()
-            if failures is not None and not failures:
-                del self._failures[name]
-            elif failures is not None and len(failures) >= TRIES:
-                return True
-        return False
-
-    def failed(self, *names: str) -> None:
-        for name in names:
-            self._failures[name].append(time.monotonic())
 
     def close(self) -> None:
         self._pool.shutdown()

@@ -13,10 +13,10 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server import audit, people
+from server import audit, brakes, people
 from server.audit import Act
 from server.drafts import Actor
-from server.errors import Refused, Throttled, Unauthorised
+from server.errors import Refused, Unauthorised
 from storage import accounts, credentials
 from storage.accounts import Account
 from storage.credentials import Credential
@@ -280,20 +280,29 @@ async def sign_in_by_mail(app: App, address: str, password: str, source: str) ->
     `Throttled`.
     """
     address = address.strip().lower()
-    if app.passwords.braked(f"account:{address}", f"source:{source}"):
-        raise Throttled
-    account = await app.db.read(accounts.by_address, address)
-    good = await app.passwords.verify(password, account.password if account else "")
-    if account is None or not good:
-        app.passwords.failed(f"account:{address}", f"source:{source}")
-        raise Unauthorised("bad_credentials", "Adresse ou mot de passe incorrect.")
+    who = f"mail:{address}"
 
-    def open_(tx: Tx) -> MailSignIn:
+    def find(tx: Tx) -> Account | None:
+        brakes.check(app, tx, who, source)
+        return accounts.by_address(tx, address)
+
+    account = await app.db.read(find)
+    good = await app.passwords.verify(password, account.password if account else "")
+
+    def settle(tx: Tx) -> MailSignIn | None:
+        brakes.check(app, tx, who, source)  # again: guesses made at once count one after the other
+        if account is None or not good:
+            brakes.failed(app, tx, who, source)
+            return None
+        brakes.succeeded(app, tx, who, source)
         actor = people.actor_in(app, tx, account)
         audit.record(tx, Act.SIGNED_IN, actor, "", "password")
         return MailSignIn(actor, _mail_credential(tx, account))
 
-    return await app.db.write(open_)
+    signed_in = await app.db.write(settle)
+    if signed_in is None:
+        raise Unauthorised("bad_credentials", "Adresse ou mot de passe incorrect.")
+    return signed_in
 
 
 def _mail_credential(tx: Tx, account: Account) -> str:

@@ -48,7 +48,8 @@ SENT_IN_ALL, DAY_MS = 30, 86_400_000  # codes by e-mail that strangers may cause
 
 class Way(msgspec.Struct, omit_defaults=True):
     """How far a proof is. `who`: what the brakes call it. `sent`: what the code that was sent is about (email, sms,
-    phone). `identifier`, `password`: as chosen, hashed. `app`, `phone`: ids of what waits for its first code.
+    phone). `identifier`, `password`: as chosen, hashed; `strength`: of the latter. `app`, `phone`: ids of what waits
+    for its first code.
     """
 
     goal: str
@@ -57,6 +58,7 @@ class Way(msgspec.Struct, omit_defaults=True):
     sent: str = ""
     identifier: str = ""
     password: str = ""
+    strength: str = ""
     app: str = ""
     phone: str = ""
 
@@ -100,8 +102,7 @@ class Entered:
 
 async def begin(app: App, identifier: str, password: str, source: str, device: str = "") -> Entered | str:
     """By identifier and password; `device`: the secret of a remembered device. The secret of a proof that a second
-    factor completes, or who came in on a device they chose to trust. Raises `Unauthorised`, `Throttled`, `NotAllowed`
-    (`recovery_only`).
+    factor completes, or who came in on a device they chose to trust. Raises `Unauthorised`, `Throttled`.
     """
     hashed = lookup(app, identifier)
     who = f"login:{hashed}"
@@ -240,7 +241,7 @@ def _send_email(app: App, tx: Tx, secret: str, account_id: str, who: str, source
 
 async def give(app: App, secret: str, kind: str, given: str, source: str) -> Entered | None:
     """Show one more fact: password, totp, sms, recovery, email. Who came in, or None when more is asked for. Raises
-    `Invalid` (`wrong_code`, `wrong_password`), `Throttled`, `NotAllowed`, `Unauthorised`.
+    `Invalid` (`wrong_code`, `wrong_password`), `Throttled`, `Unauthorised`.
     """
     good_password = await _verify(app, secret, given) if kind == "password" else False
 

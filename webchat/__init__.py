@@ -8,10 +8,11 @@
     writing    to write, answer a card, open a conversation, correct; composing: what stands where one writes;
                drafting: drafts; uploading: files in pieces; forms: what comes in a form
     oidc       to come in by Pro Santé Connect or FranceConnect
-    door       to sign in and out, to change language; account: what a person settles about their own account
+    door       to sign in and out, to change language; steps: what each step of it shows; signing: « Connexion et
+               sécurité »; account: what a person settles about their own account
     display    text size, contrast, motion of this device
     office     the board of a team, hours, absences, texts; opening: hours in words
-    files      downloads, and the few kinds of file that may be shown
+    files      downloads, and the few kinds of file that may be shown; viewer: a document to look at, page by page
     socket     Socket.IO: sync, post, act, read, typing; live: a reader for each socket, pulling from its cursor
     present    entry → HTML (`templates/`), the same for a page and for the socket; words: French and English
                (`locale/`)
@@ -36,6 +37,7 @@ from webchat import (
     account,
     app_shell,
     assets,
+    delegates,
     devices,
     display,
     door,
@@ -49,10 +51,12 @@ from webchat import (
     pages,
     passkeys,
     security,
+    signing,
     socket,
     step_up,
     thread,
     uploading,
+    viewer,
     writing,
 )
 
@@ -72,6 +76,8 @@ def add_routes(app: App, site: web.Application) -> None:
     door.add_routes(app, site)
     oidc.add_routes(app, site)
     account.add_routes(app, site)
+    delegates.add_routes(app, site)
+    signing.add_routes(app, site)
     passkeys.add_routes(app, site)
     devices.add_routes(app, site)
     step_up.add_routes(app, site)
@@ -80,6 +86,7 @@ def add_routes(app: App, site: web.Application) -> None:
     office.add_routes(app, site)
     display.add_routes(app, site)
     files.add_routes(app, site)
+    viewer.add_routes(app, site)
     notices.add_routes(app, site)
     app_shell.add_routes(app, site)
     socket.attach(app, site)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from playwright.async_api import Browser, expect
 
-from server import sessions
 from tests.browser.chromium import window
 from tests.browser.scenes import SUBJECT, appointment, letter_with_documents, offer
 from tests.house import House
+from tests.signing import come_in
 
 
 async def test_dominique_does_everything_without_javascript(browser: Browser, house: House) -> None:
     await offer(house)
     await appointment(house)
     await letter_with_documents(house)
-    link = await sessions.new_link(house.app, house.dominique.account_id)
     async with window(browser, house, java_script_enabled=False, viewport={"width": 390, "height": 800}) as seen:
         page = await seen.go("/")
         await expect(page.get_by_role("heading", level=1)).to_have_text("Entrer dans votre espace")
-        await seen.go(f"/sign-in/{link}")
-        await page.get_by_role("button", name="Entrer").click()
+        await come_in(house, page)
         await expect(page.get_by_role("heading", level=1)).to_contain_text("3 non lus")
 
         await page.get_by_role("link", name=SUBJECT).click()  # the newest, with its documents
