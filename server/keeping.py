@@ -19,7 +19,7 @@ from server import reading, scopes
 from server.drafts import MAX_SUBJECT, MAX_TEXT
 from server.errors import Conflict, Invalid, Throttled, TooLarge
 from server.handles import MailboxHandle
-from storage import drafts
+from storage import drafts, entries
 from storage.database import Tx
 from storage.drafts import KeptDraft
 from storage.ids import new_id, now_ms
@@ -80,7 +80,10 @@ async def keep(app: App, box: MailboxHandle, draft_id: str, version: int, conver
     if not _is_id(draft_id):
         raise Invalid
     keys = await app.db.read(lambda tx: reading.space_keys(app, tx, box.space_id))
-    return await app.db.write(_keep, box, keys, draft_id, version, conversation, writing)
+    kept = await app.db.write(_keep, box, keys, draft_id, version, conversation, writing)
+    if kept.version == 1 or kept.other:
+        app.hub.wake({box.mailbox_id})
+    return kept
 
 
 def _is_id(draft_id: str) -> bool:
@@ -107,17 +110,27 @@ def _keep(
     before = _open(keys, known)
     if before is None or before.writing == writing:
         return replace(kept, version=known.version)
-    other = "" if before.writing.empty else new_id()
+    other = "" if before.writing.empty or _goes_on(before.writing, writing) else new_id()
     if other:
         _insert(tx, box, keys, replace(before, id=other), known.updated_at)
     drafts.update(tx, box.mailbox_id, draft_id, known.version, sealed, at)
     return replace(kept, version=known.version + 1, other=other)
 
 
+def _goes_on(before: Writing, now: Writing) -> bool:
+    """Whether nothing of it is lost: as when a page that closes sends its last words before an answer came."""
+    return (
+        now.text.startswith(before.text)
+        and now.subject.startswith(before.subject)
+        and {*before.uploads, *before.documents} <= {*now.uploads, *now.documents}
+    )
+
+
 def _insert(tx: Tx, box: MailboxHandle, keys: SpaceKeys, kept: Kept, at: int) -> None:
     me = box.actor.account_id
     if len(drafts.of(tx, box.mailbox_id, me)) >= MAX_DRAFTS:
         raise Throttled("too_many_drafts", "Vous avez trop de brouillons. Supprimez-en, puis réessayez.")
+    entries.next_seq(tx, box.mailbox_id)  # the list says « brouillon »: other devices ask for it again
     row = KeptDraft(kept.id, box.space_id, kept.conversation, me, b"", 1, at)
     drafts.insert(tx, box.mailbox_id, row, keys.seal("draft", kept.id, msgspec.json.encode(kept.writing)))
 
@@ -158,7 +171,14 @@ async def one(app: App, box: MailboxHandle, draft_id: str) -> Kept | None:
 
 async def throw_away(app: App, box: MailboxHandle, draft_id: str) -> bool:
     """Whether there was one."""
-    return await app.db.write(drafts.end, box.mailbox_id, box.actor.account_id, draft_id, now_ms())
+
+    def end(tx: Tx) -> bool:
+        entries.next_seq(tx, box.mailbox_id)
+        return drafts.end(tx, box.mailbox_id, box.actor.account_id, draft_id, now_ms())
+
+    ended = await app.db.write(end)
+    app.hub.wake({box.mailbox_id})
+    return ended
 
 
 def ending(box: MailboxHandle, draft_id: str) -> Callable[[Doing], None]:

@@ -17,6 +17,7 @@ from server import actions, exchanges, scopes
 from server.drafts import FileFacts
 from server.handles import MailboxHandle
 from server.people import Traits
+from server.query import fold
 from server.reading import author_view, body_of, furthest, iso, keys_of, lost
 from server.views import AuthorView, ConversationView, FileView, KeptView, LabelView, MessageView
 from storage import entries, listing, marks
@@ -102,7 +103,7 @@ def labels_in(app: App, tx: Tx, box: MailboxHandle) -> list[LabelView]:
             found.append(LabelView(label.id, keys.open("label", label.id, label.name).decode()))
         except CannotOpen:
             app.metrics.unopened()
-    return sorted(found, key=lambda label: label.name.casefold())
+    return sorted(found, key=lambda label: fold(label.name))
 
 
 def _labels(app: App, tx: Tx, box: MailboxHandle) -> list[LabelView]:
@@ -129,9 +130,8 @@ def _open(
         patient_names(app, known),
     )
     marked = _by_first(marks.of(tx, mailbox, ids), key=lambda mark: mark.conversation_id)
-    drafted = listing.drafted(tx, mailbox, ids)
+    drafted = listing.drafted(tx, mailbox, box.actor.account_id, ids)
     states = standings.standings(tx, box.space_id) if box.owner_kind == "holder" else {}
-    named = {label.id: label for label in labels}
     out = []
     for row in rows:
         try:
@@ -144,7 +144,8 @@ def _open(
         last = details.message(keys, row, members)
         others = [author_of(keys, person, details.patients) for person in members if person.member_id != box.owner]
         others.sort(key=lambda other: other.name != last.author.name)  # who wrote last stands first
-        tags = [named[mark.label_id] for mark in marked[row.conversation_id] if mark.label_id in named]
+        on = {mark.label_id for mark in marked[row.conversation_id]}
+        tags = [label for label in labels if label.id in on]
         out.append(
             ConversationView(
                 row.conversation_id,

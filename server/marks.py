@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server import access, listing
+from server import access, listing, scopes
 from server.errors import Invalid, NotAllowed, Refused
 from server.handles import ConversationHandle, MailboxHandle
 from server.listing import PINNED_MOST
@@ -29,7 +29,8 @@ LABEL_LONG = 40  # characters
 
 
 async def state(app: App, box: MailboxHandle, conversation: ConversationHandle) -> tuple[KeptView, list[LabelView]]:
-    """How this mailbox keeps the conversation now, and every label it might have."""
+    """How this mailbox keeps the conversation now, and every label it might have. Raises `Refused`."""
+    scopes.reads(box)
 
     def pull(tx: Tx) -> tuple[KeptView, list[LabelView]]:
         labels = listing.labels_in(app, tx, box)
@@ -49,14 +50,21 @@ async def put(app: App, box: MailboxHandle, conversation: ConversationHandle, ki
         raise Invalid
 
     def write(tx: Tx) -> None:
-        access.confirm_reading(tx, conversation)
-        access.still_open(app, tx, box)
+        _may(app, tx, box)
         if kind == LABEL and label not in {known.id for known in marks.labels(tx, box.mailbox_id)}:
             raise Refused
         _put(tx, box, conversation, kind, label if kind == LABEL else "", on)
 
     await app.db.write(write)
     app.hub.wake({box.mailbox_id})
+
+
+def _may(app: App, tx: Tx, box: MailboxHandle) -> None:
+    """The decision again, inside the write: the mailbox is open to them, and theirs to change. Raises `Refused`,
+    `NotAllowed`.
+    """
+    access.still_open(app, tx, box)
+    scopes.need(box.scopes, scopes.MESSAGES, scopes.WRITE)
 
 
 def _put(tx: Tx, box: MailboxHandle, conversation: ConversationHandle, kind: str, label: str, on: bool) -> None:
@@ -77,8 +85,7 @@ async def relabel(app: App, box: MailboxHandle, conversation: ConversationHandle
     """Exactly these labels of the mailbox. Raises `Refused`."""
 
     def write(tx: Tx) -> None:
-        access.confirm_reading(tx, conversation)
-        access.still_open(app, tx, box)
+        _may(app, tx, box)
         for label in marks.labels(tx, box.mailbox_id):
             _put(tx, box, conversation, LABEL, label.id, label.id in wanted)
 
@@ -87,7 +94,8 @@ async def relabel(app: App, box: MailboxHandle, conversation: ConversationHandle
 
 
 async def labels(app: App, box: MailboxHandle) -> list[LabelView]:
-    """The labels of this mailbox, by name."""
+    """The labels of this mailbox, by name. Raises `Refused`."""
+    scopes.reads(box)
     return await app.db.read(lambda tx: listing.labels_in(app, tx, box))
 
 
@@ -101,7 +109,7 @@ async def name_label(app: App, box: MailboxHandle, name: str, label: str = "") -
     label_id = label or new_id()
 
     def write(tx: Tx) -> None:
-        access.still_open(app, tx, box)
+        _may(app, tx, box)
         entries.next_seq(tx, box.mailbox_id)
         known = listing.labels_in(app, tx, box)
         if label and label not in {other.id for other in known}:
@@ -125,7 +133,7 @@ async def remove_label(app: App, box: MailboxHandle, label: str) -> None:
     """Nothing has this label any more; no conversation is lost. Raises `Refused`."""
 
     def write(tx: Tx) -> None:
-        access.still_open(app, tx, box)
+        _may(app, tx, box)
         entries.next_seq(tx, box.mailbox_id)
         marks.end_label(tx, box.mailbox_id, label)
 

@@ -128,7 +128,8 @@ def _term(day: int, month: int, year: int, source: str) -> Term:
         said.append(f"0?{day}[/.]0?{month}" + (f"[/.](?:20)?{year % 100:02}" if year else r"(?![/.]?\d)"))
     if day and year:
         said.append(f"{year}-{month:02}-{day:02}")
-    return Term("", re.compile(rf"(?<!\w)(?:{'|'.join(said)})(?!\w)"), day, month, year)
+    first = str(day or year)  # each way of saying it has this number
+    return Term(first, re.compile(rf"(?<!\w)(?:{'|'.join(said)})(?!\w)"), day, month, year)
 
 
 Piece = tuple[str, bool]  # a piece of a text, and whether it is what was asked for

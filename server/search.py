@@ -2,8 +2,8 @@
 
 No index: what is sealed is opened and looked through, one mailbox, the newest first. The database is asked a piece at a
 time and given back between two; what a piece holds is opened beside the loop. Ten thousand messages of a kilobyte take
-some two tenths of a second this way; a folded copy of each text, sealed besides, would halve that and double what is
-kept, so there is none.
+some three tenths of a second this way, while letters are written and pages shown; a folded copy of each text, sealed
+besides, would gain half of that and double what is kept, so there is none.
 
 What takes longer than `PATIENCE_S` stops, says how far it went, and can be continued: nothing is left out in silence.
 """

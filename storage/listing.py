@@ -197,15 +197,16 @@ def receipts(tx: Tx, mailbox_id: str, conversations: Sequence[str]) -> list[tupl
     return [(row[0], row[1], row[2], row[3]) for row in found]
 
 
-def drafted(tx: Tx, mailbox_id: str, conversations: Sequence[str]) -> set[str]:
-    """Those of these conversations in which something is being written."""
+def drafted(tx: Tx, mailbox_id: str, account_id: str, conversations: Sequence[str]) -> set[str]:
+    """Those of these conversations in which this account is writing something."""
     if not conversations:
         return set()
     wanted, names = among(conversations)
     found = tx.run(
         f"SELECT DISTINCT conversation_id FROM drafts WHERE mailbox_id = :mailbox AND conversation_id IN {wanted}"
-        " AND ended_at IS NULL",
+        " AND account_id = :account AND ended_at IS NULL",
         mailbox=mailbox_id,
+        account=account_id,
         **names,
     )
     return {row[0] for row in found}

@@ -10,6 +10,7 @@ from aiohttp import web
 from server import access, listing, search
 from server.listing import Choice, Listed
 from server.marks import state
+from server.scopes import WRITE
 from server.views import ConversationView
 from webchat import present
 from webchat.visit import Visit, number, route
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 LIST = 40  # conversations a page
 PAGES = 5  # « afficher plus » makes the page longer that often; then it begins a new one
-FIRST = ("all", "unread", "waiting")
-OTHERS = ("documents", "appointments", "machines", "pinned", "archived")
+FIRST = ("all", "unread")
+OTHERS = ("waiting", "documents", "appointments", "machines", "pinned", "archived")
 
 
 def add_routes(app: App, site: web.Application) -> None:
@@ -50,6 +51,8 @@ async def _listed(visit: Visit) -> dict[str, Any]:
     chosen, before = choice(visit), number(visit, "before")
     pages = max(1, min(number(visit, "pages") or 1, PAGES))
     found = await listing.page(visit.app, visit.box, chosen, before, LIST * pages)
+    # Who is waiting for an answer is the first question of an office; a patient has few, and each row says it.
+    first = FIRST if visit.box.owner_kind == "holder" else (*FIRST, "waiting")
     return {
         "listed": found,
         "conversations": found.rows,
@@ -58,9 +61,10 @@ async def _listed(visit: Visit) -> dict[str, Any]:
         "here_query": place(chosen, pages=pages if pages > 1 else 0, before=before),
         "all_query": place(chosen),
         "more_query": _more(found, chosen, pages, before),
+        "may_keep": visit.box.may(WRITE),
         "windowed": before is not None,
-        "first_filters": FIRST,
-        "other_filters": [name for name in OTHERS if found.counts[name] or name == chosen.name],
+        "first_filters": first,
+        "other_filters": [n for n in OTHERS if n not in first and (found.counts[n] or n == chosen.name)],
     }
 
 

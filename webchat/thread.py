@@ -17,6 +17,7 @@ from server.errors import Refused
 from server.handles import ConversationHandle
 from server.people import Traits
 from server.reading import Contact
+from server.scopes import WRITE
 from server.views import Entry
 from server.windows import Window
 from storage import exchanges
@@ -70,6 +71,7 @@ async def thread_page(
         conversation=handle.conversation_id,
         conversations=rows,
         kept_as=kept_as,
+        may_keep=visit.box.may(WRITE),
         part=part,
         cursor=cursor,
         names=", ".join(other.name for other in others[:3]),
@@ -77,7 +79,7 @@ async def thread_page(
         people=others,
         patient=await patient_of(visit, handle.space_id),
         readers_of=await _readers(visit, handle, others),
-        closed=handle.replies if handle.replies == "left" or (mine and handle.replies != "open") else "",
+        closed=_closed(visit, handle, mine=mine),
         mine=mine,
         standings=standings,
         about=await _about(visit, handle),
@@ -94,6 +96,13 @@ async def thread_page(
         **limits(),
         **await composing.composer(visit, handle, others, standings, part.entries, form, office.chosen(visit, offices)),
     )
+
+
+def _closed(visit: Visit, handle: ConversationHandle, *, mine: bool) -> str:
+    """Why nobody writes here, or not the one who looks; '' when they may."""
+    if mine and not visit.box.may(WRITE):
+        return "read_only"
+    return handle.replies if handle.replies == "left" or (mine and handle.replies != "open") else ""
 
 
 def limits() -> dict[str, int]:
