@@ -13,18 +13,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from server.drafts import FileFacts
 from server.errors import Refused
 from server.handles import ConversationHandle
 from server.reading import MAX_PAGE, shown_in
 from server.views import Entry
 from storage import entries, pages
 from storage.database import Tx
+from storage.messages import Attachment
+from storage.vault import CannotOpen
 
 if TYPE_CHECKING:
     from server.app import App
 
 LEAD = 5  # entries already read that stand before the first unread
+REACH = 100  # messages on either side among which the file before and after is looked for
+ENVELOPE = "ihe_xdm.zip"
 _END = 2**62
+_facts = msgspec.json.Decoder(FileFacts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,3 +102,38 @@ def _around(app: App, tx: Tx, to: ConversationHandle, seq: int, lead: int, limit
     behind = _before(app, tx, to, seq, lead)
     ahead = _after(app, tx, to, seq - 1, limit - lead)
     return Window([*behind.entries, *ahead.entries], behind.older, ahead.newer)
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A file of the thread, to go to."""
+
+    id: str
+    name: str
+
+
+async def papers_beside(app: App, to: ConversationHandle, file: Attachment) -> tuple[Paper | None, Paper | None]:
+    """The file before this one in the thread, and the one after it: of the messages within `REACH`. Envelopes of
+    documents that stand there themselves are passed over.
+    """
+
+    def pull(tx: Tx) -> tuple[Paper | None, Paper | None]:
+        entry = entries.of_message(tx, to.through, file.message_id)
+        if entry is None:
+            raise Refused
+        found = pages.files_beside(tx, to.through, to.conversation_id, entry.seq, REACH)
+        here = next((place for place, other in enumerate(found) if other.id == file.id), 0)
+        return _first(to, found[:here][::-1]), _first(to, found[here + 1 :])
+
+    return await app.db.read(pull)
+
+
+def _first(to: ConversationHandle, found: list[Attachment]) -> Paper | None:
+    for file in found:
+        try:
+            facts = _facts.decode(to.keys.open("file", file.id, file.facts))
+        except CannotOpen:
+            continue
+        if facts.name.lower() != ENVELOPE and not facts.damaged:
+            return Paper(file.id, facts.title or facts.name)
+    return None

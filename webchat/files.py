@@ -10,7 +10,6 @@ A mail's HTML is shown in a frame without scripts, of an opaque origin, that fet
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -21,7 +20,7 @@ from server import access, attachments, reading
 from server.actions import dossier
 from server.drafts import FETCHING_REMOVED, FileFacts
 from server.errors import Refused
-from webchat import narrative
+from webchat import present, viewer
 from webchat.visit import Visit, route
 
 if TYPE_CHECKING:
@@ -94,30 +93,21 @@ def disposition(how: str, name: str) -> str:
 
 async def read_file(visit: Visit) -> web.Response:
     """A health document among the files of a message, laid out for reading."""
-    match = visit.request.match_info
-    facts, data = await attachments.opened(visit.app, visit.box, match["space"], match["attachment"])
-    return await _lay_out(visit, facts, data, f"{visit.desk.base}/files/{match['space']}/{match['attachment']}")
+    return await _lay_out(visit, await viewer.of_message(visit))
 
 
 async def read_document(visit: Visit) -> web.Response:
     """A document of the dossier, laid out for reading."""
-    handle = await access.dossier(visit.app, visit.box)
-    document = visit.request.match_info["document"]
-    facts, data = await dossier.open_document(visit.app, handle, document)
-    return await _lay_out(visit, facts, data, f"{visit.desk.base}/documents/{document}")
+    return await _lay_out(visit, await viewer.of_dossier(visit))
 
 
-async def _lay_out(visit: Visit, facts: FileFacts, data: bytes, original: str) -> web.Response:
-    try:
-        found = await asyncio.to_thread(narrative.read, data)  # lxml lets the loop go on meanwhile
-    except narrative.Unreadable:
-        found = narrative.Readable()
-    if found.pdf:
-        return serve(
-            FileFacts(f"{facts.title or facts.name}.pdf", "application/pdf", len(found.pdf)), found.pdf, shown=True
-        )
-    section = "messages" if "/files/" in original else "documents"
-    return visit.page("document.html", section, facts=facts, parts=found.sections, original=original)
+async def _lay_out(visit: Visit, sheet: viewer.Sheet) -> web.Response:
+    """The PDF that a health document carries, for the browser's own reader; any other in our own."""
+    facts, _ = await sheet.load()
+    carried = await sheet.drawable() if facts.type.partition(";")[0].strip().lower() in present.XML else b""
+    if not carried:
+        return await viewer.show_sheet(visit, sheet)
+    return serve(FileFacts(f"{facts.title or facts.name}.pdf", "application/pdf", len(carried)), carried, shown=True)
 
 
 async def show_letter(visit: Visit) -> web.Response:

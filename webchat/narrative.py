@@ -1,8 +1,10 @@
-"""A health document (CDA R2) as something to read: its human-readable sections, or the PDF it carries. Pure.
+"""A health document (CDA R2) as something to read: what its header says of it, its human-readable sections, or the PDF
+it carries. Pure.
 
 Promises: HTML is built here from a list of what is allowed (headings, paragraphs, lists, tables, line breaks,
 emphasis, http links), never taken from the document nor made by its stylesheet; attributes are dropped but for spans
-of table cells. A DOCTYPE is refused, nothing is fetched, sizes and depths are bounded. Raises `Unreadable` only.
+and scopes of table cells. A DOCTYPE is refused, nothing is fetched, sizes and depths are bounded. Raises `Unreadable`
+only.
 
 Does not: read the coded entries, compare identities, or show pictures. CDA R2 § 4.3.5 (narrative block); CI-SIS, volet
 Structuration minimale (one body, N1 or N3).
@@ -13,7 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lxml import etree
 from markupsafe import Markup, escape
@@ -33,6 +35,10 @@ _PLAIN = {
     "sup": "sup",
 }
 _CELLS = frozenset({"td", "th"})
+_KEPT = {
+    "colspan": re.compile(r"[1-9]\d?"), "rowspan": re.compile(r"[1-9]\d?"),
+    "scope": re.compile(r"row|col|rowgroup|colgroup"),
+}  # fmt: skip
 _SKIPPED = frozenset({"renderMultiMedia", "footnote", "footnoteRef", "colgroup", "col"})
 
 
@@ -50,11 +56,24 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Header:
+    """What the document says of itself, as plain words; '' where it says nothing. Dates as HL7 writes them."""
+
+    title: str = ""
+    patient: str = ""
+    born: str = ""
+    author: str = ""
+    organisation: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Readable:
-    """What there is to read: sections, or a PDF."""
+    """What there is to read: the header, and sections or a PDF."""
 
     sections: tuple[Section, ...] = ()
     pdf: bytes = b""
+    header: Header = Header()
 
 
 def read(data: bytes) -> Readable:
@@ -64,15 +83,59 @@ def read(data: bytes) -> Readable:
     body = document.find(f"{_V3}component") if document is not None else None
     if body is None:
         raise Unreadable("no body")
+    assert document is not None  # noqa: S101 - it has a body
+    header = _header(document)
     whole = body.find(f"{_V3}nonXMLBody/{_V3}text")
     if whole is not None:
-        return Readable(pdf=_pdf(whole))
+        return Readable(pdf=_pdf(whole), header=header)
     sections: list[Section] = []
     for section in body.iterfind(f"{_V3}structuredBody/{_V3}component/{_V3}section"):
         _add(section, 2, sections)
     if not sections:
         raise Unreadable("nothing to read")
-    return Readable(tuple(sections))
+    return Readable(tuple(sections), header=header)
+
+
+def _header(document: etree._Element) -> Header:
+    """CDA R2 § 4.2: title, recordTarget, the first author, effectiveTime."""
+    patient = document.find(f"{_V3}recordTarget/{_V3}patientRole/{_V3}patient")
+    author = document.find(f"{_V3}author/{_V3}assignedAuthor")
+    found = Header(title=_said(document, "title"), at=_value(document, "effectiveTime"))
+    if patient is not None:
+        found = replace(found, patient=_name(patient.find(f"{_V3}name")), born=_value(patient, "birthTime"))
+    if author is not None:
+        name = _name(author.find(f"{_V3}assignedPerson/{_V3}name")) or _said(
+            author, "assignedAuthoringDevice/softwareName"
+        )
+        found = replace(found, author=name, organisation=_said(author, "representedOrganization/name"))
+    return found
+
+
+def _at(path: str) -> str:
+    return "/".join(f"{_V3}{part}" for part in path.split("/"))
+
+
+def _said(within: etree._Element, path: str) -> str:
+    found = within.find(_at(path))
+    return " ".join("".join(str(part) for part in found.itertext()).split())[:300] if found is not None else ""
+
+
+def _value(within: etree._Element, path: str) -> str:
+    found = within.find(_at(path))
+    return found.get("value", "")[:40] if found is not None else ""
+
+
+def _name(name: etree._Element | None) -> str:
+    """Prefix, given name and family name: the used one (CL), else the one of birth (BR), else the first."""
+    if name is None:
+        return ""
+    parts = []
+    for kind in ("prefix", "given", "family", "suffix"):
+        found = {part.get("qualifier", ""): part for part in reversed(name.findall(f"{_V3}{kind}"))}
+        chosen = next((found[key] for key in ("CL", "BR", "") if key in found), None)
+        parts.append(" ".join("".join(map(str, chosen.itertext())).split()) if chosen is not None else "")
+    whole = "" if any(parts) else " ".join("".join(map(str, name.itertext())).split())
+    return (" ".join(filter(None, parts)) or whole)[:200]
 
 
 def _parse(data: bytes) -> etree._Element:
@@ -153,8 +216,6 @@ def _element(element: etree._Element, depth: int) -> Markup:
 
 
 def _spans(cell: etree._Element) -> Markup:
-    """How many columns and rows a cell takes: the only attributes that are kept."""
-    kept = [(name, cell.get(name, "")) for name in ("colspan", "rowspan")]
-    return Markup().join(
-        Markup(' {}="{}"').format(name, value) for name, value in kept if re.fullmatch(r"[1-9]\d?", value)
-    )
+    """How many columns and rows a cell takes, and of which a heading is: the only attributes that are kept."""
+    kept = [(name, cell.get(name, "")) for name in _KEPT]
+    return Markup().join(Markup(' {}="{}"').format(name, value) for name, value in kept if _KEPT[name].fullmatch(value))

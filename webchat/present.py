@@ -120,6 +120,12 @@ def reads(item: FileView) -> bool:
     return bool(item.label) and item.type.partition(";")[0].strip().lower() in XML
 
 
+def drawn(item: FileView) -> bool:
+    """Whether it may have a small picture: a page or an image. It is asked for, and need not be there."""
+    kind = item.type.partition(";")[0].strip().lower()
+    return kind == "application/pdf" or (kind in IN_LINE and kind.startswith("image/")) or reads(item)
+
+
 def short_name(name: str) -> str:
     """`Dr MOREL` for `Dr Agathe MOREL`: how one speaks of a professional."""
     parts = name.split()
@@ -178,16 +184,15 @@ def usual(words: Words, days: int | None) -> str:
     return words(f"usual.{days}") if days < 2 else words("usual.more") if days > 10 else words("usual.days", count=days)
 
 
-def said_of(words: Words, name: str) -> str:
-    """`Nouveau message du Dr MOREL`: what is said aloud when one arrives."""
-    short = short_name(name)
-    form = (
-        "du"
-        if short.split(" ")[0].lower() in _TITLES
-        else "d"
-        if short[:1].casefold() in "aeiouyéèêàâîôœh"
-        else "other"
-    )
+def said_of(words: Words, message: MessageView) -> str:
+    """`Nouveau message du Dr MOREL`: what is said aloud when it arrives; '' for one's own."""
+    if message.mine:
+        return ""
+    if message.kind in {"answer", "line"} or not message.author.name:
+        return preview(message)
+    short = short_name(message.author.name)
+    vowel = short[:1].casefold() in tuple("aeiouyéèêàâîôœh")
+    form = "du" if short.split(" ")[0].lower() in _TITLES else "d" if vowel else "other"
     return words("thread.arrived", form=form, name=short)
 
 
@@ -256,6 +261,21 @@ def day_of(at: str) -> date:
     return moment.astimezone(PLACE).date() if moment else date.min
 
 
+def last_of(at: str) -> date:
+    """The last day on which something holds that ends at that instant."""
+    moment = instant(at)
+    return (moment - timedelta(milliseconds=1)).astimezone(PLACE).date() if moment else date.min
+
+
+def acts_as(said: Words, author: AuthorView) -> str:
+    """« aidant de Marcel PAT-DEUX », « représentante de Camille »: whoever wrote for somebody else signs their own
+    name. As « pour Camille » for what was written before that was kept.
+    """
+    if not author.acting_as:
+        return said("message.for", name=author.acting_for)
+    return said(f"message.as.{author.acting_as}", form=author.sex, name=author.acting_for)
+
+
 @lru_cache
 def environment() -> jinja2.Environment:
     """The templates."""
@@ -274,6 +294,7 @@ def environment() -> jinja2.Environment:
         news,
         shows_in_line,
         reads,
+        drawn,
         short_name,
         role_of,
         status,
@@ -287,6 +308,8 @@ def environment() -> jinja2.Environment:
         scope,
         offered,
         day_of,
+        last_of,
+        acts_as,
         instant,
     ]
     made.globals.update({helper.__name__: helper for helper in helpers})

@@ -19,18 +19,15 @@ async def test_a_letter_appears_without_reloading_and_is_announced_once(browser:
         await seen.live()
         await page.evaluate(
             """() => { window.heard = []; window.loaded = 1;
-            const log = document.querySelector('[role=log]');
+            const said = document.querySelector('[role=status][data-said]');
             new MutationObserver((changes) => { for (const change of changes) for (const node of change.addedNodes)
-              if (node.nodeType === 1 && node.matches('.entry')) heard.push([log.ariaLive, node.innerText]); })
-              .observe(log, { childList: true, subtree: true }); }"""
+              heard.push(node.textContent); }).observe(said, { childList: true }); }"""
         )
         await house.answer("morel", receipt.conversation, "Buvez de l’eau jusqu’à six heures.")
         await page.wait_for_selector(".letter >> text=Buvez de l’eau jusqu’à six heures.")
         assert await page.evaluate("window.loaded") == 1
-        heard = await page.evaluate("window.heard")
-        assert len(heard) == 1
-        assert heard[0][0] == "polite"
-        assert "Dr Agathe MOREL" in heard[0][1]
+        assert await page.evaluate("window.heard") == ["Nouveau message du Dr MOREL"]
+        assert await page.evaluate("document.querySelector('[role=log]').ariaLive") == "off"  # it is said once, not twice
         assert seen.complaints == []
     async with window(browser, house, "morel") as doctor:  # it was on her screen: it was read
         page = await doctor.go(f"/c/{receipt.conversation}")

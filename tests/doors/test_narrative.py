@@ -31,7 +31,7 @@ ALLOWED = {
     "a",
     "br",
 }
-ATTRIBUTES = {"colspan", "rowspan", "class", "tabindex", "href", "rel", "target"}
+ATTRIBUTES = {"colspan", "rowspan", "scope", "class", "tabindex", "href", "rel", "target"}
 
 
 def document(text: str, title: str = "Conclusion") -> bytes:

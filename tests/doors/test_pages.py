@@ -102,7 +102,7 @@ async def test_dominique_sends_a_photo_and_dr_morel_opens_it(house: House) -> No
     async with visitor(house, "morel") as morel:
         thread = await morel.get(f"/c/{receipt.conversation}")
         assert "ordonnance «1».png Image · 29 o" in thread.said
-        (path,) = set(re.findall(r'href="(/files/[^"?]+)"', thread.text))
+        (path,) = set(re.findall(r'href="(/files/[^"?]+)" download', thread.text))
         async with morel.session.get(house.http + path) as given:
             assert await given.read() == picture
             assert given.headers["Content-Disposition"].startswith("attachment; ")

@@ -1,10 +1,13 @@
-// The thread on screen: an entry goes in once, by its id, in the order of its number; nothing jumps.
+// The thread on screen: an entry goes in once, by its id, in the order of its number; nothing jumps. A new message is
+// said aloud once, in a few words, beside the log: what changes, or was there before, is not said again.
 
+import { History } from "./history.js";
 import { copy, element, say } from "./little.js";
 
 const NEAR_PX = 160;
 const TYPING_MS = 4_000;
 const HERE_MS = 120_000;
+const SAID = 10; // announcements that stay in the page
 
 export class Thread {
   /**
@@ -19,16 +22,42 @@ export class Thread {
     this.pill = /** @type {HTMLButtonElement} */ (desk.querySelector("[data-pill]"));
     this.typist = /** @type {HTMLElement} */ (desk.querySelector("[data-typing]"));
     this.here = /** @type {HTMLElement} */ (desk.querySelector("[data-presence]"));
-    this.latest = !new URLSearchParams(location.search).has("before");
+    this.said = /** @type {HTMLElement} */ (desk.querySelector("[data-said]"));
+    this.history = new History(this.log, this.list, `${desk.dataset.base ?? ""}/c/${conversation}/entries`);
+    this.history.onBelow = (entries) => this.unseen(entries);
+    this.unreadAbove = Number(this.log.dataset.new) || 0;
     /** @type {(upTo: number) => void} */
     this.onRead = () => {};
     this.readUpTo = 0;
     /** @type {Map<string, HTMLElement>} what is being sent, by its message id once known */
     this.pending = new Map();
-    this.pill.addEventListener("click", () => this.toEnd(true));
+    this.pill.addEventListener("click", () => this.toLatest());
     document.addEventListener("visibilitychange", () => this.markSeen());
     addEventListener("scroll", () => this.markSeen(), { passive: true });
-    if (this.latest && !location.hash) this.toEnd(false);
+    this.list.addEventListener("click", (event) => this.leave(event));
+    this.open();
+  }
+
+  get latest() {
+    return this.history.atEnd;
+  }
+
+  /** Where one comes in: where one was, at what is new, else at the end. */
+  open() {
+    const [way] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType("navigation"));
+    const named = location.hash ? document.getElementById(location.hash.slice(1)) : document.getElementById("new");
+    if (named && (!location.hash || way?.type === "back_forward")) named.scrollIntoView({ behavior: "instant" });
+    else if (!location.hash && this.latest && way?.type !== "back_forward") this.toEnd(false);
+  }
+
+  /**
+   * To a document: coming back leads to its message, whatever was loaded meanwhile.
+   * @param {MouseEvent} event
+   */
+  leave(event) {
+    const link = /** @type {HTMLElement} */ (event.target).closest("a[data-view]");
+    const entry = link?.closest(".entry");
+    if (entry) history.replaceState(null, "", `?at=${entry.id.slice(2)}#${entry.id}`);
   }
 
   /** @param {import("./live.js").Entry} entry */
@@ -39,7 +68,26 @@ export class Thread {
     const known = document.getElementById(fresh.id) ?? this.pending.get(entry.message.id) ?? null;
     this.pending.delete(entry.message.id);
     if (known) this.replace(known, fresh);
-    else if (this.latest && entry.kind === "message") this.append(entry, fresh);
+    else if (entry.kind === "message") this.arrive(entry, fresh);
+  }
+
+  /**
+   * @param {import("./live.js").Entry} entry
+   * @param {HTMLElement} fresh
+   */
+  arrive(entry, fresh) {
+    this.announce(fresh.dataset.said ?? "");
+    if (this.latest) this.append(entry, fresh);
+    else this.pill.hidden = false;
+  }
+
+  /** @param {string} words */
+  announce(words) {
+    if (!words) return;
+    const line = document.createElement("p");
+    line.textContent = words;
+    this.said.append(line);
+    if (this.said.children.length > SAID) this.said.firstElementChild?.remove();
   }
 
   /**
@@ -74,9 +122,9 @@ export class Thread {
       );
       this.list.insertBefore(fresh, later ?? null);
     };
-    if (entry.message.mine) this.quietly(add);
-    else add();
+    add();
     fresh.classList.add("arrived");
+    this.unseen([fresh]);
     this.typist.hidden = true;
     if (atEnd || entry.message.mine) this.toEnd(true);
     else this.pill.hidden = false;
@@ -123,36 +171,29 @@ export class Thread {
    * @param {string} message
    */
   sent(bubble, message) {
-    if (document.getElementById(`m-${message}`)) bubble.remove();
-    else if (bubble.isConnected) this.pending.set(message, bubble);
+    if (!this.latest) return location.assign(`?at=${message}#m-${message}`); // it stands at the end, which is elsewhere
+    if (document.getElementById(`m-${message}`)) return bubble.remove();
+    const state = bubble.querySelector(".state");
+    if (state) state.textContent = say(this.desk, "sent");
+    if (bubble.isConnected) this.pending.set(message, bubble);
   }
 
   /**
-   * It was not sent: said in its place, with a way to try again.
-   * @param {HTMLElement} bubble
-   * @param {string} why
-   * @param {() => void} again
+   * The log is silent by itself: see `announce`.
+   * @param {() => void} change
    */
-  unsent(bubble, why, again) {
-    const told = copy(this.desk, "unsent");
-    /** @type {HTMLElement} */ (told.querySelector("[data-why]")).textContent = why;
-    told.querySelector("[data-retry]")?.addEventListener("click", () => {
-      told.replaceWith(/** @type {Node} */ (copy(this.desk, "pending").querySelector(".state")));
-      again();
-    });
-    bubble.querySelector(".state")?.replaceWith(told);
-  }
-
-  /** @param {() => void} change */
   quietly(change) {
-    this.log.setAttribute("aria-live", "off");
     change();
-    setTimeout(() => this.log.setAttribute("aria-live", "polite"), 100);
   }
 
   nearEnd() {
     const page = document.documentElement;
     return page.scrollHeight - page.clientHeight - page.scrollTop < NEAR_PX;
+  }
+
+  toLatest() {
+    if (this.latest) this.toEnd(true);
+    else /** @type {HTMLElement | null} */ (this.log.querySelector("a[data-latest]"))?.click();
   }
 
   /** @param {boolean} gently */
@@ -162,14 +203,23 @@ export class Thread {
     scrollTo({ top: document.documentElement.scrollHeight, behavior: gently && !calm ? "smooth" : "instant" });
   }
 
-  /** What is on a screen somebody looks at is read. */
+  /** @param {HTMLElement[]} entries */
+  unseen(entries) {
+    for (const entry of entries) entry.dataset.unseen = "";
+    this.markSeen();
+  }
+
+  /** What is on a screen somebody looks at is read; not what lies unread above the part that is shown. */
   markSeen() {
-    if (document.visibilityState !== "visible" || !this.latest) return;
-    if (this.nearEnd()) this.pill.hidden = true;
-    const bottom = innerHeight;
+    if (document.visibilityState !== "visible") return;
+    if (this.latest && this.nearEnd()) this.pill.hidden = true;
+    const first = /** @type {HTMLElement | null} */ (this.list.querySelector(".entry[data-seq]"));
+    if (this.unreadAbove && this.unreadAbove < Number(first?.dataset.seq)) return;
     let upTo = this.readUpTo;
-    for (const entry of /** @type {NodeListOf<HTMLElement>} */ (this.list.querySelectorAll(".entry.arrived"))) {
-      if (entry.getBoundingClientRect().top < bottom) upTo = Math.max(upTo, Number(entry.dataset.seq ?? 0));
+    for (const entry of /** @type {NodeListOf<HTMLElement>} */ (this.list.querySelectorAll(".entry[data-unseen]"))) {
+      if (entry.getBoundingClientRect().top >= innerHeight) break;
+      delete entry.dataset.unseen;
+      upTo = Math.max(upTo, Number(entry.dataset.seq ?? 0));
     }
     if (upTo > this.readUpTo) {
       this.readUpTo = upTo;
