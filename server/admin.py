@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from mail_gateway import trust, trust_lists
-from server import absence, delegates, doctor, people, sessions, teams
+from server import absence, delegates, doctor, logins, people, sessions, teams
 from server.app import App, open_core
 from server.bots import reminders
 from server.errors import Invalid, PliError
@@ -68,6 +68,13 @@ async def _sign_in_link(app: App, who: str) -> dict[str, Any]:
     secret = await sessions.new_link(app, account.id)
     base = app.settings.public_url or f"http://{app.settings.host}:{app.ports.get('http', app.settings.http_port)}"
     return {"link": f"{base}/sign-in/{secret}", "minutes": sessions.LINK_MINUTES}
+
+
+async def _reset_sign_in(app: App, who: str) -> dict[str, Any]:
+    account = await _find(app, who)
+    if account.kind != "holder":
+        raise Invalid("not_a_holder", "Seul un titulaire a un identifiant et des façons de confirmer.")
+    return {"account": account.id, "had_login": await logins.reset(app, account.id)}
 
 
 async def _password(app: App, who: str, password: str) -> dict[str, Any]:
@@ -210,6 +217,7 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "people.add-holder": _add_holder,
     "people.list": _list_people,
     "people.sign-in-link": _sign_in_link,
+    "people.reset-sign-in": _reset_sign_in,
     "people.password": _password,
     "people.absence": _absence,
     "people.team": _team,

@@ -248,7 +248,9 @@ async def add_writer(
     return await app.db.write(create)
 
 
-async def delegate(app: App, space_id: str, account_id: str, kind: str, until: int | None, granted_by: str) -> None:
+async def delegate(
+    app: App, space_id: str, account_id: str, kind: str, until: int | None, granted_by: str, scopes: str = ""
+) -> None:
     """Let an account act in a space, in their own name, without a word to anybody (`server.delegates` is the way that
     tells). A minor's representative has that right until the child is of age, at most.
     """
@@ -257,7 +259,8 @@ async def delegate(app: App, space_id: str, account_id: str, kind: str, until: i
         whose = _traits(app, tx, space_id)
         ends = majority(whose.birth_date) if whose and kind == "representative" else None
         last = min(filter(None, (until, ends if ends and ends > now_ms() else None)), default=None)
-        delegations.grant(tx, space_id, account_id, kind, last, granted_by)
+        areas = delegations.scopes_of(scopes.replace(",", " "))
+        delegations.grant(tx, space_id, account_id, kind, last, granted_by, areas)
 
     await app.db.write(write)
 

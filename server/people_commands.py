@@ -67,6 +67,16 @@ def people_link(settings_of: Callable[[], Settings], who: str) -> None:
     do(settings_of(), "people.sign-in-link", who=who)
 
 
+@people_group.command("reset-sign-in")
+@click.argument("who")
+@click.pass_obj
+def people_reset_sign_in(settings_of: Callable[[], Settings], who: str) -> None:
+    """Somebody lost everything, and you checked who they are: forget their identifier, password and second factors.
+    They are told; their next sign-in link lets them choose again.
+    """
+    do(settings_of(), "people.reset-sign-in", who=who)
+
+
 @people_group.command("password")
 @click.argument("who")
 @click.option(

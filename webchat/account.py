@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def add_routes(app: App, site: web.Application) -> None:
     """The page that leads to each."""
-    route(app, site, "GET", "/account", show_account)
+    route(app, site, "GET", "/account", show_account, ())
 
 
 async def show_account(visit: Visit) -> web.Response:

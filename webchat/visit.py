@@ -106,7 +106,13 @@ def route(
     async def serve(request: web.Request) -> web.StreamResponse:
         return await page(await enter(app, request, wanted))
 
-    for prefix in ("",) if needs and path.startswith("/account") else ("", "/for/{mailbox}"):
+    async def lead_home(request: web.Request) -> web.StreamResponse:
+        raise web.HTTPSeeOther("/" + request.path.split("/", 3)[3])
+
+    mine = bool(needs) and path.startswith("/account")
+    if mine and method == "GET":
+        site.router.add_get("/for/{mailbox}" + path, lead_home)
+    for prefix in ("",) if mine else ("", "/for/{mailbox}"):
         if method == "GET":
             site.router.add_get(prefix + path, serve)  # a GET brings its HEAD
         else:

@@ -55,7 +55,7 @@ async def test_dominique_does_everything_without_javascript(browser: Browser, ho
         await page.locator(".menu summary").click()
         await page.get_by_role("button", name="English").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("My services")
-        await page.locator(".menu summary").click()
+        await page.locator(".spaces summary").click()
         await page.get_by_role("link", name="Camille PAT-TROIS").click()
         await expect(page.locator(".whose")).to_contain_text("You are acting for Camille PAT-TROIS")
         await page.get_by_role("link", name="Back to your own space").click()
