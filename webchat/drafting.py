@@ -69,6 +69,7 @@ def _told(visit: Visit, kept: Kept) -> dict[str, Any]:
         "text": kept.writing.text,
         "at": visit.words.hour(at) if at else "",
         "other": kept.other,
+        "with": sorted([*kept.writing.uploads, *kept.writing.documents]),
     }
 
 

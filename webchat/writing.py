@@ -15,9 +15,9 @@ from server.actions import acting
 from server.drafts import MAX_SUBJECT, Draft, Member, Opening, Receipt
 from server.errors import Invalid, PliError, Refused
 from server.handles import ConversationHandle, SpaceHandle
+from server.query import fold
 from server.reading import Contact
 from server.scopes import MESSAGES
-from server.query import fold
 from server.sending import Letter
 from webchat.composing import find_draft, sheet, writing_of
 from webchat.forms import Form, read_form

@@ -21,9 +21,12 @@ function start(desk) {
   const rows = new Rows(desk, base, conversation);
   const thread = conversation ? new Thread(desk, conversation) : null;
   const live = new Live({ mailbox, cursor: Number(cursor), conversation, language });
+  const form = /** @type {HTMLFormElement | null} */ (desk.querySelector("form[data-composer]"));
+  const composer = form && thread ? new Composer(form, thread, live, base) : null;
 
   live.on("entries", (entries) => {
     if (thread) for (const entry of entries) thread.take(entry);
+    composer?.noticed(entries);
   });
   live.on("moved", () => rows.refresh());
   watchList(desk, rows);
@@ -31,8 +34,6 @@ function start(desk) {
     thread.onRead = (upTo) => live.read(conversation, upTo);
     live.on("typing", (who) => thread.typing(who.name));
     live.on("presence", (who) => thread.presence(who.name));
-    const form = /** @type {HTMLFormElement | null} */ (desk.querySelector("form[data-composer]"));
-    if (form) new Composer(form, thread, live, conversation);
     watchActs(desk, live);
     watchTemplates(desk);
   }
@@ -40,6 +41,7 @@ function start(desk) {
     if (connected) desk.dataset.connected = "";
     else delete desk.dataset.connected;
     thread?.connected(connected);
+    composer?.connected();
   });
   live.connect();
 }

@@ -1,145 +1,235 @@
-// Writing. The words stand in the thread at once; then they are confirmed, or said not to be sent, in their place.
-// With files the same form goes by the same route as without JavaScript, with its progress and a way to stop it.
+// Where one writes in a thread: the words, what goes with them, whom they are for. `outbox.js` sends, `drafts.js` keeps,
+// `uploads.js` sends files ahead. The form stays the one that works without any of them.
 
+import { Drafts } from "./drafts.js";
 import { newKey, say } from "./little.js";
+import { Outbox } from "./outbox.js";
+import { Uploads } from "./uploads.js";
 
 const TYPING_MS = 3_000;
+const NEARLY = 0.9;
+const YEAR_S = 31_536_000;
 
 export class Composer {
   /**
    * @param {HTMLFormElement} form
    * @param {import("./thread.js").Thread} thread
    * @param {import("./live.js").Live} live
-   * @param {string} conversation
+   * @param {string} base
    */
-  constructor(form, thread, live, conversation) {
+  constructor(form, thread, live, base) {
     this.form = form;
     this.thread = thread;
     this.live = live;
-    this.conversation = conversation;
     this.text = /** @type {HTMLTextAreaElement} */ (form.elements.namedItem("text"));
-    this.files = /** @type {HTMLInputElement} */ (form.elements.namedItem("files"));
-    this.problem = /** @type {HTMLElement} */ (form.querySelector("[data-problem]"));
-    this.sending = /** @type {HTMLElement} */ (form.querySelector("[data-sending]"));
+    this.quick = /** @type {HTMLElement | null} */ (thread.desk.querySelector("[data-quick-list]"));
     this.typed = 0;
-    this.draft = `pli-draft-${conversation}`;
-    form.addEventListener("submit", (event) => this.submit(event));
-    this.text.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+    this.drafts = new Drafts(form, thread.desk, `${form.getAttribute("action")}/draft`, base);
+    this.uploads = new Uploads(form, thread.desk, base, {
+      tell: (problem) => this.tell(problem),
+      settled: () => this.filesAreReady(),
     });
+    this.outbox = new Outbox(form, thread, live, (letter) => this.takeBack(letter));
+    if (this.outbox.restore().includes(this.drafts.id)) this.clear(); // it is on its way already
+    form.addEventListener("submit", (event) => this.submit(event));
+    this.text.addEventListener("keydown", (event) => this.key(event));
     this.text.addEventListener("input", () => this.onInput());
-    this.files.addEventListener("change", () => this.check());
-    form.querySelector("[data-cancel]")?.addEventListener("click", () => this.request?.abort());
-    if (!this.text.value) this.text.value = sessionStorage.getItem(this.draft) ?? "";
+    form.querySelector("[data-cancel]")?.addEventListener("click", () => this.waiting(false));
+    this.watchChoices();
+    countRoom(this.text, form, thread.desk);
+  }
+
+  /** @param {KeyboardEvent} event */
+  key(event) {
+    if (event.key !== "Enter" || event.isComposing) return;
+    const chosen = "enter" in this.form.dataset && !event.shiftKey && !event.altKey;
+    if (!chosen && !event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    this.form.requestSubmit();
   }
 
   onInput() {
-    sessionStorage.setItem(this.draft, this.text.value);
+    this.thank(false);
     if (Date.now() - this.typed > TYPING_MS) {
       this.typed = Date.now();
-      this.live.typing(this.conversation);
+      this.live.typing(this.live.place.conversation);
     }
-  }
-
-  /** Too heavy is said before anything is sent. */
-  check() {
-    const octets = [...(this.files.files ?? [])].reduce((sum, file) => sum + file.size, 0);
-    const heavy = octets > Number(this.form.dataset.most);
-    this.tell(heavy ? say(this.thread.desk, "heavy", { size: `${Math.ceil(octets / 1e6)} Mo` }) : "");
-    return !heavy;
   }
 
   /** @param {string} problem */
   tell(problem) {
-    this.problem.textContent = problem;
-    this.problem.hidden = !problem;
+    const told = /** @type {HTMLElement} */ (this.form.querySelector("[data-problem]"));
+    told.textContent = problem;
+    told.hidden = !problem;
   }
 
   /** @param {SubmitEvent} event */
   submit(event) {
-    const text = this.text.value;
-    if (this.files.files?.length) {
-      event.preventDefault();
-      if (this.check()) this.sendFiles();
-      return;
-    }
-    if (!text.trim()) {
-      event.preventDefault();
-      this.text.focus();
-      return;
-    }
-    if (!this.live.socket) return; // the form goes as it always could
+    if (event.submitter?.hasAttribute("formaction")) return; // to the documents of the dossier
     event.preventDefault();
-    const key = newKey();
-    const bubble = this.thread.write(text);
+    if (this.uploads.busy) return this.waiting(true);
+    this.waiting(false);
+    const letter = this.letter();
+    if (!letter.text.trim() && !letter.files.length && !letter.documents.length) return this.text.focus();
     this.clear();
-    this.sendText(text, key, bubble);
+    this.outbox.add(letter);
+    this.text.focus();
   }
 
+  /** @returns {import("./outbox.js").Letter} */
+  letter() {
+    const fields = this.drafts.fields();
+    const names = (/** @type {string} */ kind) =>
+      [...fields.keys()].filter((name) => name.startsWith(`${kind}.`)).map((name) => name.slice(kind.length + 1));
+    const chips = this.form.querySelectorAll(".chip:has(input:checked) [dir]");
+    return {
+      key: newKey(),
+      text: this.text.value,
+      files: names("file"),
+      documents: names("document"),
+      names: [...chips].map((chip) => chip.textContent ?? ""),
+      only: String(fields.get("only") ?? ""),
+      inReplyTo: String(fields.get("in_reply_to") ?? ""),
+      draft: this.drafts.id,
+      version: this.drafts.version,
+    };
+  }
+
+  /** An empty sheet, for everybody. */
   clear() {
     this.text.value = "";
-    sessionStorage.removeItem(this.draft);
+    this.uploads.clear();
+    this.answer("", "");
+    this.choose("");
+    this.form.querySelectorAll("details").forEach((details) => (details.open = false));
+    this.form.querySelectorAll(".error:not([data-problem])").forEach((note) => note.remove());
     this.tell("");
+    this.thank(false);
+    this.drafts.cleared();
+    this.text.dispatchEvent(new Event("counted"));
+  }
+
+  /** @param {import("./outbox.js").Letter} letter */
+  takeBack(letter) {
+    const before = this.text.value.trimEnd();
+    this.text.value = before ? `${before}\n\n${letter.text}` : letter.text;
+    if (!before) {
+      this.drafts.field("draft").value = letter.draft;
+      this.drafts.field("version").value = String(letter.version);
+    }
+    this.text.dispatchEvent(new Event("input", { bubbles: true }));
     this.text.focus();
   }
 
   /**
-   * @param {string} text
-   * @param {string} key the same for every attempt: it arrives once
-   * @param {HTMLElement} bubble
+   * Send is pressed and files are still on their way: the message leaves when they are there.
+   * @param {boolean} now
    */
-  async sendText(text, key, bubble) {
-    let why = say(this.thread.desk, "unavailable");
-    try {
-      const answer = await this.live.post(this.conversation, text, key);
-      if (answer.message) return this.thread.sent(bubble, answer.message);
-      why = answer.error?.detail ?? why;
-    } catch {
-      // no acknowledgement: it may have arrived, and the same key tells
-    }
-    this.thread.unsent(bubble, why, () => this.sendText(text, key, bubble));
+  waiting(now) {
+    this.sendsWhenReady = now;
+    /** @type {HTMLElement} */ (this.form.querySelector("[data-waiting]")).hidden = !now;
   }
 
-  sendFiles() {
-    const request = new XMLHttpRequest();
-    const progress = /** @type {HTMLProgressElement} */ (this.sending.querySelector("progress"));
-    const key = /** @type {HTMLInputElement} */ (this.form.elements.namedItem("client_key"));
-    this.request = request;
-    request.upload.addEventListener("progress", (event) => {
-      if (event.lengthComputable) progress.value = (100 * event.loaded) / event.total;
+  filesAreReady() {
+    if (this.sendsWhenReady) this.form.requestSubmit();
+  }
+
+  watchChoices() {
+    this.thread.desk.addEventListener("click", (event) => {
+      const link = /** @type {HTMLElement} */ (event.target).closest("a");
+      const { quick, reply, name = "" } = link?.dataset ?? {};
+      const no = link?.hasAttribute("data-answer-no");
+      if (quick === undefined && reply === undefined && !no) return;
+      event.preventDefault();
+      if (quick !== undefined) this.begin(quick);
+      else if (reply !== undefined) this.answer(reply, name);
+      else this.answer("", "");
+      this.text.focus();
     });
-    request.addEventListener("loadend", () => {
-      this.sending.hidden = true;
-      this.request = undefined;
+    this.form.addEventListener("change", (event) => {
+      const box = /** @type {HTMLInputElement} */ (event.target);
+      if (box.name === "only") this.showWhom();
+      if (box.matches?.("[data-enter-sends]")) this.enterSends(box.checked);
     });
-    request.addEventListener("abort", () => this.tell(say(this.thread.desk, "cancelled")));
-    request.addEventListener("error", () => this.tell(say(this.thread.desk, "unavailable")));
-    request.addEventListener("load", () => {
-      if (request.status !== 201) return this.tell(problemOf(request.responseText) || say(this.thread.desk, "unavailable"));
-      this.files.value = "";
-      key.value = newKey();
-      const adding = /** @type {HTMLDetailsElement | null} */ (this.form.querySelector("details.add"));
-      if (adding) adding.open = false;
-      this.clear();
-      if (!this.live.connected) location.reload();
-    });
-    request.open("POST", this.form.getAttribute("action") ?? "");
-    request.setRequestHeader("Accept", "application/json");
-    progress.value = 0;
-    this.sending.hidden = false;
-    this.tell("");
-    request.send(new FormData(this.form));
+  }
+
+  /** @param {string} words */
+  begin(words) {
+    this.text.value = words;
+    this.text.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  /**
+   * @param {string} message
+   * @param {string} name of who wrote it, who alone is answered; everybody can be chosen again
+   */
+  answer(message, name) {
+    this.drafts.field("in_reply_to").value = message;
+    const note = /** @type {HTMLElement} */ (this.form.querySelector("[data-answering]"));
+    note.hidden = !message;
+    /** @type {HTMLElement} */ (note.querySelector("[data-answered]")).textContent = say(this.thread.desk, "answering", { name });
+    this.choose(name);
+    this.drafts.changed();
+  }
+
+  /** @param {string} name */
+  choose(name) {
+    const boxes = /** @type {NodeListOf<HTMLInputElement>} */ (this.form.querySelectorAll("input[name=only]"));
+    const one = [...boxes].find((box) => name && box.value && box.dataset.name?.startsWith(name)) ?? boxes[0];
+    if (one) one.checked = true;
+    this.showWhom();
+  }
+
+  showWhom() {
+    const chosen = /** @type {HTMLInputElement | null} */ (this.form.querySelector("input[name=only]:checked"));
+    const shown = this.form.querySelector("[data-to]");
+    if (chosen && shown) shown.textContent = chosen.dataset.name ?? "";
+  }
+
+  /**
+   * A wish about this keyboard: kept on this device, read by the server for what the page says of it.
+   * @param {boolean} now
+   */
+  enterSends(now) {
+    if (now) this.form.dataset.enter = "";
+    else delete this.form.dataset.enter;
+    document.cookie = `pli-enter=${now ? 1 : 0}; path=/; max-age=${YEAR_S}; SameSite=Lax`;
+  }
+
+  /** @param {boolean} now */
+  thank(now) {
+    if (this.quick) this.quick.hidden = !now;
+  }
+
+  /**
+   * What just came into the thread: a letter can be answered in a word, one's own ends that.
+   * @param {import("./live.js").Entry[]} entries
+   */
+  noticed(entries) {
+    const here = entries.filter((entry) => entry.conversation === this.live.place.conversation && entry.kind === "message");
+    const last = here[here.length - 1];
+    if (last) this.thank(!last.message.mine && !this.text.value && ["professional", "team", "holder"].includes(last.message.author.kind));
+  }
+
+  /** The live socket came or went. */
+  connected() {
+    this.outbox.wake();
   }
 }
 
 /**
- * @param {string} text
- * @returns {string}
+ * How many characters are left, from nine tenths on.
+ * @param {HTMLTextAreaElement} text
+ * @param {HTMLFormElement} form
+ * @param {ParentNode} sayings
  */
-function problemOf(text) {
-  try {
-    return JSON.parse(text).error.detail;
-  } catch {
-    return "";
-  }
+export function countRoom(text, form, sayings) {
+  const told = /** @type {HTMLElement} */ (form.querySelector("[data-count]"));
+  const count = () => {
+    told.hidden = text.value.length < NEARLY * text.maxLength;
+    const room = (text.maxLength - text.value.length).toLocaleString(document.documentElement.lang);
+    if (!told.hidden) told.textContent = say(sayings, "room", { room });
+  };
+  for (const event of ["input", "counted"]) text.addEventListener(event, count);
+  count();
 }
