@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 
 from tests.house import House
 from tests.support.programs import missing, program
@@ -59,17 +59,24 @@ async def chromium(*arguments: str) -> AsyncIterator[Browser]:
             await browser.close()
 
 
+def _complains(said: ConsoleMessage) -> bool:
+    return said.type in {"error", "warning"} and "blocked by Playwright" not in said.text
+
+
 @asynccontextmanager
 async def window(browser: Browser, house: House, who: str = "", **options: Any) -> AsyncIterator[Window]:
-    """A window of its own, signed in as `who`. Options are Playwright's of a context."""
+    """A window of its own, signed in as `who`. Options are Playwright's of a context. A service worker stands between
+    a page and the network a test cuts or listens to: it is left out but where it is what is tested.
+    """
     settings: dict[str, Any] = {"viewport": {"width": 1280, "height": 900}, "locale": "fr-FR", **options}
+    settings.setdefault("service_workers", "block")
     context = await browser.new_context(**settings)
     if who:
         await context.add_cookies([{"name": "pli", "value": await house.session(who), "url": house.http}])
     page = await context.new_page()
     page.set_default_timeout(15_000)
     opened = Window(page, house)
-    page.on("console", lambda said: opened.complaints.append(said.text) if said.type in {"error", "warning"} else None)
+    page.on("console", lambda said: opened.complaints.append(said.text) if _complains(said) else None)
     page.on("pageerror", lambda error: opened.complaints.append(str(error)))
     context.on("request", lambda request: opened.asked.append(request.url))
     try:

@@ -9,8 +9,8 @@ const ENOUGH = 3;
 export async function worker() {
   if (!("serviceWorker" in navigator)) return null;
   try {
-    await navigator.serviceWorker.register(workerAddress(), { scope: "/" });
-    return await navigator.serviceWorker.ready;
+    const made = await navigator.serviceWorker.register(workerAddress(), { scope: "/" });
+    return made && (await navigator.serviceWorker.ready);
   } catch {
     return null; // the pages need none
   }

@@ -1,0 +1,194 @@
+"""Pli as an app in a real browser: installed, woken by a push, read without a network where its person chose so; and
+nothing left at sign-out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from server import sessions
+from tests.browser.chromium import Window, window
+from tests.house import House
+
+SUBJECT, TEXT = "Votre opération du 8 décembre", "Ne mangez plus après minuit."
+# Everything this origin keeps in the browser: rows of databases, addresses in caches, workers.
+LOOK = """const wait = (asked) => new Promise((done) => { asked.onsuccess = () => done(asked.result); });
+const inside = async (act) => {
+  const kept = await wait(indexedDB.open("pli-kept"));
+  try { return kept.objectStoreNames.length && await act(kept.transaction("kept", "readwrite").objectStore("kept")); }
+  finally { kept.close(); } };
+const caught = async () => {
+  const found = [];
+  for (const name of await caches.keys()) found.push(...await (await caches.open(name)).matchAll());
+  return found; };"""
+KEPT = f"""async () => {{ {LOOK}
+  const names = (await indexedDB.databases()).map((one) => one.name);
+  return {{ rows: names.length ? await inside((store) => wait(store.getAllKeys())) : [], names,
+    caches: (await caught()).map((one) => new URL(one.url).pathname),
+    workers: (await navigator.serviceWorker.getRegistrations()).length }}; }}"""
+SEALED = f"""async () => {{ {LOOK}
+  const copy = await inside((store) => wait(store.get("copy"))), key = await inside((store) => wait(store.get("key")));
+  const shell = await Promise.all((await caught()).map((one) => one.text()));
+  return [new TextDecoder("latin1").decode(copy.sealed), [key.extractable, key.algorithm.name], shell.join("")]; }}"""
+GONE = f"""async () => {{ {LOOK}
+  const rows = await inside((store) => wait(store.getAllKeys())) || [];
+  return !rows.includes("copy") && !rows.includes("key"); }}"""
+OLD = f"""async () => {{ {LOOK}
+  const copy = await inside((store) => wait(store.get("copy")));
+  await inside((store) => wait(store.put({{ ...copy, contact: Date.now() - 7 * 86400000 - 60000 }}, "copy"))); }}"""
+
+
+@asynccontextmanager
+async def app_window(browser: Browser, house: House, who: str = "dominique", **options: Any) -> AsyncIterator[Window]:
+    """A window with its service worker, in control of the page."""
+    phone = {"viewport": {"width": 390, "height": 800}, **options}
+    async with window(browser, house, who, service_workers="allow", **phone) as seen:
+        page = await seen.go("/")
+        await page.evaluate("navigator.serviceWorker.ready")
+        await page.wait_for_function("navigator.serviceWorker.controller")
+        yield seen
+
+
+async def keep(seen: Window) -> Page:
+    """Choose, on this browser, to keep the last letters; until they are there."""
+    page = await seen.go("/account/notices")
+    await page.get_by_role("button", name="Garder mes derniers messages ici").click()
+    await expect(page.get_by_text("Gardées à jour :")).to_be_visible()
+    return page
+
+
+async def kept(page: Page) -> dict[str, Any]:
+    found: dict[str, Any] = await page.evaluate(KEPT)
+    return found
+
+
+async def test_dominique_reads_her_letters_where_there_is_no_network(browser: Browser, house: House) -> None:
+    sent = await house.letter("morel", "dominique", TEXT, SUBJECT)
+    await house.letter("admissions", "dominique", "Votre chambre est prête.", "Admission")
+    async with app_window(browser, house) as seen:
+        page = await keep(seen)
+        assert sorted((await kept(page))["rows"]) == ["copy", "key", "language"]
+        await page.context.set_offline(True)
+        await page.goto(house.http + "/")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Hors connexion – messages du")
+        await page.goto(f"{house.http}/c/{sent.conversation}")
+        assert page.url.endswith(f"/offline#c-{sent.conversation}")
+        await page.locator(f"#c-{sent.conversation} summary").click()
+        await expect(page.get_by_text(TEXT)).to_be_visible()
+        await expect(page.get_by_text("Vous pourrez répondre ici").last).to_be_attached()
+        assert await page.locator("form").count() == 0
+        assert await page.evaluate("getComputedStyle(document.querySelector('.brand')).display") == "flex"
+        await page.context.set_offline(False)
+        await page.get_by_role("link", name="Réessayer").click()
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Messages")
+
+
+async def test_what_is_kept_is_sealed_and_its_key_cannot_be_taken_out(browser: Browser, house: House) -> None:
+    await house.letter("morel", "dominique", TEXT, SUBJECT)
+    async with app_window(browser, house) as seen:
+        page = await keep(seen)
+        sealed, key, shell = await page.evaluate(SEALED)
+        assert len(sealed) > 1_000
+        assert key == [False, "AES-GCM"]
+        for word in ("minuit", "MOREL", "Dominique"):
+            assert word not in sealed
+            assert word not in shell
+
+
+async def test_signing_out_leaves_no_letter_no_key_and_no_cache(browser: Browser, house: House) -> None:
+    await house.letter("morel", "dominique", TEXT, SUBJECT)
+    async with app_window(browser, house) as seen:
+        page = await keep(seen)
+        await page.locator(".menu summary").click()
+        await page.get_by_role("button", name="Se déconnecter").click()
+        await page.wait_for_url("**/sign-in?out*")
+        assert await kept(page) == {"rows": [], "names": [], "caches": [], "workers": 0}
+        await page.context.set_offline(True)
+        with pytest.raises(Exception, match="ERR_INTERNET_DISCONNECTED"):
+            await page.goto(house.http + "/")
+
+
+async def test_somebody_else_on_the_same_browser_sees_nothing_of_it(browser: Browser, house: House) -> None:
+    await house.letter("morel", "dominique", TEXT, SUBJECT)
+    async with app_window(browser, house) as seen:
+        page = await keep(seen)
+        cookie = {"name": "pli", "value": await house.session("marcel"), "url": house.http}
+        await page.context.add_cookies([cookie])  # type: ignore[list-item]
+        await page.goto(house.http + "/")
+        await gone(page)
+        await page.context.set_offline(True)
+        await page.goto(house.http + "/")
+        await expect(page.get_by_text("Vos messages ne sont pas gardés sur cet appareil")).to_be_visible()
+        assert TEXT not in await page.content()
+
+
+async def gone(page: Page) -> None:
+    """Until neither letters nor key are kept."""
+    await page.wait_for_function(GONE)
+
+
+async def test_a_browser_that_was_signed_out_elsewhere_erases_at_its_first_word(browser: Browser, house: House) -> None:
+    await house.letter("morel", "dominique", TEXT, SUBJECT)
+    async with app_window(browser, house) as seen:
+        page = await keep(seen)
+        await sessions.sign_out_everywhere(house.app, house.dominique.account_id)
+        await page.goto(house.http + "/")
+        assert "/sign-in" in page.url
+        await gone(page)
+
+
+async def test_after_seven_days_without_a_word_the_browser_erases_by_itself(browser: Browser, house: House) -> None:
+    await house.letter("morel", "dominique", TEXT, SUBJECT)
+    async with app_window(browser, house) as seen:
+        page = await keep(seen)
+        await page.evaluate(OLD)
+        await page.context.set_offline(True)
+        await page.goto(house.http + "/")
+        await expect(page.get_by_text("Vos messages ne sont pas gardés sur cet appareil")).to_be_visible()
+        await gone(page)
+
+
+async def test_without_a_choice_nothing_is_kept_but_the_shell(browser: Browser, house: House) -> None:
+    await house.letter("morel", "dominique", TEXT, SUBJECT)
+    async with app_window(browser, house) as seen:
+        page = await seen.go("/")
+        found = await kept(page)
+        assert found["rows"] == ["language"]
+        assert {path.split("/")[1] for path in found["caches"]} == {"static", "offline"}
+        await page.context.set_offline(True)
+        await page.goto(house.http + "/documents")
+        await expect(page.get_by_text("Il n’y a pas de connexion")).to_be_visible()
+        assert await page.evaluate("getComputedStyle(document.querySelector('.top')).position") == "sticky"
+
+
+async def test_a_push_shows_one_sentence_in_her_language_and_nothing_else(browser: Browser, house: House) -> None:
+    async with app_window(browser, house, permissions=["notifications"]) as seen:
+        page = await seen.go("/account/notices")
+        session = await page.context.new_cdp_session(page)
+        versions: list[dict[str, Any]] = []
+        session.on("ServiceWorker.workerRegistrationUpdated", lambda said: versions.extend(said["registrations"]))
+        await session.send("ServiceWorker.enable")
+        await page.wait_for_function("navigator.serviceWorker.controller")
+        registration = versions[0]["registrationId"]
+        push = {"origin": house.http, "registrationId": registration, "data": ""}
+        await session.send("ServiceWorker.deliverPushMessage", push)
+        shown = await page.wait_for_function(
+            """async () => { const found = await (await navigator.serviceWorker.ready).getNotifications();
+              return found.length && found.map((one) => [one.title, one.body, one.lang, one.data]); }"""
+        )
+        assert await shown.json_value() == [["Pli", "Un message vous attend.", "fr", None]]
+
+
+async def test_chromium_would_install_it(browser: Browser, house: House) -> None:
+    async with app_window(browser, house) as seen:
+        session = await seen.page.context.new_cdp_session(seen.page)
+        found = await session.send("Page.getInstallabilityErrors")
+        assert [one["errorId"] for one in found["installabilityErrors"] if one["errorId"] != "in-incognito"] == []
+        manifest = await session.send("Page.getAppManifest")
+        assert manifest["errors"] == []
+        assert seen.complaints == []
