@@ -10,7 +10,10 @@ import pytest
 
 from storage.migrate import migrate
 from tests.house import House, open_core_house, open_house, settings_for
+from tests.oidc_house import DOMINIQUE, MOREL, RPPS
+from tests.support.oidc_provider import Providers, providers
 from tests.support.postgres import Cluster, cluster
+from tests.support.programs import free_port
 from tests.support.redis import redis_server
 from tests.support.samples import samples_folder
 
@@ -103,3 +106,18 @@ async def sqlite_core(sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
     """As `core`, on the embedded database alone: for what looks at its files."""
     async with open_core_house(settings_for(tmp_path / "pli", database_url=sqlite_url)) as open_:
         yield open_
+
+
+@pytest.fixture(scope="session")
+def idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Providers]:
+    with providers(tmp_path_factory.mktemp("idp"), free_port()) as running:
+        yield running
+
+
+@pytest.fixture
+async def known(idp: Providers, sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
+    """A Pli known at both; at one Dr Morel signs in, at the other Dominique, and neither lies."""
+    await idp.tell("psc", account=f"f:1:{RPPS}", claims=MOREL, acr="eidas1", error="", fault="")
+    await idp.tell("franceconnect", account="of-dominique", claims=DOMINIQUE, acr="eidas2", error="", fault="")
+    async with open_house(settings_for(tmp_path / "pli", database_url=sqlite_url, **idp.settings)) as opened:
+        yield opened
