@@ -14,6 +14,7 @@ Does not: change anything. Filing is the thread's own form.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 ZOOMS = (1, 2, 3)
 MOST_TEXT = 400_000  # characters shown of a text
+CLEAR = base64.b64decode(
+    "R0lGODlhAQABAIAAAAAAAAAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw=="
+)  # one clear pixel: the icon stays
 PICTURE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
@@ -139,10 +143,9 @@ def _picture(opened: Opened, side: int) -> Callable[[Visit], Awaitable[web.Strea
         sheet = await opened(visit)
         wide = LARGE if side == PAGE and visit.request.query.get("large") == "1" else side
         picture = await _drawn(visit, sheet, wide, number(visit, "n") or 1)
-        if not picture.data:
-            return web.Response(status=204)  # nothing is wrong: the icon stays
-        headers = {"Content-Type": "image/webp", "Content-Security-Policy": PICTURE_POLICY}
-        return web.Response(body=picture.data, headers=headers)
+        kind = "image/webp" if picture.data else "image/gif"
+        headers = {"Content-Type": kind, "Content-Security-Policy": PICTURE_POLICY}
+        return web.Response(body=picture.data or CLEAR, headers=headers)
 
     return give
 

@@ -144,12 +144,16 @@ async def test_a_pdf_opens_in_a_window_of_its_own_and_a_disguised_page_does_not(
     )
     async with window(browser, house, "dominique") as seen:
         page = await seen.go(f"/c/{receipt.conversation}")
+        await page.get_by_role("link", name="Ouvrir consignes.pdf").click()
+        await expect(page.locator(".sheet-view img")).to_be_visible()
         async with page.expect_popup() as opening:
-            await page.get_by_role("link", name="Ouvrir consignes.pdf").click()
+            await page.get_by_role("link", name="Ouvrir consignes.pdf dans le lecteur du navigateur").click()
         opened = await opening.value
         await opened.wait_for_load_state()
         assert await opened.evaluate("document.contentType") == "application/pdf"
         assert await opened.evaluate("window.opener") is None
+        await page.go_back()
+        await expect(page.get_by_role("link", name="Télécharger page.html")).to_be_visible()
         assert await page.get_by_role("link", name="Ouvrir page.html").count() == 0
         assert await page.get_by_role("link", name="Ouvrir dessin.svg").count() == 0
         for name in ("photo.png", "page.html", "dessin.svg"):

@@ -111,6 +111,7 @@ async def test_nothing_jumps_while_one_reads_further_up(browser: Browser, house:
     for number in range(30):
         await house.answer("morel", receipt.conversation, f"Point {number}\n\nEt encore ceci.")
     async with window(browser, house, "dominique", reduced_motion="reduce") as seen:
+        await seen.go(f"/c/{receipt.conversation}")  # at what is new; then all of it is read
         page = await seen.go(f"/c/{receipt.conversation}")
         await seen.live()
         at_end = "document.documentElement.scrollHeight - innerHeight - scrollY < 4"
