@@ -18,7 +18,7 @@ from mail_gateway import appointments, cards, describe
 from mail_gateway.compose import OutLetter, OutPart, compose
 from mail_gateway.headers import Mailbox
 from server import actions, attachments, corrections, reading, threads
-from server.drafts import Body, MailFacts
+from server.drafts import Author, Body, MailFacts
 from storage import blobs, renditions
 from storage.blobs import Blob
 from storage.database import Tx
@@ -143,10 +143,26 @@ def _calendar(opened: OpenMessage, mail: MailFacts) -> str:
 
 
 def written(body: Body) -> str:
-    """The text of a message, with the letter form of its card; a correction says of which message it is one."""
+    """The text of a message, with the letter form of its card; a correction says of which message it is one. What was
+    written for somebody else says so at its end (mssante.md § 1.5).
+    """
     if body.answer and body.answer.get("action") == corrections.ACTION:
-        return f"{body.answer['label']} :\n\n{body.text}"
-    return f"{body.text}\n\n{actions.letter_form(body.card)}".lstrip("\n") if body.card else body.text
+        text = f"{body.answer['label']} :\n\n{body.text}"
+    else:
+        text = f"{body.text}\n\n{actions.letter_form(body.card)}".lstrip("\n") if body.card else body.text
+    author = body.author
+    return f"{text.rstrip()}\n\nRédigé par {author.name}, {_acts_as(author)}." if author.acting_as else text
+
+
+def _acts_as(author: Author) -> str:
+    """« l’aidante de Marcel PAT-DEUX »; what was written before that was kept says « pour »."""
+    word = {
+        ("helper", "F"): "l’aidante de",
+        ("helper", "M"): "l’aidant de",
+        ("representative", "F"): "représentante de",
+        ("representative", "M"): "représentant de",
+    }.get((author.acting_as, author.sex), f"{author.role} de" if author.role else "pour")
+    return f"{word} {author.acting_for}"
 
 
 def _author(app: App, opened: OpenMessage) -> Mailbox:
@@ -155,7 +171,7 @@ def _author(app: App, opened: OpenMessage) -> Mailbox:
     known = next((other for other in opened.participants if other.member_id == opened.message.author_id), None)
     name = author.name or (known.name if known else "")
     if author.acting_for:  # a delegate writes in their own name (words of the design)
-        name = f"{name}, {author.role} de {author.acting_for}" if author.role else f"{name}, pour {author.acting_for}"
+        name = f"{name}, {_acts_as(author)}"
     address = known.address if known and opened.message.kind != "bounce" else ""
     return Mailbox(name, address or f"no-reply@{app.settings.mail_domain}")
 

@@ -97,8 +97,8 @@ def _room(visit: Visit, seen: Overview) -> str:
     kind = REPRESENTATIVE if seen.minor else HELPER
     if visit.box.ground != ("self" if kind == HELPER else REPRESENTATIVE):
         return ""
-    there = sum(1 for one in (*seen.acting, *seen.expected) if one.kind == kind)
-    return kind if there < (HELPERS_PER_PERSON if kind == HELPER else REPRESENTATIVES) else "full"
+    there = [one.kind for one in seen.acting] + [one.kind for one in seen.expected]
+    return kind if there.count(kind) < (HELPERS_PER_PERSON if kind == HELPER else REPRESENTATIVES) else "full"
 
 
 async def invite_page(visit: Visit) -> web.Response:

@@ -25,6 +25,7 @@ from tests.browser.scenes import appointment, offer
 from tests.browser.sockets import client
 from tests.browser.visitor import Answer, Visitor, visitor
 from tests.house import House
+from tests.imap_client import client as imap_client
 from webchat import socket as live_door
 
 AREAS = ("messages", "dossier", "agenda", "services")
@@ -389,3 +390,14 @@ async def test_what_a_helper_writes_is_signed_with_both_names_in_the_chat_and_in
     assert "Written by Dominique PAT-TROIS, helper of Marcel PAT-DEUX" in english.said
     async with visitor(house, "morel") as morel:
         assert "aidante de Marcel PAT-DEUX" in (await morel.get(f"/c/{letter.conversation}")).said
+    async with imap_client(house) as desk:
+        [uid] = await desk.uids("ALL")
+        mail = await desk.mail(uid)
+    name = " ".join(mail["From"].addresses[0].display_name.split())  # this library keeps the folds of encoded words
+    assert name == "Dominique PAT-TROIS, l’aidante de Marcel PAT-DEUX"
+    assert mail["From"].addresses[0].addr_spec == house.address("marcel")
+    text = mail.get_body(("plain",))
+    assert text
+    assert text.get_content().split("\n\n") == [
+        "Il va mieux.", "Rédigé par Dominique PAT-TROIS, l’aidante de Marcel PAT-DEUX.\n"
+    ]  # fmt: skip
