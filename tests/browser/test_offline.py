@@ -4,6 +4,7 @@ nothing left at sign-out.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,7 @@ SUBJECT, TEXT = "Votre opération du 8 décembre", "Ne mangez plus après minuit
 # Everything this origin keeps in the browser: rows of databases, addresses in caches, workers.
 LOOK = """const wait = (asked) => new Promise((done) => { asked.onsuccess = () => done(asked.result); });
 const inside = async (act) => {
+  if (!(await indexedDB.databases()).length) return null;
   const kept = await wait(indexedDB.open("pli-kept"));
   try { return kept.objectStoreNames.length && await act(kept.transaction("kept", "readwrite").objectStore("kept")); }
   finally { kept.close(); } };
@@ -127,9 +129,16 @@ async def test_somebody_else_on_the_same_browser_sees_nothing_of_it(browser: Bro
         assert TEXT not in await page.content()
 
 
+async def until(page: Page, script: str) -> Any:
+    """What an asynchronous function of the page gives, once it is something. (`wait_for_function` awaits none.)"""
+    again = "if (found) return found; await new Promise(requestAnimationFrame);"
+    async with asyncio.timeout(15):
+        return await page.evaluate(f"async () => {{ for (;;) {{ const found = await ({script})(); {again} }} }}")
+
+
 async def gone(page: Page) -> None:
     """Until neither letters nor key are kept."""
-    await page.wait_for_function(GONE)
+    await until(page, GONE)
 
 
 async def test_a_browser_that_was_signed_out_elsewhere_erases_at_its_first_word(browser: Browser, house: House) -> None:
@@ -177,11 +186,9 @@ async def test_a_push_shows_one_sentence_in_her_language_and_nothing_else(browse
         registration = versions[0]["registrationId"]
         push = {"origin": house.http, "registrationId": registration, "data": ""}
         await session.send("ServiceWorker.deliverPushMessage", push)
-        shown = await page.wait_for_function(
-            """async () => { const found = await (await navigator.serviceWorker.ready).getNotifications();
-              return found.length && found.map((one) => [one.title, one.body, one.lang, one.data]); }"""
-        )
-        assert await shown.json_value() == [["Pli", "Un message vous attend.", "fr", None]]
+        shown = """async () => { const found = await (await navigator.serviceWorker.ready).getNotifications();
+          return found.length && found.map((one) => [one.title, one.body, one.lang, one.data]); }"""
+        assert await until(page, shown) == [["Pli", "Un message vous attend.", "fr", None]]
 
 
 async def test_chromium_would_install_it(browser: Browser, house: House) -> None:
