@@ -260,6 +260,8 @@ def moved_since(tx: Tx, mailbox_id: str, name: str, modseq: int) -> list[Entry]:
 
 def move(tx: Tx, entry: Entry, name: str) -> None:
     """Put an entry in another folder (`gone`: expunged by the professional; the conversation keeps the message)."""
+    if name == "gone" and not entry.flags & SEEN:
+        set_flags(tx, entry, entry.flags | SEEN)  # unread is one number: what no folder shows is not waiting
     tx.run(
         "UPDATE entries SET folder = :folder, modseq = :modseq WHERE mailbox_id = :mailbox AND seq = :seq",
         folder=name,
