@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 IDENTIFIER, IDENTIFIER_MOST = 8, 64
 SHORT, LONG, MOST = 9, 15, 256
 BITS_BRAKED, BITS_ALONE = 50, 80  # CNIL 2022-100
-_CLASSES = ((r"[a-z]", 26), (r"[A-Z]", 26), (r"[0-9]", 10), (r"[^a-zA-Z0-9]", 33))
+OWN = 5  # characters that are no part of the commonest
+_CLASSES = ((r"[a-z]", 26), (r"[A-Z]", 26), (r"[0-9]", 10), (r"[^a-zA-Z0-9\s]", 33))
 _NIR = re.compile(r"[1-478][0-9]{4}(?:[0-9]{2}|2[AB])[0-9]{6}(?:[0-9]{2})?")
 _SPELLED = str.maketrans("@4301$57!", "aaeoisstl")
 # What fingers find by themselves; a password may hold them, not be made of them.
@@ -84,8 +85,7 @@ def password(text: str, identifier_: str, traits: Traits | None) -> None:
             "password_personal",
             "Ce mot de passe contient votre nom, votre date de naissance ou votre identifiant. Choisissez-en un autre.",
         )
-    rest = _folded(text).translate(_SPELLED), _folded(text)
-    if bits(text) < BITS_BRAKED or any(len(_without(each, _FOUND)) < SHORT - 4 for each in rest):
+    if bits(text) < BITS_BRAKED or _own(text) < OWN:
         raise Invalid("password_common", "Ce mot de passe se devine trop vite. Ajoutez des mots qui ne se suivent pas.")
 
 
@@ -115,10 +115,15 @@ def _made_of(text: str, known: list[str]) -> bool:
     return any(re.sub(r"[\W_]", "", _folded(each)) in bare for each in known if re.sub(r"[\W_]", "", each))
 
 
-def _without(text: str, parts: tuple[str, ...]) -> str:
-    for part in parts:
-        text = text.replace(part, "")
-    return text
+def _own(text: str) -> int:
+    """How many characters are no part of what fingers find by themselves, also when spelled with digits."""
+    plain = _folded(text)
+    spelled, found = plain.translate(_SPELLED), set[int]()
+    for part in _FOUND:
+        for written in (plain, spelled):
+            for match in re.finditer(re.escape(part), written):
+                found.update(range(*match.span()))
+    return len(plain) - len(found)
 
 
 def _folded(text: str) -> str:

@@ -34,7 +34,7 @@ for (const button of /** @type {NodeListOf<HTMLButtonElement>} */ (document.quer
  * @param {string} text
  */
 function bits(text) {
-  const kinds = /** @type {[RegExp, number][]} */ ([[/[a-z]/, 26], [/[A-Z]/, 26], [/[0-9]/, 10], [/[^a-zA-Z0-9]/, 33]]);
+  const kinds = /** @type {[RegExp, number][]} */ ([[/[a-z]/, 26], [/[A-Z]/, 26], [/[0-9]/, 10], [/[^a-zA-Z0-9\s]/, 33]]);
   const pool = kinds.reduce((sum, [kind, size]) => sum + (kind.test(text) ? size : 0), 0);
   const signs = [...text];
   return pool ? Math.min(signs.length, 2 * new Set(signs).size) * Math.log2(pool) : 0;
