@@ -54,13 +54,14 @@ _SAID = {  # OpenID Connect Core § 3.1.2.6, RFC 6749 § 4.1.2.1
 class Identified:
     """Somebody a provider vouches for. `subject`: its `sub`. `claims`: of its userinfo. `fresh`: whether they proved
     it just now, and not hours ago at another site. `id_token`: as it was signed, for the way out
-    (Core § 3.1.2.1).
+    (Core § 3.1.2.1). `after`: the page of ours to go on to.
     """
 
     subject: str
     claims: Claims
     fresh: bool
     id_token: str
+    after: str = "/"
 
 
 class RelyingParty:
@@ -71,13 +72,13 @@ class RelyingParty:
         self._remote = Remote(app.settings, name)
         self.provider = self._remote.provider
 
-    async def leave(self, *, anew: bool = False) -> tuple[str, str]:
+    async def leave(self, *, anew: bool = False, after: str = "/") -> tuple[str, str]:
         """(secret for the browser's cookie, address to go to). `anew`: they must prove who they are even if they did
-        so today, elsewhere. Raises `Unauthorised`.
+        so today, elsewhere. `after`: the page of ours to go on to. Raises `Unauthorised`.
         """
         described, secret = await self._remote.describe(), secrets.token_urlsafe(32)
         provider = self.provider
-        await self._app.db.write(_begin, _hash(secret), provider.name)
+        await self._app.db.write(_begin, _hash(secret), f"{provider.name} {after}")
         challenge = hashlib.sha256(_drawn(secret, "verifier").encode()).digest()
         asked = {
             "response_type": "code",
@@ -97,7 +98,8 @@ class RelyingParty:
         name = self.provider.name
         if not secret or not hmac.compare_digest(said.get("state", "").encode(), _drawn(secret, "state").encode()):
             raise refused("oidc_stale", name, "state")  # another browser's, or a code somebody wants us to use
-        if not await self._app.db.write(_take, _hash(secret), name):
+        after = await self._app.db.write(_take, _hash(secret), name)
+        if after is None:
             raise refused("oidc_stale", name, "used")
         described = await self._remote.describe()
         if said.get("iss", "" if described.says_issuer else self.provider.issuer) != self.provider.issuer:
@@ -106,7 +108,7 @@ class RelyingParty:
             code = _SAID.get(said["error"], "oidc_failed")
             raise refused(code, name, "error_of_provider")
         try:
-            return await self._identify(described, secret, said.get("code", ""))
+            return await self._identify(described, secret, said.get("code", ""), after)
         except NotVerified as error:
             raise refused("oidc_level" if error.code == "acr" else "oidc_failed", name, error.code) from None
 
@@ -120,11 +122,13 @@ class RelyingParty:
         asked |= {"id_token_hint": id_token, "state": secrets.token_urlsafe(16)} if id_token else {}
         return _with(described.end_session_endpoint, asked)
 
-    async def _identify(self, described: Described, secret: str, code: str) -> Identified:
+    async def _identify(self, described: Described, secret: str, code: str, after: str) -> Identified:
         tokens = await self._remote.redeem(described, code, _drawn(secret, "verifier"))
         id_token, access = tokens.get("id_token"), tokens.get("access_token")
         if not isinstance(id_token, str) or not isinstance(access, str) or not access.isprintable():
             raise NotVerified("no_token")
+        if str(tokens.get("token_type")).lower() != "bearer":  # § 3.1.3.3
+            raise NotVerified("token_type")
         provider = self.provider
         expected = Expected(provider.issuer, provider.client_id, _drawn(secret, "nonce"), access, provider.acr)
         signed = await self._remote.opened(id_token)
@@ -135,18 +139,21 @@ class RelyingParty:
             raise NotVerified("userinfo_sub")
         proved = claims.get("auth_time")
         recent = time.time() - 60 * self._app.settings.step_up_minutes
-        return Identified(claims["sub"], userinfo, not isinstance(proved, int) or proved >= recent, signed)
+        return Identified(claims["sub"], userinfo, not isinstance(proved, int) or proved >= recent, signed, after)
 
 
-def _begin(tx: Tx, hashed: str, provider: str) -> None:
+def _begin(tx: Tx, hashed: str, detail: str) -> None:
     proofs.forget_old(tx)  # what others left and never came back from
-    proofs.insert(tx, hashed, KIND, "", provider, now_ms() + LASTS_MS)
+    proofs.insert(tx, hashed, KIND, "", detail, now_ms() + LASTS_MS)
 
 
-def _take(tx: Tx, hashed: str, provider: str) -> bool:
-    """True once, in time, for the provider they left for."""
+def _take(tx: Tx, hashed: str, provider: str) -> str | None:
+    """The page to go on to: once, in time, for the provider they left for."""
     proof = proofs.find(tx, hashed, KIND)
-    return proof is not None and proof.detail == provider and proofs.done(tx, hashed)
+    if proof is None:
+        return None
+    name, _, after = proof.detail.partition(" ")
+    return after if name == provider and proofs.done(tx, hashed) else None
 
 
 def _drawn(secret: str, what: str) -> str:

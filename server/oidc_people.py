@@ -62,10 +62,13 @@ async def holder(app: App, issuer: str, who: Identified) -> str | None:
 
 
 def _by_traits(app: App, tx: Tx, told: str) -> Account | None:
-    account_id = identities.account_of(tx, identities.TRAITS, app.vault.lookup("traits", told))
-    account = accounts.by_id(tx, account_id) if account_id else None
-    space = accounts.space(tx, account.space_id) if account is not None else None
-    if account is None or space is None or space.state != "open":
-        return None
-    traits = people.traits(app, tx, account.space_id)
-    return account if traits is not None and traits.strict == told else None
+    """The one holder in force, of an open space, who has these traits; as they stand in the space, not in the index."""
+    found = []
+    for account_id in identities.with_traits(tx, app.vault.lookup("traits", told)):
+        account = accounts.by_id(tx, account_id)
+        space = accounts.space(tx, account.space_id) if account is not None else None
+        if account is None or space is None or space.state != "open":
+            continue
+        traits = people.traits(app, tx, account.space_id)
+        found += [account] if traits is not None and traits.strict == told else []
+    return found[0] if len(found) == 1 else None

@@ -5,8 +5,8 @@
     /sign-out/{provider}       ends the session there, from the page one sees after signing out here
 
 Promises: only the browser that left comes back (login CSRF, RFC 9700 § 4.7): its cookie is `__Host-`, lasts ten minutes
-and serves once; whoever comes back gets a session with a new secret, and the one this browser had ends; nothing in
-an address decides where anybody lands; the provider's own words are never shown.
+and serves once; whoever comes back gets a session with a new secret, and the one this browser had ends; no address
+leads anybody out of here; the provider's own words are never shown.
 
 FranceConnect wants its id_token back at the end, which names nobody: the browser keeps it for the way out only
 (`Path=/sign-out`; `__Host-` would send it with every page). Pro Santé Connect's holds a name, which no address should:
@@ -19,10 +19,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server import oidc_claims, oidc_people
+from server import oidc_claims, oidc_people, sessions
 from server.errors import Unauthorised
 from server.oidc import LASTS_MS, Identified, RelyingParty
 from server.oidc_claims import Professional
@@ -68,6 +69,14 @@ def way_out(app: App, request: web.Request) -> str:
     return request.cookies.get(_out_name(app), "").partition(".")[0]
 
 
+async def anew(app: App, request: web.Request, back: str) -> tuple[str, str]:
+    """(provider, address) where somebody whose session began at a provider proves again who they are, and then goes on
+    to `back`; ('', '') for the others.
+    """
+    how = (await app.db.read(lambda tx: sessions.session(app, tx, security.session_secret(app, request)))).how
+    return (how, f"/sign-in/{how}?{urlencode({'anew': '1', 'back': back})}") if how in offered(app) else ("", "")
+
+
 def add_routes(app: App, site: web.Application) -> None:
     """For each provider; one that is not offered leads to the door."""
     parties = {name: RelyingParty(app, name) for name in PROVIDERS}
@@ -87,10 +96,14 @@ class _Door:
     party: RelyingParty
 
     async def leave(self, request: web.Request) -> web.Response:
-        """`?anew`: whoever comes back proves who they are even if they did so today (before a dangerous act)."""
+        """`?anew`: whoever comes back proves who they are even if they did so today, and goes on to `back` (before a
+        dangerous act).
+        """
         self._must_be_offered()
+        anew = "anew" in request.query
+        after = security.own_path(request.query.get("back", "/")) if anew else "/"
         try:
-            secret, place = await self.party.leave(anew="anew" in request.query)
+            secret, place = await self.party.leave(anew=anew, after=after)
         except Unauthorised as error:
             self._back_to_the_door(error.code)
         away = web.HTTPSeeOther(place)
@@ -151,7 +164,7 @@ class _Door:
         return response
 
     async def _welcome(self, request: web.Request, account_id: str, who: Identified) -> web.HTTPSeeOther:
-        app, home = self.app, web.HTTPSeeOther("/")
+        app, home = self.app, web.HTTPSeeOther(who.after)
         await security.begin_session(app, request, home, account_id, self.name, strong=who.fresh)
         self._forget(home)
         hint = who.id_token if self.name == "franceconnect" and len(who.id_token) < MOST_KEPT else ""

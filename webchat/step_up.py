@@ -9,7 +9,7 @@ from aiohttp import web
 
 from server import factors, passkeys, step_up
 from server.errors import PliError, StepUp, Unauthorised
-from webchat import security
+from webchat import oidc, security
 from webchat.forms import read_fields
 from webchat.visit import Visit, route
 
@@ -74,4 +74,8 @@ async def send_code(visit: Visit) -> web.StreamResponse:
 
 async def _page(visit: Visit, back: str, *, sent: bool = False, error: str = "", status: int = 200) -> web.Response:
     ways = await factors.ways(visit.app, visit.actor.account_id)
-    return visit.page("step_up.html", "account", back=back, ways=ways, sent=sent, error=error, status=status)
+    provider, anew = await oidc.anew(visit.app, visit.request, back)
+    return visit.page(
+        "step_up.html", "account", back=back, ways=ways, provider=provider, anew=anew, sent=sent, error=error,
+        status=status,
+    )  # fmt: skip

@@ -4,10 +4,13 @@ not, and what they are told.
 
 from __future__ import annotations
 
+import html
+import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import pytest
 import time_machine
@@ -42,7 +45,7 @@ async def test_dr_morel_comes_in_by_pro_sante_connect(known: House, idp: Provide
     (how, strong_at), *_ = await rows(known, "SELECT how, strong_at FROM credentials WHERE kind = 'session'")
     assert how == "psc"
     assert strong_at is not None
-    kept = await rows(known, "SELECT issuer, subject_hash, account_id FROM identities WHERE issuer <> 'traits'")
+    kept = await rows(known, "SELECT issuer, subject_hash, account_id FROM identities WHERE issuer NOT LIKE 'traits:%'")
     assert [(issuer, account) for issuer, _, account in kept] == [(idp.issuer("psc"), known.morel.account_id)]
     assert RPPS not in kept[0][1], "who she is there is known by a keyed hash"
     assert await rows(known, "SELECT actor_id FROM audit WHERE act = 'session:opened' AND ground = 'psc'") == [
@@ -91,8 +94,26 @@ async def test_a_proof_given_hours_ago_elsewhere_is_no_second_factor_given_now(
     await idp.tell("psc", fault="auth_time")
     await signed_in(known, await browser.sign_in("psc"))
     assert await rows(known, "SELECT strong_at FROM credentials WHERE kind = 'session'") == [(None,)]
-    anew = await browser.get("/sign-in/psc?anew")
-    assert parse_qs(urlsplit(anew.place).query)["prompt"] == ["login"]
+    known.app.settings = replace(known.app.settings, demo=False)  # where who has no other factor would pass
+    page = await browser.get("/step-up?back=/account/devices")
+    (anew,) = re.findall(r'href="(/sign-in/psc\?[^"]+)">Confirmer avec Pro Santé Connect', page.text)
+    await idp.tell("psc", fault="")
+    left = await browser.get(html.unescape(anew))
+    assert parse_qs(urlsplit(left.place).query)["prompt"] == ["login"]
+    back = await browser.get(await browser.leave("psc", left.place))
+    assert back.place == f"{idp.url}/account/devices"
+    now = await rows(known, "SELECT strong_at FROM credentials WHERE kind = 'session' AND revoked_at IS NULL")
+    assert len(now) == 1
+    assert now[0][0] is not None
+
+
+async def test_nobody_is_led_elsewhere_after_a_proof_given_again(
+    known: House, idp: Providers, browser: Browser
+) -> None:
+    for place in ("//evil.example/", "https://evil.example/", "/\\evil.example", "/%09/evil.example"):
+        left = await browser.get(f"/sign-in/psc?{urlencode({'anew': '1', 'back': unquote(place)})}")
+        page = await browser.get(await browser.leave("psc", left.place))
+        assert page.place == f"{idp.url}/", place
 
 
 # ---- who does not ----------------------------------------------------------------------------------------------------
@@ -131,7 +152,7 @@ async def test_who_differs_by_one_trait_is_somebody_else(known: House, idp: Prov
         assert page.status == 403, differs
         assert opened_nothing(page)
         assert NOT_FOUND in page.text
-    assert await rows(known, "SELECT COUNT(*) FROM identities WHERE issuer <> 'traits'") == [(0,)]
+    assert await rows(known, "SELECT COUNT(*) FROM identities WHERE issuer NOT LIKE 'traits:%'") == [(0,)]
 
 
 async def test_two_holders_with_the_same_traits_are_nobody(known: House, browser: Browser) -> None:

@@ -7,7 +7,7 @@ import pytest
 from server import demo, oidc_claims, oidc_people, people, strict_traits
 from server.oidc import Identified
 from server.oidc_claims import Professional
-from storage import accounts, identities
+from storage import accounts
 from storage.database import Tx
 from tests.house import House
 from tests.oidc_house import DOMINIQUE, MOREL, RPPS
@@ -22,11 +22,13 @@ async def test_a_holder_is_found_by_all_their_traits_until_another_has_them_too(
     other = Identified("of-another", DOMINIQUE | {"birthdate": "1979-03-27"}, True, "")
     assert await oidc_people.holder(core.app, ISSUER, other) is None
     facts = demo.HOLDERS["dominique"]
-    twin = people.Traits("279035121518990", *[getattr(facts, name) for name in facts.__struct_fields__[1:]])
-    await people.open_space(core.app, twin)
+    same = people.Traits("279035121518990", *[getattr(facts, name) for name in facts.__struct_fields__[1:]])
+    twin = await people.open_space(core.app, same)
     assert await oidc_people.holder(core.app, ISSUER, dominique) is None
     await core.session("dominique")
     assert await oidc_people.holder(core.app, ISSUER, dominique) is None, "signing in otherwise decides nothing"
+    await core.app.db.write(accounts.end, twin.account_id)
+    assert await oidc_people.holder(core.app, ISSUER, dominique) == core.dominique.account_id, "once it is settled"
 
 
 async def test_traits_that_changed_since_they_were_indexed_open_nothing(core: House) -> None:
@@ -63,18 +65,6 @@ async def test_a_professional_is_found_by_their_number_the_linked_account_first(
     stranger = Professional("810199999999", "", "", "", "")
     assert await oidc_people.professional(core.app, ISSUER, stranger) is None
     assert await core.app.db.read(lambda tx: accounts.professionals(tx, "")) == [], "no number is nobody's"
-
-
-async def test_an_index_is_written_once_and_never_taken_back(core: House) -> None:
-    def write(tx: Tx) -> list[str | None]:
-        found = []
-        for account in ("a", "a", "b", "a"):
-            identities.index_traits(tx, "h", account)
-            found.append(identities.account_of(tx, identities.TRAITS, "h"))
-        return found
-
-    assert await core.app.db.write(write) == ["a", "a", "", ""]
-    await core.app.db.write(lambda tx: tx.run("DELETE FROM identities WHERE subject_hash = 'h'"))
 
 
 @pytest.mark.parametrize(
