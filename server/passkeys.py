@@ -31,7 +31,7 @@ from server import factors as second
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Conflict, Invalid, PliError, Refused, Unauthorised
-from storage import accounts, credentials, factors, logins
+from storage import accounts, factors, logins
 from storage import passkeys as rows
 from storage.database import Tx
 from storage.factors import Factor
@@ -248,6 +248,11 @@ async def _given(app: App, answer: dict[str, Any], kind: str, account_id: str) -
     return Given(owner, factor.id)
 
 
+def how(passkey_id: str) -> str:
+    """How a session says that this passkey opened it."""
+    return f"passkey:{passkey_id}"
+
+
 def refused() -> Unauthorised:
     """The one answer to whatever is wrong."""
     return Unauthorised("passkey_refused", "Cette clé d’accès n’est pas reconnue ici. Réessayez, ou entrez autrement.")
@@ -296,7 +301,7 @@ async def revoke(app: App, actor: Actor, passkey_id: str, secret: str = "") -> N
         else:
             factors.end(tx, account_id, passkey_id)
         contacts.tell(app, tx, account_id, "factor")
-        credentials.revoke_of_device(tx, account_id, passkey_id, sessions.secret_hash(secret))
+        sessions.end_sessions(tx, account_id, sessions.secret_hash(secret), how(passkey_id))
         audit.record(tx, Act.FACTOR_CHANGED, actor, "", rows.KIND, passkey_id, "removed")
 
     await app.db.write(write)

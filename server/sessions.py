@@ -43,8 +43,8 @@ async def open_session(
     browser: str = "",
     instead: str = "",
 ) -> str:
-    """A new session's secret (256 random bits). `how`: what proved who it is. `device_id`: the remembered device or the
-    passkey it is opened with. `strong`: whether a second factor was given just now (what dangerous acts ask for).
+    """A new session's secret (256 random bits). `how`: what proved who it is. `device_id`: the remembered device it
+    is opened on. `strong`: whether a second factor was given just now (what dangerous acts ask for).
     `browser`: as `devices.called` names it. `instead`: the secret that browser held before, dead from now on.
     """
     secret, lasts = secrets.token_urlsafe(32), app.settings.session_hours * 3_600_000
@@ -152,17 +152,32 @@ async def redeem_link(app: App, secret: str) -> str:
 
 
 async def close_session(app: App, secret: str) -> None:
-    """Sign out: this session, and web push to its device."""
+    """Sign out: this session, and web push to its browser."""
 
     def close(tx: Tx) -> None:
         found = _in_force(app, tx, secret, "session")
-        if found is None or not credentials.revoke(tx, found[0].hash):
-            return
-        for device in filter(None, (found[0].device_id, found[0].hash)):
-            credentials.unsubscribe_device(tx, found[1].id, device)
-        audit.record(tx, Act.SIGNED_OUT, people.actor_in(app, tx, found[1]), "", "self")
+        if found is not None and _close(tx, found[0]):
+            audit.record(tx, Act.SIGNED_OUT, people.actor_in(app, tx, found[1]), "", "self")
 
     await app.db.write(close)
+
+
+def _close(tx: Tx, one: Credential, kept_device: str = "") -> bool:
+    """End a credential, and web push to its browser. True for exactly one caller."""
+    if not credentials.revoke(tx, one.hash):
+        return False
+    for device in {one.device_id, one.hash} - {"", kept_device}:
+        credentials.unsubscribe_device(tx, one.account_id, device)
+    return True
+
+
+def end_sessions(tx: Tx, account_id: str, but: str = "", how: str = "") -> None:
+    """The sessions of an account, but for the one of this hash: all of them, or those opened so."""
+    every = credentials.of_account(tx, account_id, "session", 0)
+    kept_device = next((one.device_id for one in every if one.hash == but), "")
+    for one in every:
+        if one.hash != but and how in {"", one.how}:
+            _close(tx, one, kept_device)
 
 
 def end_all(app: App, tx: Tx, account_id: str, but: str = "") -> None:
@@ -235,7 +250,7 @@ async def end_way(app: App, account_id: str, way_id: str) -> None:
 
     def end(tx: Tx) -> None:
         for one in (one for kind in WAYS for one in _of_kind(app, tx, account_id, kind)):
-            if app.vault.lookup("credential", one.hash) == way_id and credentials.revoke(tx, one.hash):
+            if app.vault.lookup("credential", one.hash) == way_id and _close(tx, one):
                 return
         raise Refused
 
@@ -244,7 +259,7 @@ async def end_way(app: App, account_id: str, way_id: str) -> None:
 
 async def end_other_sessions(app: App, account_id: str, secret: str) -> None:
     """Every session but the one of `secret`."""
-    await app.db.write(credentials.revoke_kind, account_id, "session", secret_hash(secret))
+    await app.db.write(end_sessions, account_id, secret_hash(secret))
 
 
 def _of_kind(app: App, tx: Tx, account_id: str, kind: str) -> list[Credential]:

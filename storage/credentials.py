@@ -115,27 +115,22 @@ def revoke(tx: Tx, hashed: str) -> bool:
     )
 
 
-def revoke_kind(tx: Tx, account_id: str, kind: str, but: str = "") -> None:
-    """All of a kind, but for the one of this hash."""
+def revoke_kind(tx: Tx, account_id: str, kind: str) -> None:
     tx.run(
-        "UPDATE credentials SET revoked_at = :at"
-        " WHERE account_id = :a AND kind = :kind AND revoked_at IS NULL AND hash <> :but",
+        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND kind = :kind AND revoked_at IS NULL",
         at=now_ms(),
         a=account_id,
         kind=kind,
-        but=but,
     )
 
 
-def revoke_of_device(tx: Tx, account_id: str, device_id: str, but: str = "") -> None:
-    """The sessions opened with a remembered device, or with a passkey, but for the one of this hash."""
+def revoke_of_device(tx: Tx, account_id: str, device_id: str) -> None:
+    """What was opened on a remembered device."""
     tx.run(
-        "UPDATE credentials SET revoked_at = :at"
-        " WHERE account_id = :a AND device_id = :d AND revoked_at IS NULL AND hash <> :but",
+        "UPDATE credentials SET revoked_at = :at WHERE account_id = :a AND device_id = :d AND revoked_at IS NULL",
         at=now_ms(),
         a=account_id,
         d=device_id,
-        but=but,
     )
 
 

@@ -97,8 +97,8 @@ delegations = Table(
 Index("delegations_by_account", delegations.c.account_id)
 
 # What signs an account in. kind: session, bearer, link, mail (a mail client, by what the password was). Only a hash of
-# the secret is kept. `how`: what proved who it was (link, password+totp, passkey, psc …). `device_id`: the remembered
-# device or the passkey it was opened with. `strong_at`: the last time a second factor was given. `name`: the browser's.
+# the secret is kept. `how`: what proved who it was (link, password+totp, passkey:<id>, psc …). `device_id`: the
+# remembered device it was opened on. `strong_at`: the last time a second factor was given. `name`: the browser's.
 credentials = Table(
     "credentials",
     metadata,

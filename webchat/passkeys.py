@@ -20,6 +20,7 @@ from aiohttp import web
 from server import devices, passkeys, step_up
 from server.errors import Invalid
 from webchat import security
+from webchat.door import device_cookie
 from webchat.forms import read_fields
 from webchat.visit import Visit, route
 
@@ -45,7 +46,10 @@ def add_routes(app: App, site: web.Application) -> None:
         answer = await read_answer(request)
         given = await passkeys.sign_in(app, answer.credential)
         response = web.json_response({"to": "/"})
-        await security.begin_session(app, request, response, given.account_id, "passkey", given.passkey_id)
+        held = request.cookies.get(device_cookie(app), "")
+        device_id = await devices.known(app, given.account_id, held) or ""
+        how = passkeys.how(given.passkey_id)
+        await security.begin_session(app, request, response, given.account_id, how, device_id)
         return response
 
     site.router.add_post("/passkey/options", options)

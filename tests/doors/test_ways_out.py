@@ -18,6 +18,7 @@ from mail_gateway import sign_ins
 from server import admin, devices, sessions
 from server.api import reads
 from server.errors import Unauthorised
+from server.passkeys import how
 from storage import accounts, passkeys, subscriptions
 from storage.database import Tx
 from storage.ids import new_id
@@ -195,7 +196,7 @@ async def _revoke_passkey(here: Here) -> None:
 
     def own(tx: Tx) -> None:
         passkeys.insert(tx, here.me, passkey, new_id(), Sealed(b"facts"), 0)
-        tx.run("UPDATE credentials SET device_id = :p WHERE device_id = :d", p=passkey, d=here.device_id)
+        tx.run("UPDATE credentials SET how = :h WHERE device_id = :d", h=how(passkey), d=here.device_id)
 
     await app.db.write(own)
     await here.press(f"/account/passkeys/{passkey}/revoke")
@@ -225,10 +226,10 @@ async def _account_ended(here: Here) -> None:
     ("way_out", "ends"),
     [
         (_sign_out, SESSION | {PUSH}),
-        (_end_session, SESSION),
-        (_others, SESSION),
+        (_end_session, SESSION | {PUSH}),
+        (_others, SESSION | {PUSH}),
         (_forget_device, SESSION | {DEVICE, PUSH}),
-        (_revoke_passkey, SESSION),
+        (_revoke_passkey, SESSION | {PUSH}),
         (_end_token, TOKENS),
         (_end_mail, MAIL),
         (_everywhere, EVERYTHING),
