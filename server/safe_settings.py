@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_IDLE_MINUTES = 60  # NIST SP 800-63B-4 § 2.2.3: an hour of inactivity
 MAX_SESSION_HOURS = 12  # security checklist item 3
+MAX_DEVICE_DAYS = 90  # our own measure: no text names one
 TEST_OID = "1.2.250.1.213.1.4.10"
 PROVIDERS = {"psc": "Pro Santé Connect", "franceconnect": "FranceConnect"}
 WAYS = {"patient": ("password", "franceconnect", "links"), "professional": ("psc", "links")}
@@ -73,6 +74,10 @@ def _sessions(settings: Settings) -> list[str]:
         found.append(f"session_idle_minutes: from 1 to {MAX_IDLE_MINUTES}.")
     if not 1 <= settings.session_hours <= MAX_SESSION_HOURS:
         found.append(f"session_hours: from 1 to {MAX_SESSION_HOURS}.")
+    if not 1 <= settings.step_up_minutes <= MAX_IDLE_MINUTES:
+        found.append(f"step_up_minutes: from 1 to {MAX_IDLE_MINUTES}.")
+    if settings.device_days > MAX_DEVICE_DAYS:
+        found.append(f"device_days: {MAX_DEVICE_DAYS} at most.")
     return found
 
 

@@ -81,6 +81,8 @@ REFUSALS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"session_idle_minutes": MAX_IDLE_MINUTES + 1}, "session_idle_minutes: from 1 to 60."),
     ({"session_idle_minutes": 0}, "session_idle_minutes: from 1 to 60."),
     ({"session_hours": MAX_SESSION_HOURS + 1}, "session_hours: from 1 to 12."),
+    ({"step_up_minutes": 0}, "step_up_minutes: from 1 to 60."),
+    ({"device_days": 91}, "device_days: 90 at most."),
     ({"ins_oids": f"1.2.250.1.213.1.4.8, {TEST_OID}"}, f"ins_oids: {TEST_OID} is for test people only."),
     ({"strict_ins_key": False}, "strict_ins_key: off, it takes the numbers of test people."),
     ({"sms_url": "http://sms.hopital-de-pli.fr"}, "sms_url: must start with https://."),
