@@ -138,7 +138,8 @@ export class Live {
     };
     document.addEventListener("visibilitychange", again);
     fetch(location.href, { method: "HEAD", redirect: "manual" }).then((answer) => {
-      if (answer.type === "opaqueredirect") location.reload();
+      // The session ended, or the right to somebody else's space: nothing of it stays on screen.
+      if (answer.type === "opaqueredirect" || answer.status === 404) location.reload();
     }, () => {});
   }
 }
