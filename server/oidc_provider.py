@@ -33,6 +33,7 @@ log = structlog.get_logger()
 
 PATIENCE_S = 10.0
 DESCRIBED_S = 3600.0
+AGAIN_S = 5.0
 KEYS_EVERY_S = 60.0
 MOST = 1 << 20  # octets of an answer
 REFUSALS = {
@@ -98,6 +99,7 @@ class Remote:
         self._context: ssl.SSLContext | None = None
         self._described: Described | None = None
         self._described_at = 0.0
+        self._failed_at = 0.0
         self._keys: list[Key] = []
         self._keys_at = 0.0
         self._asked_at = 0.0
@@ -108,23 +110,33 @@ class Remote:
         return f"{self._settings.public_url.rstrip('/')}/sign-in/{self.provider.name}/back"
 
     async def describe(self) -> Described:
-        """What it says of itself, an hour old at most. Raises `Unauthorised`."""
+        """What it says of itself, an hour old at most. Raises `Unauthorised`: at once when it just failed, so that
+        nobody waits behind somebody else's wait.
+        """
         async with self._lock:
-            if self._described is None or time.time() - self._described_at >= DESCRIBED_S:
-                issuer = self.provider.issuer
-                where = self.provider.discovery
-                status, _, body = await self._call("GET", where if "://" in where else issuer.rstrip("/") + where)
-                if status != 200:
-                    raise refused("oidc_down", self.provider.name, f"discovery_http_{status}")
+            now = time.time()
+            if self._described is None or now - self._described_at >= DESCRIBED_S:
+                if now - self._failed_at < AGAIN_S:
+                    raise refused("oidc_down", self.provider.name, "just_failed")
                 try:
-                    said = _json(body)
-                    if said.get("issuer") != issuer:  # Discovery § 4.3
-                        raise NotVerified("discovery_issuer")
-                    self._described = self._read(said)
-                except NotVerified as error:
-                    raise refused("oidc_failed", self.provider.name, error.code) from None
-                self._described_at = time.time()
+                    self._described, self._described_at = await self._ask(), now
+                except Unauthorised:
+                    self._failed_at = time.time()
+                    raise
             return self._described
+
+    async def _ask(self) -> Described:
+        issuer, where = self.provider.issuer, self.provider.discovery
+        status, _, body = await self._call("GET", where if "://" in where else issuer.rstrip("/") + where)
+        if status != 200:
+            raise refused("oidc_down", self.provider.name, f"discovery_http_{status}")
+        try:
+            said = _json(body)
+            if said.get("issuer") != issuer:  # Discovery § 4.3
+                raise NotVerified("discovery_issuer")
+            return self._read(said)
+        except NotVerified as error:
+            raise refused("oidc_failed", self.provider.name, error.code) from None
 
     async def redeem(self, described: Described, code: str, verifier: str) -> Mapping[str, Any]:
         """The tokens of a code (RFC 6749 § 4.1.3). Raises `NotVerified`, `Unauthorised`."""
@@ -187,7 +199,10 @@ class Remote:
     def _read(self, said: Mapping[str, Any]) -> Described:
         aliases = said.get("mtls_endpoint_aliases")  # RFC 8705 § 5
         if self.provider.client_auth == "tls" and isinstance(aliases, dict):
-            said = {**said, **aliases}
+            said = {
+                **said,
+                **{name: aliases[name] for name in ("token_endpoint", "userinfo_endpoint") if name in aliases},
+            }
         places = {
             name: self._place(said.get(name, ""))
             for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")

@@ -103,9 +103,7 @@ class Settings:
         "1.2.250.1.213.1.4.8,1.2.250.1.213.1.4.9",
     )
     strict_ins_key: bool = _say("Refuse an INS whose check key is wrong.", True)
-    correction_hours: int = _say(
-        "For how long whoever wrote a message may correct it, with its trace; 0: never.", 24
-    )
+    correction_hours: int = _say("For how long whoever wrote a message may correct it, with its trace; 0: never.", 24)
     session_idle_minutes: int = _say("A session unused for that long ends.", 30)
     session_hours: int = _say("A session ends after that long, used or not.", 12)
     device_days: int = _say("A remembered device is asked for a second factor again after that long.", 90)

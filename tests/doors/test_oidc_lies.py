@@ -100,18 +100,22 @@ async def test_an_error_there_is_a_plain_sentence_here(known: House, idp: Provid
 async def test_a_provider_that_is_down_or_silent_keeps_nobody_waiting(
     known: House, idp: Providers, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    down = "/sign-in?said=oidc_down"
     await idp.tell("psc", fault="down")
-    assert (await browser.get("/sign-in/psc")).place.endswith("/sign-in?said=oidc_down")
+    assert (await browser.get("/sign-in/psc")).place.endswith(down)
     await idp.tell("psc", fault="")
-    back = await browser.leave("psc")
-    await idp.tell("psc", fault="silent")
-    monkeypatch.setattr(oidc_provider, "PATIENCE_S", 0.5)
-    page = await browser.get(back)
-    assert page.place.endswith("/sign-in?said=oidc_down")
-    assert opened_nothing(page)
-    assert "Le service de connexion ne répond pas" in (await browser.get(page.place)).text
-    await idp.tell("psc", fault="")
-    await signed_in(known, await browser.sign_in("psc"))
+    assert (await browser.get("/sign-in/psc")).place.endswith(down), "it just failed: nobody waits to learn it again"
+    with time_machine.travel(timedelta(seconds=6), tick=True):
+        back = await browser.leave("psc")
+        await idp.tell("psc", fault="silent")
+        monkeypatch.setattr(oidc_provider, "PATIENCE_S", 0.5)
+        page = await browser.get(back)
+        assert page.place.endswith(down)
+        assert opened_nothing(page)
+        assert "Le service de connexion ne répond pas" in (await browser.get(page.place)).text
+        monkeypatch.undo()
+        await idp.tell("psc", fault="")
+        await signed_in(known, await browser.sign_in("psc"))
 
 
 async def test_a_provider_that_says_to_be_another_is_left_alone(known: House, idp: Providers, browser: Browser) -> None:
