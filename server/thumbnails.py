@@ -113,9 +113,10 @@ class Thumbnails:
 
     def _keep(self, key: tuple[What, int, int], picture: Picture) -> Picture:
         until = time.monotonic() + AGAIN_S if not picture.data else float("inf")
-        _, before = self._kept.pop(key, (0.0, NONE))
+        if (before := self._kept.pop(key, None)) is not None:
+            self._octets -= _size(before[1])
         self._kept[key] = until, picture
-        self._octets += _size(picture) - _size(before)
+        self._octets += _size(picture)
         while self._octets > KEPT:
             _, (_, gone) = self._kept.popitem(last=False)
             self._octets -= _size(gone)
