@@ -86,6 +86,7 @@ export class Uploads {
       else this.items.push(this.show(file));
     }
     this.list.hidden = !this.list.children.length;
+    this.form.querySelectorAll("details.add").forEach((tray) => tray.removeAttribute("open"));
     this.run();
   }
 
@@ -100,7 +101,7 @@ export class Uploads {
     if (same) return say(this.sayings, "twice", { name: file.name });
     if (!file.size) return say(this.sayings, "empty-file", { name: file.name });
     if (count >= Number(this.form.dataset.mostFiles)) return say(this.sayings, "many");
-    if (all > Number(this.form.dataset.most)) return say(this.sayings, "heavy", { size: `${Math.ceil(all / 1e6)} Mo` });
+    if (all > Number(this.form.dataset.most)) return say(this.sayings, "heavy", { size: sizeOf(all) });
     return "";
   }
 
@@ -111,7 +112,7 @@ export class Uploads {
   show(file) {
     const chip = copy(this.sayings, "chip");
     part(chip, "[data-name]").textContent = file.name;
-    part(chip, "[data-size]").textContent = `${(file.size / 1e6).toLocaleString(document.documentElement.lang, { maximumFractionDigits: 1, minimumFractionDigits: file.size < 1e5 ? 2 : 1 })} Mo`;
+    part(chip, "[data-size]").textContent = sizeOf(file.size);
     part(chip, "progress").setAttribute("aria-label", file.name);
     /** @type {Item} */
     const item = { file, chip, id: "", offset: 0, tries: 0, gone: false, done: false };
@@ -279,6 +280,16 @@ function alike(one, other) {
  */
 function part(within, selector) {
   return /** @type {HTMLElement} */ (within.querySelector(selector));
+}
+
+/**
+ * « 234 Ko », « 1,2 Mo », in the words of the page's language.
+ * @param {number} octets
+ */
+function sizeOf(octets) {
+  const [divisor, unit] = octets < 1e6 ? [1e3, "kilobyte"] : [1e6, "megabyte"];
+  const format = { style: /** @type {const} */ ("unit"), unit, maximumFractionDigits: divisor === 1e6 ? 1 : 0 };
+  return new Intl.NumberFormat(document.documentElement.lang, format).format(Math.max(octets / divisor, 1));
 }
 
 /** @param {string} text */
