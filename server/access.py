@@ -206,7 +206,7 @@ async def dossier(app: App, box: MailboxHandle, area: str = "dossier") -> Dossie
 
 def office_keys(app: App, tx: Tx, box: MailboxHandle) -> SpaceKeys:
     """The keys of the office whose mailbox this is, the right asked again. Raises `Refused`."""
-    if box.owner_kind == "holder":
+    if box.owner_kind not in {"professional", "team"}:
         raise Refused
     _mailbox(app, tx, box.actor, box.mailbox_id)
     return _keys(app, tx, box.space_id)

@@ -197,7 +197,7 @@ def guard(app: App, site: web.Application) -> None:
             response.headers.setdefault(name, value)
         if app.settings.secure:
             response.headers.setdefault("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
-        response.headers.popall("Server", None)
+        response.headers["Server"] = "Pli"  # the library would say its version, and Python's
 
     @web.middleware
     async def checks(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -1,0 +1,111 @@
+"""Dominique's letter, and everybody who might ask for it: what the matrix of rights is held against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from server import access, people, reading
+from server.actions import dossier
+from server.actions.acting import act
+from server.drafts import Actor
+from storage import delegations
+from storage.ids import now_ms
+from tests.browser.scenes import REPORT, letter_with_documents
+from tests.house import House
+from tests.laws.matrix import Rule
+
+NEEDS_DOSSIER = {Rule.DOSSIER: "dossier", Rule.AGENDA: "agenda", Rule.SERVICES: "services", Rule.MESSAGES: "messages"}
+EVERYTHING = delegations.EVERYTHING
+
+
+@dataclass
+class Scene:
+    """Dominique's letter, and everybody who might ask for it. `ids`: what stands for each name of a path."""
+
+    house: House
+    ids: dict[str, str]
+    delegates: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def owner(self, who: str, prefix: str) -> str:
+        """Whose mailbox that is, when `who` may open it; '' when not."""
+        if not who:
+            return ""
+        if not prefix:
+            return who
+        if prefix == "dominique":
+            return "dominique" if who == "dominique" or who in self.delegates else ""
+        return "admissions" if who in {"admissions", "petit"} else ""
+
+    def may(self, who: str, prefix: str, rule: Rule, *, named: bool) -> bool:
+        """What the table says. `named`: the path names something of Dominique's."""
+        if rule is Rule.ANYBODY:
+            return True
+        owner = self.owner(who, prefix)
+        if not owner:
+            return False
+        kind = self.house.people[owner].kind
+        match rule:
+            case Rule.SIGNED_IN | Rule.MAILBOX:
+                return True
+            case Rule.OFFICE:
+                return kind in {"professional", "team"}
+            case Rule.TEAM:
+                return kind == "team" and not named
+            case Rule.HOLDER:
+                return kind == "holder" and owner == who
+        if rule is Rule.AUTHOR:
+            return owner == who == "morel"
+        if rule is Rule.MESSAGES:
+            has = not named or owner in {"dominique", "morel"}
+        else:
+            has = kind == "holder" and (not named or owner == "dominique")
+        return has and (owner == who or NEEDS_DOSSIER[rule] in self.delegates.get(who, EVERYTHING))
+
+
+@pytest.fixture
+async def scene(house: House) -> Scene:
+    receipt = await letter_with_documents(house)
+    box = await house.mailbox("dominique")
+
+    files = (await reading.since(house.app, box, 0)).entries[0].message.attachments
+    report = next(item for item in files if item.title == REPORT)
+    await act(house.app, box, receipt.message, "dossier.file", {"attachment": report.id}, "once")
+    (document,) = await dossier.list_documents(house.app, await access.dossier(house.app, box))
+    made = Scene(
+        house,
+        {
+            "conversation": receipt.conversation,
+            "message": receipt.message,
+            "space": house.dominique.space_id,
+            "attachment": report.id,
+            "document": document.id,
+        },
+    )
+    for name, scopes, until in (
+        ("camille", EVERYTHING, None),  # here as an adult who helps
+        ("reader", frozenset({"messages"}), None),
+        ("former", EVERYTHING, now_ms() - 1),
+    ):
+        if name not in house.people:
+            house.people[name] = await _somebody(house, name)
+        account = house.people[name].account_id
+        await house.app.db.write(
+            delegations.grant, house.dominique.space_id, account, "helper", until, house.dominique.account_id, scopes
+        )
+        if until is None:
+            made.delegates[name] = scopes
+    return made
+
+
+async def _somebody(house: House, name: str) -> Actor:
+    number = {"reader": "279035121518990", "former": "279035121518991"}[name]
+    traits = people.Traits(number, "1.2.250.1.213.1.4.10", name.upper(), name.title(), "1980-01-01", "F", "75056")
+    return await people.open_space(house.app, traits)
+
+
+def address(scene: Scene, prefix: str, path: str) -> str:
+    parts = [scene.ids.get(part[1:-1], "A" * 22) if part.startswith("{") else part for part in path.split("/")]
+    begin = f"/for/{scene.house.people[prefix].mailbox_id}" if prefix else ""
+    return begin + "/".join(parts)

@@ -1,0 +1,169 @@
+"""Who may ask for what: each route of the pages with its rule, each event of the live chat with its. A route that is
+not here is a route nobody thought about: `test_matrix` fails.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Rule(Enum):
+    """What one must be to get an answer.
+
+    Under a mailbox (`/…` one’s own, `/for/{mailbox}/…` another’s), whoever may open that mailbox, and besides:
+    """
+
+    ANYBODY = "nobody needs to be signed in, and nothing of anybody is shown"
+    SIGNED_IN = "it is about one's own account"
+    MAILBOX = "nothing more"
+    MESSAGES = "for a delegate, the scope messages; the conversation, message or file is in that mailbox"
+    AUTHOR = "as MESSAGES, and one wrote that message oneself"
+    DOSSIER = "the mailbox is a patient's; for a delegate, the scope dossier"
+    AGENDA = "the mailbox is a patient's; for a delegate, the scope agenda"
+    SERVICES = "the mailbox is a patient's; for a delegate, the scope services"
+    HOLDER = "the mailbox is one's own, and a patient's"
+    OFFICE = "the mailbox is a professional's or a team's"
+    TEAM = "the mailbox is a team's"
+
+
+R = Rule
+
+# (method, path without `/for/{mailbox}`) → rule.
+PAGES: dict[tuple[str, str], Rule] = {
+    # Messages.
+    ("GET", "/"): R.MAILBOX,
+    ("GET", "/rows"): R.MAILBOX,
+    ("GET", "/search"): R.MAILBOX,
+    ("GET", "/c/{conversation}"): R.MESSAGES,
+    ("POST", "/c/{conversation}"): R.MESSAGES,
+    ("GET", "/c/{conversation}/entries"): R.MESSAGES,
+    ("POST", "/c/{conversation}/act"): R.MESSAGES,
+    ("POST", "/c/{conversation}/attach"): R.MESSAGES,
+    ("POST", "/c/{conversation}/block"): R.MESSAGES,
+    ("POST", "/c/{conversation}/draft"): R.MESSAGES,
+    ("GET", "/c/{conversation}/labels"): R.MESSAGES,
+    ("POST", "/c/{conversation}/labels"): R.MESSAGES,
+    ("POST", "/c/{conversation}/marks"): R.MESSAGES,
+    ("GET", "/c/{conversation}/m/{message}"): R.MESSAGES,
+    ("GET", "/c/{conversation}/m/{message}/correct"): R.AUTHOR,
+    ("POST", "/c/{conversation}/m/{message}/correct"): R.AUTHOR,
+    ("GET", "/c/{conversation}/m/{message}/html"): R.MESSAGES,
+    ("GET", "/c/{conversation}/new"): R.MESSAGES,
+    ("POST", "/c/{conversation}/new"): R.MESSAGES,
+    ("POST", "/c/{conversation}/new/attach"): R.MESSAGES,
+    ("POST", "/c/{conversation}/new/draft"): R.MESSAGES,
+    ("POST", "/c/{conversation}/team"): R.TEAM,
+    ("GET", "/labels"): R.MAILBOX,
+    ("POST", "/labels"): R.MAILBOX,
+    ("GET", "/new"): R.MAILBOX,
+    ("POST", "/new/patient"): R.OFFICE,
+    ("GET", "/drafts"): R.MAILBOX,
+    ("POST", "/drafts"): R.MAILBOX,
+    ("GET", "/drafts/{draft}"): R.MAILBOX,
+    ("GET", "/drafts/{draft}/attach"): R.MAILBOX,
+    ("POST", "/drafts/{draft}/attach"): R.MAILBOX,
+    # Files.
+    ("GET", "/files/{space}/{attachment}"): R.MESSAGES,
+    ("GET", "/files/{space}/{attachment}/page"): R.MESSAGES,
+    ("GET", "/files/{space}/{attachment}/read"): R.MESSAGES,
+    ("GET", "/files/{space}/{attachment}/thumbnail"): R.MESSAGES,
+    ("GET", "/files/{space}/{attachment}/view"): R.MESSAGES,
+    ("GET", "/documents/{document}"): R.DOSSIER,
+    ("GET", "/documents/{document}/page"): R.DOSSIER,
+    ("GET", "/documents/{document}/read"): R.DOSSIER,
+    ("GET", "/documents/{document}/thumbnail"): R.DOSSIER,
+    ("GET", "/documents/{document}/view"): R.DOSSIER,
+    ("POST", "/uploads"): R.MAILBOX,
+    ("OPTIONS", "/uploads"): R.MAILBOX,
+    ("PATCH", "/uploads/{upload}"): R.MAILBOX,
+    ("DELETE", "/uploads/{upload}"): R.MAILBOX,
+    # The dossier, the agenda, services.
+    ("GET", "/documents"): R.DOSSIER,
+    ("GET", "/agenda"): R.AGENDA,
+    ("GET", "/services"): R.SERVICES,
+    # Offices.
+    ("GET", "/team"): R.TEAM,
+    ("GET", "/hours"): R.OFFICE,
+    ("POST", "/hours"): R.OFFICE,
+    ("POST", "/absence"): R.OFFICE,
+    ("GET", "/templates"): R.OFFICE,
+    ("POST", "/templates"): R.OFFICE,
+    # One's own account.
+    ("GET", "/account"): R.SIGNED_IN,
+    ("GET", "/account/devices"): R.SIGNED_IN,
+    ("GET", "/account/notices"): R.SIGNED_IN,
+    ("GET", "/account/notices/offer"): R.SIGNED_IN,
+    ("GET", "/account/people"): R.SIGNED_IN,
+    ("GET", "/account/people/change/{account}"): R.SIGNED_IN,
+    ("GET", "/account/people/code"): R.SIGNED_IN,
+    ("GET", "/account/people/invite"): R.SIGNED_IN,
+    ("GET", "/account/people/proof/{account}"): R.SIGNED_IN,
+    ("GET", "/account/security"): R.SIGNED_IN,
+    ("POST", "/account/devices/end"): R.SIGNED_IN,
+    ("POST", "/account/devices/everywhere"): R.SIGNED_IN,
+    ("POST", "/account/devices/forget"): R.SIGNED_IN,
+    ("POST", "/account/devices/others"): R.SIGNED_IN,
+    ("POST", "/account/notices"): R.SIGNED_IN,
+    ("POST", "/account/notices/offer"): R.SIGNED_IN,
+    ("POST", "/account/notices/offline"): R.SIGNED_IN,
+    ("POST", "/account/notices/pause"): R.SIGNED_IN,
+    ("POST", "/account/notices/push"): R.SIGNED_IN,
+    ("POST", "/account/notices/push/end"): R.SIGNED_IN,
+    ("POST", "/account/notices/trial"): R.SIGNED_IN,
+    ("POST", "/account/passkeys"): R.SIGNED_IN,
+    ("POST", "/account/passkeys/options"): R.SIGNED_IN,
+    ("POST", "/account/passkeys/{id}/rename"): R.SIGNED_IN,
+    ("POST", "/account/passkeys/{id}/revoke"): R.SIGNED_IN,
+    ("POST", "/account/people/accept"): R.SIGNED_IN,
+    ("POST", "/account/people/change/{account}"): R.SIGNED_IN,
+    ("POST", "/account/people/code"): R.SIGNED_IN,
+    ("POST", "/account/people/end"): R.SIGNED_IN,
+    ("POST", "/account/people/invite"): R.SIGNED_IN,
+    ("POST", "/account/people/refuse"): R.SIGNED_IN,
+    ("POST", "/account/people/resign"): R.SIGNED_IN,
+    ("POST", "/account/people/withdraw"): R.SIGNED_IN,
+    ("POST", "/account/security"): R.SIGNED_IN,
+    ("GET", "/step-up"): R.SIGNED_IN,
+    ("POST", "/step-up"): R.SIGNED_IN,
+    ("POST", "/step-up/code"): R.SIGNED_IN,
+    ("POST", "/step-up/options"): R.SIGNED_IN,
+    # At the door.
+    ("GET", "/sign-in"): R.ANYBODY,
+    ("POST", "/sign-in"): R.ANYBODY,
+    ("GET", "/sign-in/lost"): R.ANYBODY,
+    ("POST", "/sign-in/lost"): R.ANYBODY,
+    ("GET", "/sign-in/step"): R.ANYBODY,
+    ("POST", "/sign-in/step"): R.ANYBODY,
+    ("GET", "/sign-in/{link}"): R.ANYBODY,
+    ("POST", "/sign-in/{link}"): R.ANYBODY,
+    ("GET", "/sign-in/franceconnect"): R.ANYBODY,
+    ("GET", "/sign-in/franceconnect/back"): R.ANYBODY,
+    ("GET", "/sign-in/psc"): R.ANYBODY,
+    ("GET", "/sign-in/psc/back"): R.ANYBODY,
+    ("GET", "/sign-out/franceconnect"): R.ANYBODY,
+    ("GET", "/sign-out/psc"): R.ANYBODY,
+    ("POST", "/sign-out"): R.ANYBODY,
+    ("POST", "/passkey/options"): R.ANYBODY,
+    ("POST", "/passkey/sign-in"): R.ANYBODY,
+    ("GET", "/notices/{link}"): R.ANYBODY,
+    ("POST", "/notices/{link}"): R.ANYBODY,
+    ("GET", "/display"): R.ANYBODY,
+    ("POST", "/display"): R.ANYBODY,
+    ("POST", "/language"): R.ANYBODY,
+    ("GET", "/manifest.webmanifest"): R.ANYBODY,
+    ("GET", "/sw.js"): R.ANYBODY,
+    ("GET", "/offline"): R.ANYBODY,
+    ("GET", "/offline/copy"): R.ANYBODY,
+    ("GET", "/offline/none"): R.ANYBODY,
+}
+
+# Events of the live chat that name a conversation, a message or a mailbox.
+EVENTS: dict[str, Rule] = {
+    "connect": R.SIGNED_IN,
+    "disconnect": R.ANYBODY,
+    "sync": R.MAILBOX,
+    "post": R.MESSAGES,
+    "act": R.MESSAGES,
+    "read": R.MESSAGES,
+    "typing": R.MESSAGES,
+}
