@@ -44,9 +44,9 @@ class Visit:
 
     def page(self, template: str, section: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page of this desk."""
-        sections = {"holder": holder_sections(self.box.scopes), "team": TEAM_SECTIONS}.get(
-            self.box.owner_kind, OFFICE_SECTIONS
-        )
+        sections = {
+            "holder": holder_sections(self.box.scopes), "team": TEAM_SECTIONS, "professional": OFFICE_SECTIONS
+        }.get(self.box.owner_kind, OFFICE_SECTIONS[:1])  # fmt: skip
         text = present.page(
             template,
             desk=self.desk,
