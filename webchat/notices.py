@@ -1,15 +1,14 @@
 """« Être prévenu »: what somebody is told outside Pli, by plain forms; and the page of a notice's link, without signing
 in.
 
-Promises: the link of a notice can only lessen what is sent; its page names nobody. In somebody else's space stands one
-choice, whether to be told of its letters, and it is the visitor's own.
+Promises: the link of a notice can only lessen what is sent; its page names nobody. Whether to be told of the letters of
+somebody one acts for is one's own choice, and changes nothing for them.
 
 Does not: decide when a notice leaves (`server.wishes`), or send it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,13 +17,14 @@ from aiohttp import web
 
 from server import contacts, devices, gateways, notices, offline, push, scopes, sessions, wishes
 from server.contacts import Contact
-from server.errors import Invalid, Refused, Throttled
+from server.errors import Invalid, Throttled
 from server.settings import PLACE
 from server.wishes import NEVER, Wishes
 from storage import subscriptions
 from storage.database import Tx
 from webchat import app_shell, present, security
 from webchat.forms import Form, read_fields
+from webchat.present import Whose
 from webchat.visit import Visit, route
 from webchat.words import words
 
@@ -40,8 +40,8 @@ MAX_PAUSE_DAYS = 366
 
 def add_routes(app: App, site: web.Application) -> None:
     """The page and its forms; the link of a notice."""
-    route(app, site, "GET", HERE, show, ())
-    route(app, site, "POST", HERE, save, ())
+    route(app, site, "GET", HERE, show)
+    route(app, site, "POST", HERE, save)
     route(app, site, "POST", f"{HERE}/pause", pause)
     route(app, site, "POST", f"{HERE}/trial", trial)
     route(app, site, "POST", f"{HERE}/push", subscribe)
@@ -63,7 +63,7 @@ def add_routes(app: App, site: web.Application) -> None:
 
 
 async def show(visit: Visit) -> web.Response:
-    """What one is told, and how to change it; in another's space, whether one is told of its letters."""
+    """What one is told, and how to change it."""
     return await _page(visit)
 
 
@@ -74,10 +74,6 @@ async def _page(visit: Visit, error: str = "", status: int = 200) -> web.Respons
         return wishes.of(app, tx, account_id), contacts.of_account(app, tx, account_id)
 
     wish, reached = await app.db.read(look)
-    if visit.box.ground != "self":
-        _delegate(visit)
-        told = visit.box.mailbox_id in wish.spaces
-        return visit.page("notices_other.html", "account", told=told, done=request.query.get("done", "") in DONE)
     known = {point.kind: point for point in reached}
     browsers = await push.browsers(app, account_id)
     held = request.cookies.get(app_shell.cookie_name(app), "")
@@ -89,6 +85,7 @@ async def _page(visit: Visit, error: str = "", status: int = 200) -> web.Respons
         "account",
         status=status,
         wish=wish,
+        others=_others(visit),
         waits=WAITS,
         mail=known.get("email") if gateways.sends_mail(app) else None,
         mail_open=gateways.sends_mail(app),
@@ -107,11 +104,9 @@ async def _page(visit: Visit, error: str = "", status: int = 200) -> web.Respons
     )
 
 
-def _delegate(visit: Visit) -> None:
-    """Somebody who acts in a person's space and reads their letters, and nobody else. Raises `Refused`."""
-    if visit.box.ground not in scopes.DELEGATED:
-        raise Refused
-    scopes.reads(visit.box)
+def _others(visit: Visit) -> list[Whose]:
+    """The people one acts for."""
+    return [one for one in visit.desk.spaces if one.kind in scopes.DELEGATED]
 
 
 def _back(visit: Visit, done: str) -> web.HTTPSeeOther:
@@ -122,12 +117,8 @@ def _back(visit: Visit, done: str) -> web.HTTPSeeOther:
 
 
 async def save(visit: Visit) -> web.Response:
-    """The wishes of the form, whole; in another's space, the one choice."""
+    """The wishes of the form, whole."""
     form = await read_fields(visit.request)
-    if visit.box.ground != "self":
-        _delegate(visit)
-        await wishes.save(visit.app, visit.actor.account_id, _of_space(visit.box.mailbox_id, bool(form["told"])))
-        raise _back(visit, "saved")
     try:
         changes = {
             **{way: _number(form, way, WAITS[way]) for way in WAITS},
@@ -136,19 +127,12 @@ async def save(visit: Visit) -> web.Response:
             "digest": _number(form, "hour", range(24)) if form["rhythm"] == "day" else NEVER,
             "people": bool(form["people"]),
             "services": bool(form["services"]),
+            "spaces": tuple(one.mailbox_id for one in _others(visit) if form[f"space.{one.mailbox_id}"]),
         }
     except Invalid as error:
         return await _page(visit, security.told(visit.words, error), error.status)
     await wishes.save(visit.app, visit.actor.account_id, lambda wish: msgspec.structs.replace(wish, **changes))
     raise _back(visit, "saved")
-
-
-def _of_space(mailbox_id: str, told: bool) -> Callable[[Wishes], Wishes]:
-    def how(wish: Wishes) -> Wishes:
-        others = tuple(one for one in wish.spaces if one != mailbox_id)
-        return msgspec.structs.replace(wish, spaces=(*others, mailbox_id) if told else others)
-
-    return how
 
 
 def _number(form: Form, name: str, allowed: range | tuple[int, ...]) -> int:

@@ -7,15 +7,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from server import sessions
+from server import push, sessions
+from storage.ids import now_ms
 from tests.browser.chromium import Window, window
-from tests.house import House
+from tests.browser.scenes import letter_with_documents
+from tests.doors.test_notices import reached, wish
+from tests.house import House, open_house, settings_for
 
+OFFER = "Être prévenu d’un nouveau message ?"
 SUBJECT, TEXT = "Votre opération du 8 décembre", "Ne mangez plus après minuit."
 # Everything this origin keeps in the browser: rows of databases, addresses in caches, workers.
 LOOK = """const wait = (asked) => new Promise((done) => { asked.onsuccess = () => done(asked.result); });
@@ -199,3 +204,83 @@ async def test_chromium_would_install_it(browser: Browser, house: House) -> None
         manifest = await session.send("Page.getAppManifest")
         assert manifest["errors"] == []
         assert seen.complaints == []
+
+
+async def test_push_is_offered_once_after_the_third_visit_and_no_is_for_ever(browser: Browser, house: House) -> None:
+    await house.letter("morel", "dominique", TEXT, SUBJECT)
+    async with app_window(browser, house) as seen:
+        await _may_ask(browser, seen)
+        await _come_back(seen, offered=False)
+        page = await _come_back(seen, offered=True)
+        await page.get_by_role("button", name="Non merci").click()
+        await expect(page.get_by_role("heading", name=OFFER)).to_have_count(0)
+        await page.evaluate("localStorage.setItem('pli-visits', '7')")
+        await _come_back(seen, offered=False)
+        assert seen.complaints == []
+
+
+async def _may_ask(browser: Browser, seen: Window) -> None:
+    """As a browser that was never asked for notifications."""
+    page = await seen.page.context.new_cdp_session(seen.page)
+    place = (await page.send("Target.getTargetInfo"))["targetInfo"]["browserContextId"]
+    asked = {"permission": {"name": "notifications"}, "setting": "prompt", "origin": seen.house.http}
+    await (await browser.new_browser_cdp_session()).send("Browser.setPermission", {**asked, "browserContextId": place})
+
+
+async def _come_back(seen: Window, *, offered: bool) -> Page:
+    """Another visit, in a window of its own; until it was offered or not."""
+    page = await seen.page.context.new_page()
+    if offered:
+        await page.goto(seen.house.http + "/")
+        await expect(page.get_by_role("heading", name=OFFER)).to_be_visible()
+        return page
+    before = int(await seen.page.evaluate("localStorage.getItem('pli-visits')"))
+    if before < 2:
+        await page.goto(seen.house.http + "/")
+    else:
+        async with page.expect_response("**/account/notices/offer") as answer:
+            await page.goto(seen.house.http + "/")
+        assert (await answer.value).status == 204
+    await page.wait_for_function("sessionStorage.getItem('pli-visits')")
+    await expect(page.get_by_role("heading", name=OFFER)).to_have_count(0)
+    return page
+
+
+PAGES = (320, "light", "fr"), (1280, "dark", "en")
+
+
+@pytest.mark.parametrize(("width", "light", "language"), PAGES)
+async def test_its_pages_are_without_a_fault_and_fit(
+    browser: Browser, tmp_path: Path, sqlite_url: str, width: int, light: str, language: str
+) -> None:
+    options: dict[str, Any] = {"viewport": {"width": width, "height": 800}, "color_scheme": light, "bypass_csp": True}
+    relay = {"notice_smtp": "127.0.0.1:1", "notice_tls": "none", "notice_from": "avis@pli.example"}
+    settings = settings_for(tmp_path / "pli", database_url=sqlite_url, sms_url="http://127.0.0.1:1/", **relay)
+    async with open_house(settings) as house:
+        await letter_with_documents(house)
+        await reached(house, "dominique", "email", "dominique@exemple.fr")
+        await push.subscribe(house.app, house.dominique.account_id, "https://push.example/1", "", "Chrome (Android)")
+        link = (await wish(house, "dominique", paused_until=now_ms() + 86_400_000, sms=60)).link
+        async with app_window(browser, house, **options) as seen:
+            cookie = {"name": "pli-language", "value": language, "url": house.http}
+            await seen.page.context.add_cookies([cookie])  # type: ignore[list-item]
+            for path in ("/account/notices", f"/notices/{link}", f"/offline/none?language={language}"):
+                page = await seen.go(path)
+                await _sound(seen, page, language)
+            page = await seen.go("/account/notices")
+            await page.locator("#offline button").click()
+            await expect(page.locator("[data-kept-at]")).to_be_visible()
+            await _sound(seen, page, language)
+            await page.context.set_offline(True)
+            await page.goto(house.http + "/")
+            assert page.url.endswith("/offline")
+            await _sound(seen, page, language)
+
+
+async def _sound(seen: Window, page: Page, language: str) -> None:
+    assert await page.evaluate("document.documentElement.lang") == language
+    assert await seen.faults() == [], page.url
+    assert not await seen.wider_than_screen(), page.url
+    small = "[...document.querySelectorAll('button, .button, summary, select, .again')].filter((one) =>"
+    small += " one.checkVisibility() && one.getBoundingClientRect().height < 44).map((one) => one.outerHTML)"
+    assert await page.evaluate(small) == [], page.url

@@ -7,7 +7,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
@@ -19,7 +19,7 @@ import time_machine
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, Envelope
 
-from server import access, demo, notices, people, posting, reading, wishes
+from server import access, demo, notices, people, posting, push, reading, wishes
 from server.drafts import Draft, Opening
 from server.settings import PLACE
 from server.wishes import NEVER, Wishes
@@ -421,18 +421,17 @@ async def test_dominique_settles_her_notices_by_plain_forms_and_tries_them(tmp_p
         assert (await dominique.post("/account/notices/pause", {"until": ""})).place.endswith("done=resumed")
 
 
-async def test_in_a_childs_space_there_is_one_choice_and_it_is_ones_own(tmp_path: Path, sqlite_url: str) -> None:
-    async with outside(tmp_path, sqlite_url, doors=True) as post, visitor(post.house, "dominique") as dominique:
-        base = f"/for/{post.house.camille.mailbox_id}/account/notices"
-        page = await dominique.get(base)
-        assert "Me prévenir quand un message arrive dans cet espace" in page.said
-        await dominique.post(base, {"told": "1"})
-        kept = await post.house.app.db.read(lambda tx: wishes.of(post.house.app, tx, post.house.dominique.account_id))
-        assert kept.spaces == (post.house.camille.mailbox_id,)
-        for path in ("/pause", "/trial", "/push", "/push/end", "/offer", "/offline"):
-            assert (await dominique.post(base + path, {"until": ""})).status == 404, path
-        async with visitor(post.house, "marcel") as marcel:
-            assert (await marcel.get(base)).status == 404
+async def test_who_acts_for_a_child_chooses_on_their_own_page_and_nobody_settles_it_for_them(house: House) -> None:
+    camille, morel = house.camille.mailbox_id, house.morel.mailbox_id
+    async with visitor(house, "dominique") as dominique:
+        assert "Camille PAT-TROIS" in (await dominique.get("/account/notices")).said
+        await dominique.post("/account/notices", {**FORM, f"space.{camille}": "1", f"space.{morel}": "1"})
+        kept = await house.app.db.read(lambda tx: wishes.of(house.app, tx, house.dominique.account_id))
+        assert kept.spaces == (camille,)
+        for path in ("", "/pause", "/trial", "/push", "/push/end", "/offer", "/offline"):
+            assert (await dominique.post(f"/for/{camille}/account/notices{path}", FORM)).status == 404, path
+    nobodys = await house.app.db.read(lambda tx: storage_notices.wishes(tx, house.camille.account_id))
+    assert nobodys is None
 
 
 async def test_a_post_to_somebody_nobody_tells_costs_one_look_up(sqlite_core: House) -> None:
@@ -467,3 +466,24 @@ async def test_a_post_tells_in_its_own_transaction(core: House) -> None:
     assert await core.app.db.read(deliveries.of_message, core.dominique.space_id, sent.message) == [
         ("notice", "due", 0)
     ]
+
+
+async def test_the_clock_runs_alike_on_both_engines(core: House) -> None:
+    account, box = core.dominique.account_id, core.dominique.mailbox_id
+    await push.subscribe(core.app, account, "https://push.example/1", "", "")
+    sent = await core.letter("morel", "dominique")
+    core.app.delivery.add(notices.Clock(core.app))
+    states = "SELECT channel, state, attempts FROM deliveries WHERE channel LIKE 'notice%' ORDER BY channel"
+    with time_machine.travel(datetime.now(PLACE).replace(hour=10) + timedelta(days=1), tick=True) as clock:
+        core.app.delivery.start()
+        await settled(core)
+        assert await core.app.db.read(lambda tx: tx.run(states)) == [("notice", "done", 0), ("notice_push", "due", 1)]
+        await core.answer("morel", sent.conversation, "Encore")
+        clock.shift(6)
+        await settled(core)
+        found = await core.app.db.read(lambda tx: tx.run(states))
+        assert found[0] == ("notice", "done", 0)
+        assert len(found) == 2, "the first notice still speaks for it"
+        await core.app.db.write(marks.put, box, sent.conversation, marks.MUTED, "on", account, 1)
+        assert await core.app.db.read(storage_notices.unread, box, 0) == []
+        assert await core.app.db.write(storage_notices.look_again, account) is False

@@ -36,7 +36,7 @@ async function settleCopy(panel) {
   const at = /** @type {HTMLElement | null} */ (copy.querySelector("[data-kept-at]"));
   if (at && answer.at) {
     const language = document.documentElement.lang;
-    at.textContent = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short" }).format(answer.at);
+    at.textContent = new Intl.DateTimeFormat(language, { dateStyle: "long", timeStyle: "short", timeZone: "Europe/Paris" }).format(answer.at);
     /** @type {HTMLElement} */ (at.parentElement).hidden = false;
   }
 }
@@ -89,11 +89,11 @@ function octets(text) {
 /** Once, on the list, to somebody who came back: the server says whether it was asked before. */
 export async function offer() {
   if (!able() || Notification.permission !== "default") return;
-  const head = document.querySelector(".list-head");
+  const rows = document.querySelector("[data-rows]"); // after them: nothing jumps under a finger
   const answer = await fetch(`${PLACE}/offer`, { headers: { Accept: "text/html" } });
   const card = answer.status === 200 ? element((await answer.text()).trim()) : null;
-  if (!head || !card) return;
-  head.after(card);
+  if (!rows || !card) return;
+  rows.after(card);
   card.querySelector("[data-yes]")?.addEventListener("click", async () => {
     const done = await subscribe(card.dataset.key ?? "");
     await send(`${PLACE}/offer`, {});
