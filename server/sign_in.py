@@ -43,6 +43,7 @@ NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
     "factor": (("password",), ("email", "link")),
     "recover": (("link",),),  # then which of the two that follow is chosen
 }
+AIMS = {("recover", "password"), ("recover", "factor"), ("enter", "factor"), ("factor", "enter")}
 SENT_IN_ALL, DAY_MS = 30, 86_400_000  # codes by e-mail that strangers may cause in a day
 
 
@@ -197,11 +198,11 @@ async def look(app: App, secret: str) -> Step:
 
 
 async def aim(app: App, secret: str, goal: str) -> None:
-    """Choose what is recovered: password or factor. Raises `Unauthorised`, `Invalid`."""
+    """Choose what is recovered: password or factor; or, after all, to enter. Raises `Unauthorised`, `Invalid`."""
 
     def write(tx: Tx) -> None:
         proof, way = under_way(tx, secret)
-        if (way.goal, goal) not in {("recover", "password"), ("recover", "factor"), ("enter", "factor")}:
+        if (way.goal, goal) not in AIMS or (goal == "enter" and "link" in way.given):
             raise Invalid
         way.goal = goal
         proofs.set_detail(tx, proof.hash, kept(way))
