@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import pytest
 from playwright.async_api import Browser, CDPSession, Page, expect
 
-from server import devices, passkeys, sessions
+from server import devices, factors, passkeys, sessions
 from storage.ids import now_ms
 from tests.browser.chromium import Window, window
 from tests.house import House
+
+LIGHTS: tuple[Any, ...] = ("light", "dark")
+SMALL: Any = {"width": 320, "height": 800}
 
 
 @dataclass
@@ -37,10 +39,16 @@ class Phone:
 
 
 @asynccontextmanager
-async def phone(browser: Browser, house: House, who: str = "", **options: Any) -> AsyncIterator[Phone]:
-    """A telephone that recognises its owner."""
+async def phone(
+    browser: Browser, house: House, who: str = "", *, offers: bool = False, **options: Any
+) -> AsyncIterator[Phone]:
+    """A telephone that recognises its owner. `offers`: it knows to offer passkeys in a field; its owner, who is
+    simulated, then takes what is offered at once.
+    """
     async with window(browser, house, **options) as seen:
         page = seen.page
+        if not offers:
+            await page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => false")
         if who:
             url = passkeys.relying_party(house.app)[1]
             await page.context.add_cookies([{"name": "pli", "value": await house.session(who), "url": url}])
@@ -87,7 +95,7 @@ async def test_dominique_makes_a_passkey_signs_out_and_comes_back_with_it(browse
 
 
 async def test_a_telephone_that_does_not_check_who_holds_it_opens_nothing(browser: Browser, house: House) -> None:
-    async with phone(browser, house, "dominique") as hers:
+    async with phone(browser, house, "dominique", offers=True) as hers:
         page = hers.page
         await hers.go("/account/devices")
         await page.get_by_role("button", name="Ajouter une clé d’accès").click()
@@ -98,20 +106,34 @@ async def test_a_telephone_that_does_not_check_who_holds_it_opens_nothing(browse
         await page.get_by_role("button", name="Entrer avec une clé d’accès").click()
         await expect(page.get_by_role("alert")).to_contain_text("Rien n’a été fait")
         await hers.verifies(True)
-        await page.get_by_role("button", name="Entrer avec une clé d’accès").click()
+        await hers.go("/sign-in")  # the field of the identifier offers it: nothing to type, nothing to press
         await expect(page.locator(".whose")).to_contain_text("Dominique PAT-TROIS")
 
 
 async def test_before_a_dangerous_act_the_passkey_is_asked_for_again(browser: Browser, house: House) -> None:
-    async with phone(browser, house, "dominique") as hers:
+    app, me = house.app, house.dominique.account_id
+    codes = factors.new_recovery_codes()
+    await app.db.write(lambda tx: factors.keep_recovery_codes(app, tx, me, codes))
+    async with phone(browser, house, "dominique", viewport=SMALL) as hers:
         page = hers.page
         await hers.go("/account/devices")
         await page.get_by_role("button", name="Ajouter une clé d’accès").click()
         await expect(page.get_by_role("status")).to_be_visible()
-        await house.app.db.write(lambda tx: tx.run("UPDATE credentials SET strong_at = :at", at=now_ms() - 3_600_000))
-        await page.get_by_role("button", name="Retirer, Chrome (Linux)").click()
-        await expect(page.get_by_role("heading", level=1)).to_have_text("C’est bien vous ?")
+
+        async def long_ago() -> None:
+            await app.db.write(lambda tx: tx.run("UPDATE credentials SET strong_at = :at", at=now_ms() - 3_600_000))
+            await page.get_by_role("button", name="Retirer, Chrome (Linux)").click()
+            await expect(page.get_by_role("heading", level=1)).to_have_text("C’est bien vous ?")
+
+        await long_ago()
+        await page.get_by_text("Avec un code de secours").click()
+        await page.get_by_label("Un de vos codes de secours").fill(codes[0].replace("-", " ").upper())
         assert await hers.seen.faults() == []
+        assert not await hers.seen.wider_than_screen()
+        await page.get_by_role("button", name="Confirmer").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Appareils et connexions")
+
+        await long_ago()
         await page.get_by_role("button", name="Utiliser ma clé d’accès").click()
         await expect(page.get_by_role("heading", level=1)).to_have_text("Appareils et connexions")
         await page.get_by_role("button", name="Retirer, Chrome (Linux)").click()
@@ -119,15 +141,12 @@ async def test_before_a_dangerous_act_the_passkey_is_asked_for_again(browser: Br
         assert hers.seen.complaints == []
 
 
-@pytest.mark.parametrize("light", ["light", "dark"])
-async def test_devices_and_the_question_who_one_is_are_for_everybody(
-    browser: Browser, house: House, light: Any
-) -> None:
+async def test_the_page_of_devices_is_for_everybody(browser: Browser, house: House) -> None:
     me = house.dominique.account_id
     await sessions.open_session(house.app, me, browser="Safari (iPhone)")
     await sessions.new_token(house.app, me)
     await devices.remember(house.app, me, "Firefox (Windows)")
-    async with phone(browser, house, "dominique", viewport={"width": 320, "height": 800}, color_scheme=light) as hers:
+    async with phone(browser, house, "dominique", viewport=SMALL) as hers:
         page = hers.page
         await hers.go("/account/devices")
         await page.get_by_role("button", name="Ajouter une clé d’accès").click()
@@ -135,7 +154,9 @@ async def test_devices_and_the_question_who_one_is_are_for_everybody(
         await page.get_by_text("Renommer").click()
         for name in ("Cet appareil", "Safari (iPhone)", "Firefox (Windows)", "Service relié"):
             await expect(page.get_by_text(name).first).to_be_visible()
-        assert await hers.seen.faults() == []
+        for light in LIGHTS:
+            await page.emulate_media(color_scheme=light)
+            assert await hers.seen.faults() == []
         assert not await hers.seen.wider_than_screen()
         small = await page.locator("main button:visible, main summary:visible, main input:visible").evaluate_all(
             "all => all.map(e => e.getBoundingClientRect().height).filter(h => h < 44)"
