@@ -194,7 +194,8 @@ devices = Table(
     _at("ended_at", optional=True),
 )
 
-# Who somebody is for an identity provider: Pro Santé Connect, FranceConnect.
+# Who somebody is for an identity provider (Pro Santé Connect, FranceConnect), and by their strict traits: see
+# `storage.identities`.
 identities = Table(
     "identities",
     metadata,

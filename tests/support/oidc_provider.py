@@ -16,7 +16,6 @@ from urllib.parse import urljoin
 
 import aiohttp
 from joserfc.jwk import RSAKey
-from yarl import URL
 
 from server.certificates import Authority
 from tests.support.programs import missing, running
@@ -74,7 +73,7 @@ class Browser:
     async def get(self, url: str) -> Page:
         """One request. `url`: ours when it begins with a slash."""
         url = urljoin(self.providers.url, url)
-        async with self.session.get(URL(url, encoded=True), allow_redirects=False) as answer:
+        async with self.session.get(url, allow_redirects=False) as answer:
             place = urljoin(url, answer.headers["Location"]) if "Location" in answer.headers else ""
             said = answer.headers.getall("Set-Cookie", [])
             return Page(url, answer.status, await answer.text(), place, said)
