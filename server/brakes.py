@@ -17,7 +17,10 @@ Names are kept as keyed hashes: neither an address nor a source stands in the ta
 from __future__ import annotations
 
 import ipaddress
+from functools import cache
 from typing import TYPE_CHECKING
+
+import structlog
 
 from server.errors import Throttled
 from storage import brakes
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from server.app import App
+
+log = structlog.get_logger()
 
 DAY_MS = 86_400_000
 WINDOW_MS = 600_000
@@ -117,6 +122,8 @@ def source_of(app: App, request: web.Request) -> str:
     named = [part.strip() for line in request.headers.getall("X-Forwarded-For", []) for part in line.split(",")]
     try:
         caller = ipaddress.ip_address((request.remote or "").partition("%")[0])
+        if named and not any(caller in network for network in ours if network.version == caller.version):
+            _warn_of_proxy()  # behind it, everybody would be one source
         while named and any(caller in network for network in ours if network.version == caller.version):
             caller = ipaddress.ip_address(named.pop())
     except ValueError:
@@ -124,6 +131,11 @@ def source_of(app: App, request: web.Request) -> str:
     if isinstance(caller, ipaddress.IPv6Address) and caller.ipv4_mapped is None:
         return str(ipaddress.ip_network((caller, 64), strict=False))
     return str(caller)
+
+
+@cache
+def _warn_of_proxy() -> None:
+    log.warning("sign-in.unknown_proxy", setting="proxies")
 
 
 def _known(app: App, tx: Tx, who: str, source: str) -> bool:

@@ -62,12 +62,12 @@ async def set_up(app: App, secret: str, kind: str, number: str = "") -> None:
     """Begin a second factor: an `app`, or a `phone` to whose number a code is sent; '' goes back to the choice. Raises
     `Invalid`, `Throttled`, `Unavailable`, `Unauthorised`.
     """
-    proof, _ = await app.db.read(_ready, secret, "begin", "factor")
+    proof, _ = await app.db.read(_chosen, secret)
     app_id = await factors.begin_app(app, proof.account_id) if kind == "app" else ""
     point = await _phone(app, proof.account_id, number) if kind == "phone" else None
 
     def write(tx: Tx) -> tuple[contacts.Contact, str] | None:
-        _, way = _ready(tx, secret, "begin", "factor")
+        _, way = _chosen(tx, secret)
         way.app, way.phone, way.sent = app_id, point.id if point else "", "phone" if point else ""
         proofs.set_detail(tx, proof.hash, kept(way))
         return factors.text_code(app, tx, proof.account_id, proof.hash, secret, to=point) if point else None
@@ -95,7 +95,7 @@ async def confirm(app: App, secret: str, code: str, source: str) -> Entered:
     codes = factors.new_recovery_codes()
 
     def settle(tx: Tx) -> Entered | None:
-        proof, way = _ready(tx, secret, "begin", "factor")
+        proof, way = _chosen(tx, secret)
         brakes.check(app, tx, way.who, source, recovering=True)
         if not _confirmed(app, tx, proof, way, secret, code):
             brakes.failed(app, tx, way.who, source)
@@ -217,6 +217,16 @@ def _ready(tx: Tx, secret: str, *goals: str) -> tuple[Proof, Way]:
     """A proof of one of these goals to which nothing is missing. Raises `Unauthorised`, `Invalid`."""
     proof, way = under_way(tx, secret)
     if way.goal not in goals or way.missing:
+        raise Invalid
+    return proof, way
+
+
+def _chosen(tx: Tx, secret: str) -> tuple[Proof, Way]:
+    """A proof that may set up a second factor: who comes for the first time chose an identifier before. Raises as
+    `_ready`.
+    """
+    proof, way = _ready(tx, secret, "begin", "factor")
+    if way.goal == "begin" and not way.identifier:
         raise Invalid
     return proof, way
 

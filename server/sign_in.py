@@ -215,7 +215,7 @@ async def send(app: App, secret: str, kind: str, source: str, point_id: str = ""
 
     def write(tx: Tx) -> tuple[contacts.Contact, str] | None:
         proof, way = under_way(tx, secret)
-        if kind not in way.missing:
+        if kind not in way.missing or kind not in {"sms", "email"}:
             raise Refused
         way.sent = kind
         proofs.set_detail(tx, proof.hash, kept(way))

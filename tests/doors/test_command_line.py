@@ -87,6 +87,11 @@ async def test_an_operator_works_beside_the_running_server(house: House) -> None
         assert len(holders) == 3
         assert {row["name"] for row in holders} == {""}, "an operator has no business with patients' names"
         link = await asyncio.to_thread(pli, "people", "sign-in-link", house.address("morel"), **environ)
+        lost = ("people", "reset-sign-in")
+        reset = await asyncio.to_thread(pli, *lost, house.dominique.account_id, **environ)
+        assert json.loads(reset.stdout) == {"account": house.dominique.account_id, "had_login": False}
+        nobody = await asyncio.to_thread(pli, *lost, house.address("morel"), **environ)
+        assert (nobody.returncode, nobody.stderr.count("\n")) == (2, 1), "she has no identifier of her own"
 
     async with aiohttp.ClientSession() as browser:
         url = json.loads(link.stdout)["link"]

@@ -258,3 +258,50 @@ async def test_nobody_takes_the_identifier_of_another(outside: Outside) -> None:
         assert (taken.status, browser.error) == (409, "Cet identifiant est déjà pris. Choisissez-en un autre.")
         assert 'value="Jonquille.Bleue"' in taken.text, "what was typed is kept"
         assert PASSWORD not in taken.text, "but for secrets"
+
+
+async def test_no_step_is_reached_by_leaving_one_out(outside: Outside) -> None:
+    """Forms made by hand: each of these would be somebody in with less than two kinds of proof."""
+    house, mail = outside.house, outside.mail
+    await settle(house)
+    await reached(house, "email", EMAIL)
+    new = {"do": "renew", "password": "un tout autre air de printemps"}
+
+    async def refused(browser: Hand, **fields: str) -> None:
+        told = await browser.visitor.post("/sign-in/step", fields)
+        assert told.status == 422, (fields, told.said)
+        assert "pli=" not in told.headers.get("Set-Cookie", "")
+
+    async with hand(house) as browser:  # an identifier chosen by nobody
+        await browser.get(await link_for(house, "camille"))
+        await browser.fill("Entrer")
+        for form in ({"do": "set_up", "kind": "app"}, {"do": "confirm", "given": "000000"}, new):
+            await refused(browser, **form)
+    async with hand(house) as browser:  # a link and nothing else
+        await browser.get(await link_for(house, "dominique"))
+        await browser.fill("Entrer")
+        for goal in ("enter", "begin", "recover", "x"):
+            await refused(browser, do="aim", goal=goal)
+        for form in (new, {"do": "set_up", "kind": "app"}):
+            await refused(browser, **form)
+        await browser.fill("J’ai perdu mon téléphone")
+        for form in (new, {"do": "set_up", "kind": "app"}, {"do": "aim", "goal": "enter"}):
+            await refused(browser, **form)
+    async with hand(house) as browser:  # a password and an e-mail let one set up a factor, not come in
+        await browser.knock()
+        for form in (
+            new, {"do": "set_up", "kind": "app"}, {"do": "give", "kind": "link", "given": ""},
+            {"do": "give", "kind": "email", "given": ""}, {"do": "aim", "goal": "password"},
+        ):  # fmt: skip
+            await refused(browser, **form)
+        await browser.fill("Je n’ai plus mon téléphone")
+        await refused(browser, do="give", kind="link", given="")
+        await browser.fill("Envoyer un code à d•••@courrier.example")
+        await browser.fill("Continuer", given=await mail.code())
+        await browser.send("/sign-in/step", do="aim", goal="enter")
+        assert browser.title == "Confirmez que c’est vous"
+        await refused(browser, do="confirm", given="000000")
+        assert (await browser.visitor.get("/account")).place == "/sign-in"
+    async with hand(house) as browser:  # nothing at all
+        for form in (new, {"do": "give", "kind": "totp", "given": "000000"}, {"do": "confirm", "given": "1"}):
+            assert (await browser.visitor.post("/sign-in/step", form)).status == 401
