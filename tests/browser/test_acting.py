@@ -102,7 +102,7 @@ async def test_marcel_invites_dominique_by_a_code_and_ends_it(browser: Browser, 
         await _sound(hers, "where a code is typed")
         await other.get_by_label("Votre code").fill(code.lower())
         await other.get_by_role("button", name="Voir ce qui m’est demandé").click()
-        await expect(other.get_by_role("heading", level=1)).to_contain_text("Marcel PAT-DEUX vous demande")
+        await expect(other.get_by_role("heading", level=1)).to_have_text("Agir pour Marcel PAT-DEUX ?")
         await _sound(hers, "what is asked")
         assert code.split()[0] not in other.url
         await other.get_by_role("button", name="Accepter").click()
