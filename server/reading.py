@@ -55,6 +55,7 @@ class _Beside:
 
     files: dict[pages.Name, list[Attachment]]
     filed: set[pages.Name]
+    corrected: set[pages.Name]
     answers: dict[pages.Name, list[Answer]]
     statuses: dict[str, statuses.Status]
 
@@ -118,11 +119,11 @@ def _view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str, besi
     if card is not None:
         card = actions.present(card, beside.answers.get(name, ()), keys)
     status = beside.statuses.get(message.id, statuses.Status())
-    author, (text, before) = body.author, corrections.wordings(tx, keys, message, body)
+    text, before = corrections.wordings(tx, keys, message, body) if name in beside.corrected else (body.text, [])
     return MessageView(
         message.id,
         iso(message.at),
-        author_view(author),
+        author_view(body.author),
         mine,
         message.kind,
         body.subject,
@@ -204,6 +205,7 @@ def _beside(app: App, tx: Tx, owner: str, found: list[tuple[str, Message]], know
     return _Beside(
         files,
         pages.filed_of(tx, [(space, file.id) for (space, _), some in files.items() for file in some]),
+        pages.corrected_of(tx, [(space, message.id) for space, message in found if message.kind == "text"]),
         pages.answers_of(tx, [(space, message.id) for space, message in found if message.kind == "card"]),
         told,
     )

@@ -71,6 +71,19 @@ def filed_of(tx: Tx, names: Sequence[Name]) -> set[Name]:
     return {(row[0], row[1]) for row in rows}
 
 
+def corrected_of(tx: Tx, names: Sequence[Name]) -> set[Name]:
+    """Which of these messages another one corrects."""
+    if not names:
+        return set()
+    wanted, values = _wanted(names)
+    rows = tx.run(
+        f"{wanted} SELECT w.space_id, w.name FROM wanted w WHERE EXISTS (SELECT 1 FROM corrections t"
+        " WHERE t.space_id = w.space_id AND t.message_id = w.name)",
+        **values,
+    )
+    return {(row[0], row[1]) for row in rows}
+
+
 def answers_of(tx: Tx, names: Sequence[Name]) -> dict[Name, list[Answer]]:
     """What was answered on cards, oldest first."""
     found: dict[Name, list[Answer]] = defaultdict(list)
