@@ -66,7 +66,8 @@ def shown(app: App, request: web.Request) -> Shown:
 
 def way_out(app: App, request: web.Request) -> str:
     """The provider this browser came in by, for the page after signing out (`/sign-in?out=…`); or ''."""
-    return request.cookies.get(_out_name(app), "").partition(".")[0]
+    name = request.cookies.get(_out_name(app), "").partition(".")[0]
+    return name if name in PROVIDERS else ""
 
 
 async def anew(app: App, request: web.Request, back: str) -> tuple[str, str]:

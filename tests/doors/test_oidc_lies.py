@@ -127,6 +127,9 @@ async def test_what_nobody_said_is_said_to_nobody(known: House, browser: Browser
     door = await browser.get("/sign-in?said=<b>come in</b>&out=evil")
     assert "come in" not in door.text
     assert "/sign-out/evil" not in door.text
+    browser.session.cookie_jar.update_cookies({"pli-out": "evil.token"})
+    async with browser.session.post(f"{browser.providers.url}/sign-out", allow_redirects=False) as out:
+        assert out.headers["Location"] == "/sign-in?out"
 
 
 # ---- how we reach them -----------------------------------------------------------------------------------------------
