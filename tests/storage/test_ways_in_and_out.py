@@ -93,6 +93,9 @@ async def test_a_session_is_followed_by_one_other_under_another_secret(core: Hou
     await app.db.write(subscriptions.add, me, new_id(), new_id(), sessions.secret_hash(old), Sealed(b"facts"))
     heirs = await asyncio.gather(*(sessions.renew(app, old, "totp") for _ in range(20)), return_exceptions=True)
     (heir,) = [one for one in heirs if isinstance(one, str)]
+    assert (await sessions.actor_of_session(app, heir)).account_id == me
+    with pytest.raises(Unauthorised):
+        await sessions.actor_of_session(app, old)
     before = await app.db.read(lambda tx: tx.run("SELECT until_at, created_at FROM credentials ORDER BY revoked_at"))
     assert len({tuple(row) for row in before}) == 1, "it ends when it would have"
     assert [one.device_id for one in await app.db.read(subscriptions.of_account, me)] == [sessions.secret_hash(heir)]
