@@ -100,12 +100,15 @@ def worker() -> str:
     none = {language: f"/offline/none?language={language}" for language in LANGUAGES}
     pages = "".join(_none_page(language) for language in LANGUAGES)
     digest = hashlib.sha256((source + pages).encode() + b"".join((STATIC / name).read_bytes() for name in SHELL))
-    said = {language: words(language) for language in LANGUAGES}
+    push = {}
+    for language in LANGUAGES:
+        said = words(language)
+        push[language] = {"title": said("brand.name"), "body": said("push.body")}
     facts = {
         "name": f"pli-{digest.hexdigest()[:16]}",
         "files": [*files, *none.values()],
         "none": none,
-        "push": {name: {"title": say("brand.name"), "body": say("push.body")} for name, say in said.items()},
+        "push": push,
         "days": offline.KEPT_DAYS,
     }
     return f"self.SHELL = {json.dumps(facts, ensure_ascii=False)};\n{source}"

@@ -17,8 +17,8 @@ from server import push, sessions
 from storage.ids import now_ms
 from tests.browser.chromium import Window, window
 from tests.browser.scenes import letter_with_documents
-from tests.doors.test_notices import reached, wish
 from tests.house import House, open_house, settings_for
+from tests.notice_post import reached, wish
 
 OFFER = "Être prévenu d’un nouveau message ?"
 SUBJECT, TEXT = "Votre opération du 8 décembre", "Ne mangez plus après minuit."

@@ -24,8 +24,8 @@ from server.settings import PLACE
 from storage import credentials, deliveries, subscriptions
 from storage.ids import now_ms
 from tests.browser.visitor import visitor
-from tests.doors.test_notices import read_all, settled, wish
 from tests.house import House, open_core_house, open_house, settings_for
+from tests.notice_post import read_all, settled, wish
 
 MORNING = datetime(2026, 11, 24, 10, 0, tzinfo=PLACE)
 
