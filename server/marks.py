@@ -28,15 +28,17 @@ LABELS_MOST = 20
 LABEL_LONG = 40  # characters
 
 
-async def state(app: App, box: MailboxHandle, conversation: ConversationHandle) -> tuple[KeptView, list[LabelView]]:
-    """How this mailbox keeps the conversation now, and every label it might have. Raises `Refused`."""
+async def state(app: App, box: MailboxHandle, conversation_id: str) -> tuple[KeptView, list[LabelView]]:
+    """How this mailbox keeps a conversation now, and every label it might have: its own marks, and nothing of one it
+    does not have. Raises `Refused`.
+    """
     scopes.reads(box)
 
     def pull(tx: Tx) -> tuple[KeptView, list[LabelView]]:
         labels = listing.labels_in(app, tx, box)
-        on = {(mark.kind, mark.label_id): mark for mark in marks.of(tx, box.mailbox_id, [conversation.conversation_id])}
+        on = {(mark.kind, mark.label_id): mark for mark in marks.of(tx, box.mailbox_id, [conversation_id])}
         away, muted = on.get((ARCHIVED, "")), (MUTED, "") in on
-        last = entries.thread_last(tx, box.mailbox_id, conversation.conversation_id)
+        last = entries.thread_last(tx, box.mailbox_id, conversation_id)
         archived = away is not None and (muted or last <= away.seq)
         tags = [label for label in labels if (LABEL, label.id) in on]
         return KeptView(archived, (PINNED, "") in on, muted, tags), labels

@@ -2,7 +2,7 @@
 
     __init__   `add_routes(app, site)`: all of it on one aiohttp application
     visit      who looks, at which mailbox: every page begins there
-    lists      the list of conversations, search
+    lists      the list of conversations, search; marks: archive, pin, mute, label
     thread     a conversation
     pages      documents, agenda, services
     writing    to write, answer a card, open a conversation, correct; composing: what stands where one writes;

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server import access, listing, search
+from server import listing, search
 from server.listing import Choice, Listed
 from server.marks import state
 from server.scopes import WRITE
@@ -108,8 +108,7 @@ async def show_rows(visit: Visit) -> web.Response:
     open_ = visit.request.query.get("open", "")[:40]
     kept: dict[str, Any] = {}
     if open_:
-        handle = await access.conversation(visit.app, visit.box, open_)
-        kept["kept_as"], _ = await state(visit.app, visit.box, handle)
+        kept["kept_as"], _ = await state(visit.app, visit.box, open_)
     text = present.page("rows.html", desk=visit.desk, words=visit.words, conversation=open_, **kept, **shown)
     return web.Response(text=text, content_type="text/html", headers={"X-Unread": str(shown["unread"])})
 

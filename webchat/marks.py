@@ -60,7 +60,7 @@ async def show_chosen(visit: Visit) -> web.StreamResponse:
 
 async def _chosen(visit: Visit, error: str = "", kept: str = "", status: int = 200) -> web.Response:
     handle = await access.conversation(visit.app, visit.box, visit.request.match_info["conversation"])
-    state, labels = await marks.state(visit.app, visit.box, handle)
+    state, labels = await marks.state(visit.app, visit.box, handle.conversation_id)
     return visit.page(
         "conversation_labels.html",
         "messages",

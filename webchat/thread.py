@@ -57,7 +57,7 @@ async def thread_page(
     if part.unread and visit.request.method == "GET" and "prefetch" not in visit.request.headers.get("Sec-Purpose", ""):
         await reading.mark_read(app, handle, part.entries[-1].seq, part.entries[0].seq)
     rows = (await listing.page(app, visit.box, listing.Choice(), None, LIST)).rows
-    kept_as, _ = await marks.state(app, visit.box, handle)
+    kept_as, _ = await marks.state(app, visit.box, handle.conversation_id)
     contacts = await reading.people_in(app, handle)
     others = [contact for contact in contacts if contact.member_id != handle.member]
     mine = handle.member == handle.holder

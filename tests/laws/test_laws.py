@@ -198,6 +198,7 @@ def test_law_7_a_state_has_an_author_and_a_date() -> None:
         ("grants", "granted_by", "granted_at"), ("documents", "filed_by", "filed_at"),
         ("appointments", "changed_by", "changed_at"),
         ("delegations", "granted_by", "from_at"), ("audit", "actor_id", "at"),
+        ("marks", "by", "at"), ("labels", "by", "created_at"),
     ):  # fmt: skip
         columns = schema.metadata.tables[table].columns
         assert {author, date} <= set(columns.keys()), table
