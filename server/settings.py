@@ -304,7 +304,7 @@ def _gateway_problems(settings: Settings) -> list[str]:
             parse_qsl(settings.sms_body, strict_parsing=True)
     except ValueError:
         found.append("sms_body: neither JSON nor a form.")
-    for name in ("sms_headers_file", "notice_password_file"):
+    for name in ("sms_headers_file", "notice_password_file", "vapid_key"):
         if getattr(settings, name) and not Path(getattr(settings, name)).is_file():
             found.append(f"{name}: {getattr(settings, name)} is not a file.")
     if settings.notice_tls not in {"starttls", "tls", "none"}:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from storage import accounts, deliveries, marks
+from storage.conversations import Participant
 from storage.database import Tx
 from storage.deliveries import Delivery
 from storage.ids import now_ms
@@ -46,16 +47,18 @@ SELECT id, space_id FROM accounts WHERE ended_at IS NULL AND id IN (
 """
 
 
-def owe(tx: Tx, vault: Vault, keys: SpaceKeys, message_id: str, account_id: str, mailbox_id: str, seq: int) -> bool:
-    """A message arrived in the mailbox of this account, as number `seq`: wind up the clock of each who may want to
-    hear of it. Whether any runs. `keys`: of the space the message belongs to.
+def owe(tx: Tx, vault: Vault, keys: SpaceKeys, message_id: str, member: Participant, seq: int, holder: str) -> bool:
+    """A message arrived in this member's mailbox, as number `seq`: wind up the clock of each who may want to hear of
+    it; of the holder's own, those who act for them too. Whether any runs. `keys`: of the space it belongs to.
     """
+    account_id, mailbox_id = member.member_id, member.mailbox_id
+    space = keys.space_id if account_id == holder else ""
     owed = False
-    for told, space_id in tx.run(_TOLD, a=account_id, s=keys.space_id):
+    for told, space_id in tx.run(_TOLD, a=account_id, s=space):
         owed = True
         if not _again(tx, space_id, mailbox_id, told, message_id):
-            space = None if space_id == keys.space_id else accounts.space(tx, space_id)
-            own = vault.space(space.id, space.wrapped_key) if space else keys
+            other = None if space_id == keys.space_id else accounts.space(tx, space_id)
+            own = vault.space(other.id, other.wrapped_key) if other else keys
             target = {"account": told, "mailbox": mailbox_id, "since": seq - 1, "marks": {}}
             _first(tx, own, _clock(told, mailbox_id), message_id, target)
     return owed

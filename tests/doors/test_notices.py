@@ -16,6 +16,7 @@ from server.drafts import Draft, Opening
 from server.settings import PLACE
 from storage import deliveries, marks
 from storage import notices as storage_notices
+from storage.conversations import Participant
 from storage.database import Tx
 from storage.ids import now_ms
 from tests.house import House
@@ -167,6 +168,10 @@ async def test_who_acts_for_a_child_is_told_when_they_wish_in_words_that_name_no
     assert await post.after(HOUR) == (1, 0)
     assert "un espace dont vous vous occupez" in body(post.mails[0])
     assert "Camille" not in body(post.mails[0])
+    sent = await post.house.letter("morel", "camille", subject="Rappel")
+    await post.house.answer("camille", sent.conversation, "Merci docteur.")  # in Dr Morel's mailbox: nobody acts there
+    clocks = "SELECT COUNT(*) FROM deliveries WHERE channel = 'notice'"
+    assert await post.house.app.db.read(lambda tx: tx.run(clocks)) == [(1,)]
 
 
 async def test_who_acts_no_longer_is_told_no_longer(post: Post) -> None:
@@ -190,10 +195,11 @@ async def test_a_post_to_somebody_nobody_tells_costs_one_look_up(sqlite_core: Ho
             return self.tx.run(sql, **params)
 
     space = await access.patient(sqlite_core.app, sqlite_core.morel, sqlite_core.ins("dominique"))
-    box, account = sqlite_core.dominique.mailbox_id, sqlite_core.dominique.account_id
+    account = sqlite_core.dominique.account_id
+    member = Participant(account, "account", sqlite_core.dominique.mailbox_id, "")
 
     def look(tx: Tx) -> bool:
-        return storage_notices.owe(Counting(tx), sqlite_core.app.vault, space.keys, "m", account, box, 1)
+        return storage_notices.owe(Counting(tx), sqlite_core.app.vault, space.keys, "m", member, 1, account)
 
     assert await sqlite_core.app.db.write(look) is False
     assert len(said) == 1
