@@ -57,6 +57,8 @@ async def composer(
 ) -> dict[str, Any]:
     """For a thread. `form`: what came back unsent; `kept`: the text that a link asked to begin from."""
     drafts = await keeping.kept(visit.app, visit.box, to.conversation_id) if to.replies == "open" else []
+    named = visit.request.query.get("draft", "")
+    drafts.sort(key=lambda item: item.id != named)  # the one that is opened, else the latest
     begun = drafts[0] if drafts and form is None else None
     writing = writing_of(form) if form is not None else begun.writing if begun else Writing()
     asked = visit.request.query.get("reply", "") if form is None else ""

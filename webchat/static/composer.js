@@ -36,6 +36,7 @@ export class Composer {
     this.text.addEventListener("input", () => this.onInput());
     form.querySelector("[data-cancel]")?.addEventListener("click", () => this.waiting(false));
     this.watchChoices();
+    this.text.setSelectionRange(this.text.value.length, this.text.value.length); // one goes on at the end
     countRoom(this.text, form, thread.desk);
   }
 
