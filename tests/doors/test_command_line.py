@@ -41,6 +41,8 @@ def pli(*words: str, given: str = "", **environ: str) -> subprocess.CompletedPro
         (("people", "open-space", "--traits-file", "README.md"), {}, "traits"),
         (("people", "absence", "nobody@pli.example"), {}, "--until"),
         (("people", "absence", "nobody@pli.example", "--end"), {}, "nobody@pli.example"),
+        (("people", "represent", "nobody", "nobody", "--until", "demain"), {}, "2031-12-24"),
+        (("people", "unrepresent", "nobody", "nobody"), {}, "titulaire"),
     ],
 )
 def test_a_mistake_gets_one_clear_line_and_status_2(
@@ -123,6 +125,20 @@ async def test_an_absence_is_declared_for_a_while_and_ended(house: House) -> Non
         assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
         back = await asyncio.to_thread(pli, *who, "--end", **told)
         assert json.loads(back.stdout) == {"ended": 1}
+
+
+async def test_a_parent_is_recorded_until_the_majority_and_ended(house: House) -> None:
+    told = {"PLI_DATA_DIR": str(house.app.settings.data_dir)}
+    child, parent = house.ins("camille"), house.marcel.account_id  # an INS, or an account
+    async with admin_door(house.app):
+        done = await asyncio.to_thread(pli, "people", "represent", child, parent, **told)
+        assert json.loads(done.stdout) == {"account": parent, "until": "2037-06-13T22:00:00.000Z"}
+        twice = await asyncio.to_thread(pli, "people", "represent", child, parent, "--until", "2030-01-01", **told)
+        assert (twice.returncode, twice.stderr.count("\n")) == (2, 1)
+        ended = await asyncio.to_thread(pli, "people", "unrepresent", child, parent, **told)
+        assert json.loads(ended.stdout) == {"account": parent}
+        again = await asyncio.to_thread(pli, "people", "represent", child, parent, "--until", "2030-01-01", **told)
+        assert json.loads(again.stdout)["until"] == "2030-01-01T23:00:00.000Z", "to the end of that day, in Paris"
 
 
 def test_two_servers_never_share_an_embedded_database(tmp_path: Path) -> None:
