@@ -45,6 +45,8 @@ SEALED = f"""async () => {{ {LOOK}
 GONE = f"""async () => {{ {LOOK}
   const rows = await inside((store) => wait(store.getAllKeys())) || [];
   return !rows.includes("copy") && !rows.includes("key"); }}"""
+SPEAKS_ENGLISH = f"""async () => {{ {LOOK}
+  return await inside((store) => wait(store.get("language"))) === "en"; }}"""
 OLD = f"""async () => {{ {LOOK}
   const copy = await inside((store) => wait(store.get("copy")));
   await inside((store) => wait(store.put({{ ...copy, contact: Date.now() - 7 * 86400000 - 60000 }}, "copy"))); }}"""
@@ -194,6 +196,30 @@ async def test_a_push_shows_one_sentence_in_her_language_and_nothing_else(browse
         shown = """async () => { const found = await (await navigator.serviceWorker.ready).getNotifications();
           return found.length && found.map((one) => [one.title, one.body, one.lang, one.data]); }"""
         assert await until(page, shown) == [["Pli", "Un message vous attend.", "fr", None]]
+
+
+async def test_with_the_worker_downloads_live_letters_and_languages_are_what_they_were(
+    browser: Browser, house: House
+) -> None:
+    sent = await letter_with_documents(house)
+    async with app_window(browser, house) as seen:
+        page = await seen.go(f"/c/{sent.conversation}")
+        await seen.live()
+        assert await page.evaluate("Boolean(navigator.serviceWorker.controller)")
+        await house.answer("morel", sent.conversation, "Apportez vos radiographies.")
+        await page.wait_for_selector(".letter >> text=Apportez vos radiographies.")
+        async with page.expect_download() as given:
+            await page.get_by_role("link", name="Télécharger consignes.pdf").first.click()
+        assert (await given.value).suggested_filename == "consignes.pdf"
+        await page.goto(f"{house.http}/for/{house.camille.mailbox_id}/")
+        await expect(page.locator(".whose")).to_contain_text("Camille")
+        await page.locator(".menu summary").last.click()
+        await page.get_by_role("button", name="English").click()
+        await expect(page.locator("html")).to_have_attribute("lang", "en")
+        await until(page, SPEAKS_ENGLISH)
+        await page.context.set_offline(True)
+        await page.goto(house.http + "/")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Offline")
 
 
 async def test_chromium_would_install_it(browser: Browser, house: House) -> None:
