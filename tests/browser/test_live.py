@@ -45,7 +45,7 @@ async def test_the_list_moves_by_itself_and_counts_what_is_unread(browser: Brows
         await expect(page.locator(".row-subject")).to_have_text(["Le premier", "Le second"])
         await expect(page.locator("[data-unread]")).to_have_text("3 non lus")
         await expect(page).to_have_title("Messages, 3 non lus – Pli")
-        await page.locator(f"#row-{second.conversation} a").focus()
+        await page.locator(f"#row-{second.conversation} a.row").focus()
         await house.answer("admissions", second.conversation, "Quatre")
         await expect(page.locator(".row-subject")).to_have_text(["Le second", "Le premier"])
         assert await page.evaluate("document.activeElement.closest('li')?.id") == f"row-{second.conversation}"
