@@ -88,14 +88,16 @@ def _before(app: App, tx: Tx, to: ConversationHandle, before: int, limit: int) -
     found = entries.page(tx, to.through, to.conversation_id, before, limit + 1)
     shown = shown_in(app, tx, to.member, found[:limit])[::-1]
     more = len(found) > limit or (bool(shown) and shown[0].seq > found[-1].seq)
-    return Window(shown, shown[0].seq if more else None, None if before == _END else before - 1)
+    beyond = before != _END and bool(pages.after(tx, to.through, to.conversation_id, before - 1, 1))
+    return Window(shown, shown[0].seq if more else None, before - 1 if beyond else None)
 
 
 def _after(app: App, tx: Tx, to: ConversationHandle, after: int, limit: int) -> Window:
     found = pages.after(tx, to.through, to.conversation_id, after, limit + 1)
     shown = shown_in(app, tx, to.member, found[:limit])
     more = len(found) > limit or (bool(shown) and shown[-1].seq < found[-1].seq)
-    return Window(shown, after + 1, shown[-1].seq if more else None)
+    behind = bool(entries.page(tx, to.through, to.conversation_id, after + 1, 1))
+    return Window(shown, after + 1 if behind else None, shown[-1].seq if more else None)
 
 
 def _around(app: App, tx: Tx, to: ConversationHandle, seq: int, lead: int, limit: int) -> Window:

@@ -147,7 +147,7 @@ async def test_a_pdf_opens_in_a_window_of_its_own_and_a_disguised_page_does_not(
         await page.get_by_role("link", name="Ouvrir consignes.pdf").click()
         await expect(page.locator(".sheet-view img")).to_be_visible()
         async with page.expect_popup() as opening:
-            await page.get_by_role("link", name="Ouvrir consignes.pdf dans le lecteur du navigateur").click()
+            await page.get_by_role("link", name="Ouvrir dans le lecteur du navigateur").click()
         opened = await opening.value
         await opened.wait_for_load_state()
         assert await opened.evaluate("document.contentType") == "application/pdf"
