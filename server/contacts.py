@@ -141,10 +141,10 @@ def tell(app: App, tx: Tx, account_id: str, what: str) -> None:
         _owe(tx, keys, contact.value, language, text, 0)
 
 
-def send_code(app: App, tx: Tx, account_id: str, contact: Contact, code: str, until: int) -> None:
-    """Owe an e-mail with a code, worth nothing after `until`."""
+def send_code(app: App, tx: Tx, account_id: str, contact: Contact, code: str, until: int, due: int = 0) -> None:
+    """Owe an e-mail with a code, worth nothing after `until`; not before `due`."""
     keys, language = people.own_keys(app, tx, account_id), _language(tx, account_id)
-    _owe(tx, keys, contact.value, language, _CODE[language].format(code=code), until)
+    _owe(tx, keys, contact.value, language, _CODE[language].format(code=code), until, due)
 
 
 def sms_text(tx: Tx, account_id: str, code: str) -> str:
@@ -195,9 +195,9 @@ class AccountMail:
             raise Temporary(error.code) from error
 
 
-def _owe(tx: Tx, keys: SpaceKeys, address: str, language: str, text: str, until: int) -> None:
+def _owe(tx: Tx, keys: SpaceKeys, address: str, language: str, text: str, until: int, due: int = 0) -> None:
     target = {"address": address, "subject": SUBJECT[language], "text": text, "until": until}
-    deliveries.insert(tx, keys, "", CHANNEL, now_ms(), target)
+    deliveries.insert(tx, keys, "", CHANNEL, due or now_ms(), target)
 
 
 def _language(tx: Tx, account_id: str) -> str:

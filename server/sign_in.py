@@ -45,6 +45,8 @@ NEEDS: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 AIMS = {("recover", "password"), ("recover", "factor"), ("enter", "factor"), ("factor", "enter")}
 SENT_IN_ALL, DAY_MS = 30, 86_400_000  # codes by e-mail that strangers may cause in a day
+LOST = 60  # passwords that one source says are lost, in an hour
+APART_MS = 2_000
 
 
 class Way(msgspec.Struct, omit_defaults=True):
@@ -164,6 +166,7 @@ async def begin_lost(app: App, identifier: str, source: str) -> str:
     hashed, secret = lookup(app, identifier), secrets.token_urlsafe(32)
 
     def start(tx: Tx) -> None:
+        brakes.often(app, tx, "lost", source, LOST, factors.SENT_MS)
         login = logins.by_identifier(tx, hashed)
         _open(tx, secret, login.account_id if login else "", Way("password", f"login:{hashed}", sent="email"))
         _send_email(app, tx, secret, login.account_id if login else "", f"login:{hashed}", source)
@@ -235,9 +238,11 @@ def _send_email(app: App, tx: Tx, secret: str, account_id: str, who: str, source
     brakes.often(app, tx, "mailed", f"{who}|{source}", factors.SENT, factors.SENT_MS)
     brakes.often(app, tx, "mailed", who, SENT_IN_ALL, DAY_MS)
     code = factors.new_code(tx, factors.proof_hash(secret), secret)
+    # A while later: whoever asks again at once must not feel that this house is busy with a mail.
+    due = now_ms() + APART_MS + secrets.randbelow(APART_MS)
     if account_id and gateways.sends_mail(app):
         for contact in contacts.of_account(app, tx, account_id, "email"):
-            contacts.send_code(app, tx, account_id, contact, code, now_ms() + factors.CODE_MS)
+            contacts.send_code(app, tx, account_id, contact, code, now_ms() + factors.CODE_MS, due)
 
 
 async def give(app: App, secret: str, kind: str, given: str, source: str) -> Entered | None:

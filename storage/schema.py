@@ -206,7 +206,8 @@ identities = Table(
     _at("seen_at"),
 )
 
-# What failed, by the hash of its name (an account, a source, a code), shared by all processes.
+# What failed, by the hash of its name (an account, a source, a code), shared by all processes; and, with no failure,
+# where an account came in before.
 brakes = Table(
     "brakes",
     metadata,
