@@ -17,6 +17,7 @@ from server.errors import PliError
 from server.handles import ConversationHandle, MailboxHandle
 from server.keeping import Kept, Writing
 from server.reading import Contact
+from server.scopes import WRITE
 from server.views import Entry
 from storage.exchanges import Standing
 from storage.ids import new_id
@@ -76,7 +77,8 @@ async def composer(
         "quick": replies(visit.words.language),
         "quick_shown": bool(entries) and _may_thank(entries[-1]) and not text,
         "enter_sends": visit.request.cookies.get(ENTER_COOKIE) == "1",
-        "has_dossier": visit.box.owner_kind == "holder",
+        "has_dossier": visit.box.owner_kind == "holder" and visit.box.may("dossier"),
+        "read_only": not visit.box.may(WRITE),
         "ended_by": await writing_rules.closed_since(visit.app, to) if to.replies in _CLOSED else ("", ""),
     }
 
@@ -108,7 +110,7 @@ async def sheet(visit: Visit, begun: Kept | None, form: Form | None) -> dict[str
         "kept_subject": writing.subject,
         "draft": await _draft(visit, form, begun, writing),
         "enter_sends": False,
-        "has_dossier": visit.box.owner_kind == "holder",
+        "has_dossier": visit.box.owner_kind == "holder" and visit.box.may("dossier"),
     }
 
 

@@ -111,13 +111,15 @@ async def begin(visit: Visit) -> web.StreamResponse:
 
 async def say_how_far(visit: Visit) -> web.StreamResponse:
     """From where to go on."""
+    upload = await uploads.finish(visit.app, visit.actor, visit.request.match_info["upload"])
     _check_version(visit.request)
-    return _answer(await uploads.finish(visit.app, visit.actor, visit.request.match_info["upload"]), 200)
+    return _answer(upload, 200)
 
 
 async def add(visit: Visit) -> web.StreamResponse:
     """What comes from there on. What came before a cut is kept."""
     request = visit.request
+    await uploads.standing(visit.app, visit.actor, request.match_info["upload"])  # another's is not there, whatever else
     _check_version(request)
     if request.content_type != "application/offset+octet-stream":
         return error_page(request, Invalid("bad_upload", "Content-Type : application/offset+octet-stream."))
@@ -136,6 +138,7 @@ async def _body(request: web.Request) -> AsyncIterator[bytes]:
 
 async def stop(visit: Visit) -> web.StreamResponse:
     """It is not wanted any more."""
+    await uploads.standing(visit.app, visit.actor, visit.request.match_info["upload"])
     _check_version(visit.request)
     await uploads.stop(visit.app, visit.actor, visit.request.match_info["upload"])
     return _answer(None, 204)

@@ -33,7 +33,9 @@ class Sync(msgspec.Struct, frozen=True):
 
 
 class Post(msgspec.Struct, frozen=True):
-    """A message for a conversation. The same `client_key` gives the same receipt."""
+    """A message for a conversation. The same `client_key` gives the same receipt. `documents`: of one's own dossier,
+    sent as copies. `only`: the member it is for alone (and the patient). `draft`: the kept draft it ends.
+    """
 
     conversation: Id
     text: Text = ""
@@ -41,6 +43,9 @@ class Post(msgspec.Struct, frozen=True):
     attachments: Uploads = []
     in_reply_to: str = ""
     mailbox: str = ""
+    documents: list[Id] = []
+    only: str = ""
+    draft: str = ""
 
 
 class Act(msgspec.Struct, frozen=True):

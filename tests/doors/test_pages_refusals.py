@@ -94,6 +94,8 @@ async def test_every_page_route_is_closed_to_strangers_and_to_other_patients(hou
         "space": file.space,
         "attachment": file.id,
         "document": "x" * 22,
+        "draft": "x" * 22,
+        "upload": "x" * 22,
     }
     routes = {(route.method, route.resource.canonical) for route in _site(house).router.routes() if route.resource}
     tried = 0
