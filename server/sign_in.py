@@ -76,7 +76,8 @@ class Way(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is asked for now. `ways`: the second factors this person has. `phones`, `emails`: masked, and told only
+    """What is asked for now. `ways`: the second factors this person has; a passkey is one that signs in by itself.
+    `phones`, `emails`: masked, and told only
     once the password or a link was given.
     """
 
@@ -186,7 +187,7 @@ async def look(app: App, secret: str) -> Step:
         proof, way = under_way(tx, secret)
         if not proof.account_id or not way.given:
             return Step(proof.account_id, way)
-        owned = [one for one in factors.ways_in(app, tx, proof.account_id) if one in FACTORS]
+        owned = factors.ways_in(app, tx, proof.account_id)
         points = contacts.of_account(app, tx, proof.account_id)
         told = set(way.given) & {"password", "link"}
         return Step(

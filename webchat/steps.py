@@ -35,6 +35,7 @@ class Shown:
     told: bool = False
     by_link: bool = False
     by_sms: bool = False
+    by_passkey: bool = False
     may_recover: bool = False
     strength: str = ""
     key: str = ""
@@ -79,10 +80,10 @@ _ASKS = {"password_now": ("password",), "email": ("email",), "factor": FACTORS, 
 
 
 def _factor(base: Shown, step: Step, chosen: str) -> Shown:
-    ways = step.ways
+    ways = tuple(one for one in step.ways if one in FACTORS)
     kind = chosen if chosen in ways else step.way.sent if step.way.sent in ways else next(iter(ways), "")
     others = tuple(one for one in ways if one != kind)
-    return replace(base, kind=kind, others=others, sent=step.way.sent == kind)
+    return replace(base, kind=kind, others=others, sent=step.way.sent == kind, by_passkey="passkey" in step.ways)
 
 
 async def _app(app: App, base: Shown, step: Step) -> Shown:

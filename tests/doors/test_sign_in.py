@@ -14,6 +14,7 @@ import time_machine
 from server import factors, logins, people, sessions, sign_in
 from server.errors import PliError, Unauthorised
 from storage import contact_points
+from storage import factors as kept_factors
 from storage.database import Tx
 from tests.house import House
 from tests.signing import IDENTIFIER, PASSWORD, Hand, Outside, hand, link_for, open_outside, settle
@@ -305,3 +306,21 @@ async def test_no_step_is_reached_by_leaving_one_out(outside: Outside) -> None:
     async with hand(house) as browser:  # nothing at all
         for form in (new, {"do": "give", "kind": "totp", "given": "000000"}, {"do": "confirm", "given": "1"}):
             assert (await browser.visitor.post("/sign-in/step", form)).status == 401
+
+
+async def test_whoever_has_but_a_passkey_is_shown_the_way_to_it(outside: Outside) -> None:
+    house = outside.house
+    person = await settle(house)
+
+    def only_a_passkey(tx: Tx) -> None:
+        for kind in ("totp", "recovery"):
+            kept_factors.end_kind(tx, person.account_id, kind)
+        keys = people.own_keys(house.app, tx, person.account_id)
+        kept_factors.insert(tx, person.account_id, "key", "passkey", keys.seal("factor", "key", b"{}"))
+
+    await house.app.db.write(only_a_passkey)
+    async with hand(house) as browser:
+        await browser.knock()
+        assert "Avec ma clé d’accès" in browser.page.said
+        await browser.send("/sign-in/step", do="give", kind="passkey", given="{}")
+        assert browser.page.status == 422, "it signs in by itself, and here it is no code"
