@@ -37,7 +37,8 @@ LATE_MS = wishes.DAY_MS  # a notice that could not leave within a day says nothi
 TRIAL_EVERY_MS = 2 * wishes.MINUTE_MS
 POINTS = {"mail": "email", "sms": "phone"}
 
-# What leaves the house, whole: no other word does. {count}, {home} and {link} are all that is put in.
+# What leaves the house, whole: no other word does. {count}, {home} and {link} are all that is put in. An SMS keeps to
+# its plain alphabet (GSM 03.38): one letter out of it, and it takes twice as many.
 SAID: dict[str, dict[str, str]] = {
     "fr": {
         "one": "Un message vous attend dans votre espace Pli.",
@@ -51,7 +52,7 @@ SAID: dict[str, dict[str, str]] = {
         "why": "Par discrétion, cet avis ne dit rien de plus. Personne ne lit les réponses à cette adresse.",
         "urgent": "Pli ne sert pas aux urgences : appelez le 15 ou le 112, ou écrivez au 114 par SMS.",
         "less": "Recevoir moins d’avis, ou ne plus en recevoir, sans mot de passe :",
-        "sms": "{said} {home} – Moins d’avis : {link}",
+        "sms": "{said} {home} - Moins d'avis : {link}",
     },
     "en": {
         "one": "A message is waiting in your Pli space.",
@@ -65,7 +66,7 @@ SAID: dict[str, dict[str, str]] = {
         "why": "To keep it private, this notice says nothing more. Nobody reads answers sent to this address.",
         "urgent": "Pli is not for emergencies: call 15 or 112, or text 114.",
         "less": "To get fewer notices, or none, without a password:",
-        "sms": "{said} {home} – Fewer notices: {link}",
+        "sms": "{said} {home} - Fewer notices: {link}",
     },
 }
 

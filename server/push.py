@@ -117,6 +117,14 @@ async def subscribe(app: App, account_id: str, endpoint: str, device_id: str, br
     await app.db.write(add)
 
 
+async def again(app: App, account_id: str, endpoint: str, device_id: str) -> bool:
+    """A browser that is told comes back, in another session: its push ends with that one. False when it is not told for
+    this account, and had better forget.
+    """
+    hashed = app.vault.lookup("endpoint", endpoint)
+    return await app.db.write(subscriptions.again, account_id, hashed, device_id)
+
+
 async def browsers(app: App, account_id: str) -> list[tuple[str, str, int]]:
     """(id, what it is called, since when) of each browser that is told, the newest first."""
 

@@ -38,6 +38,19 @@ def add(tx: Tx, account_id: str, subscription_id: str, endpoint_hash: str, devic
         end(tx, account_id, old.id)
 
 
+def again(tx: Tx, account_id: str, endpoint_hash: str, device_id: str) -> bool:
+    """It is now of another session or device. False when none of this account is in force there."""
+    return bool(
+        tx.run(
+            "UPDATE subscriptions SET device_id = :device"
+            " WHERE endpoint_hash = :h AND account_id = :a AND ended_at IS NULL RETURNING id",
+            device=device_id,
+            h=endpoint_hash,
+            a=account_id,
+        )
+    )
+
+
 def of_account(tx: Tx, account_id: str) -> list[Subscription]:
     """Those in force, the newest first."""
     rows = tx.run(

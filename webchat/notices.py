@@ -179,13 +179,16 @@ async def trial(visit: Visit) -> web.Response:
 
 
 async def subscribe(visit: Visit) -> web.Response:
-    """This browser gave an address where it is woken."""
-    app, request = visit.app, visit.request
+    """This browser gave an address where it is woken; or comes back with it (`again`), and hears whether it is told."""
+    app, request, account_id = visit.app, visit.request, visit.actor.account_id
     form = await read_fields(request)
     session = await app.db.read(lambda tx: sessions.session(app, tx, security.session_secret(app, request)))
+    device = session.device_id or session.hash
+    if form["again"]:
+        return web.json_response({"told": await push.again(app, account_id, form["endpoint"], device)})
     browser = devices.called(request.headers.get("User-Agent", ""))
-    await push.subscribe(app, visit.actor.account_id, form["endpoint"], session.device_id or session.hash, browser)
-    return web.json_response({})
+    await push.subscribe(app, account_id, form["endpoint"], device, browser)
+    return web.json_response({"told": True})
 
 
 async def unsubscribe(visit: Visit) -> web.Response:

@@ -137,6 +137,7 @@ async def test_what_leaves_says_that_a_message_waits_and_nothing_else(post: Post
     await wish(post.house, "dominique", sms=60)
     await post.house.letter("morel", "dominique", "Votre opération du genou", "Consignes de chirurgie")
     assert await post.after(2 * HOUR) == (1, 1)
+    assert re.fullmatch(r"[\w .:/'éèà-]+", post.texts[0]["text"], re.ASCII), "the plain alphabet of SMS"
     mail = post.mails[0]
     assert (mail["From"], mail["Auto-Submitted"], mail["Subject"]) == (
         "avis@pli.example", "auto-generated", "Pli : un message vous attend",

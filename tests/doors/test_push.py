@@ -220,6 +220,10 @@ async def test_dominique_subscribes_a_browser_and_ends_it_by_the_pages(tmp_path:
         good = await dominique.post("/account/notices/push", {"endpoint": f"{opened.service.base}/phone"}, headers=json)
         assert good.status == 200
         assert (await dominique.get("/account/notices/offer")).status == 204
+        back = {"endpoint": f"{opened.service.base}/phone", "again": "1"}
+        assert (await dominique.post("/account/notices/push", back, headers=json)).text == '{"told": true}'
+        async with visitor(opened.house, "marcel") as marcel:  # on the same browser
+            assert (await marcel.post("/account/notices/push", back, headers=json)).text == '{"told": false}'
         (one,) = await opened.told()
         await dominique.post("/account/notices/push/end", {"browser": one})
         assert await opened.told() == []
@@ -227,6 +231,15 @@ async def test_dominique_subscribes_a_browser_and_ends_it_by_the_pages(tmp_path:
         assert (await dominique.get("/account/notices/offer")).status == 204, "asked once and for all"
         async with visitor(opened.house) as nobody:
             assert (await nobody.post("/account/notices/push", {"endpoint": "https://x.example/"})).status == 401
+
+
+async def test_a_browser_that_came_back_in_another_session_ends_with_that_one(here: Scene) -> None:
+    app, account, place = here.house.app, here.house.dominique.account_id, f"{here.service.base}/phone"
+    secret = await here.house.session("dominique")
+    assert await push.again(app, account, place, sessions.secret_hash(secret))
+    await sessions.close_session(app, secret)
+    assert await here.told() == []
+    assert not await push.again(app, account, place, "")
 
 
 async def test_every_way_out_ends_the_push(here: Scene) -> None:

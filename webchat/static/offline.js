@@ -50,7 +50,10 @@ async function start() {
     });
   }
   await ask({ do: "speak", language: document.documentElement.lang });
+  const fresh = !sessionStorage.getItem(VISITS);
   const enough = visits() >= ENOUGH;
+  const told = await (await worker())?.pushManager?.getSubscription().catch(() => null);
+  if (told && fresh) await (await import("./push.js")).comeBack(told);
   if (document.querySelector("[data-browser]")) (await import("./push.js")).settle();
   else if (enough && document.body.classList.contains("list-page")) (await import("./push.js")).offer();
 }

@@ -73,6 +73,15 @@ export async function subscribe(key) {
 }
 
 /**
+ * A browser that is woken, in a new visit: the server says whether it still is, for who is signed in now.
+ * @param {PushSubscription} told
+ */
+export async function comeBack(told) {
+  const answer = await send(`${PLACE}/push`, { endpoint: told.endpoint, again: "1" });
+  if (answer.ok && !(await answer.json()).told) await told.unsubscribe();
+}
+
+/**
  * @param {string} address
  * @param {Record<string, string>} fields
  */
