@@ -3,8 +3,8 @@
 Promises
 - The authenticator checked the person (user verification), so a passkey alone is two factors of two kinds: what one
   has, and what one is or knows (CNIL 2025-019). One that did not is refused.
-- A challenge is good once and for five minutes, for what it was made for and, of somebody signed in, by them alone.
-  Until it is answered it is no row: it carries its end and our keyed hash, so that strangers at the door write nothing.
+- A challenge is good once and for five minutes, for what it was made for and, of somebody signed in, by them alone
+  (`server.challenges`).
 - An unknown passkey, a revoked one, a wrong signature and an old challenge get one answer. A sign count that does not
   grow is a copy: refused, and the person told.
 
@@ -13,9 +13,6 @@ Does not: attest what made the key (none is asked for), open a session, or show 
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,7 +23,7 @@ import structlog
 import webauthn
 from webauthn.helpers import structs
 
-from server import audit, contacts, people, sessions
+from server import audit, challenges, contacts, people, sessions
 from server import factors as second
 from server.audit import Act
 from server.drafts import Actor
@@ -35,7 +32,7 @@ from storage import accounts, factors, logins
 from storage import passkeys as rows
 from storage.database import Tx
 from storage.factors import Factor
-from storage.ids import new_id, now_ms, random_octets
+from storage.ids import new_id, now_ms
 
 if TYPE_CHECKING:
     from server.app import App
@@ -43,7 +40,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 NEW, SIGN_IN, STEP_UP = "passkey-new", "passkey-in", "passkey-step"  # what a challenge is for
-LASTS_MS = 300_000
 AT_MOST = 20  # passkeys of one account
 MAX_NAME = 60
 FACTS = "passkey"  # what its facts are sealed for
@@ -112,15 +108,15 @@ async def options_to_register(app: App, actor: Actor) -> str:
         user_id=_handle(app, actor.account_id),
         user_name=actor.address or actor.name,
         user_display_name=actor.name,
-        challenge=_challenge(app, NEW, actor.account_id),
-        timeout=LASTS_MS,
+        challenge=challenges.make(app, NEW, actor.account_id),
+        timeout=challenges.LASTS_MS,
         authenticator_selection=structs.AuthenticatorSelectionCriteria(
             resident_key=structs.ResidentKeyRequirement.REQUIRED,
             user_verification=structs.UserVerificationRequirement.REQUIRED,
         ),
         exclude_credentials=[structs.PublicKeyCredentialDescriptor(id=facts.credential) for _, facts in known],
     )
-    return webauthn.options_to_json(options)
+    return _told(app, options)
 
 
 async def register(app: App, actor: Actor, answer: dict[str, Any], name: str) -> str:
@@ -153,7 +149,16 @@ async def register(app: App, actor: Actor, answer: dict[str, Any], name: str) ->
         audit.record(tx, Act.FACTOR_CHANGED, actor, "", rows.KIND, passkey_id, "added")
 
     await app.db.write(keep)
+    app.delivery.wake()
     return passkey_id
+
+
+def _told(
+    app: App, options: structs.PublicKeyCredentialCreationOptions | structs.PublicKeyCredentialRequestOptions
+) -> str:
+    """As JSON, with the address it is for: a browser at another one cannot but say no."""
+    told = webauthn.helpers.options_to_json_dict(options)
+    return msgspec.json.encode({**told, "origin": relying_party(app)[1]}).decode()
 
 
 def _not_registered() -> PliError:
@@ -182,12 +187,12 @@ async def options_to_step_up(app: App, account_id: str) -> str:
 def _options(app: App, kind: str, account_id: str, allowed: list[bytes]) -> str:
     options = webauthn.generate_authentication_options(
         rp_id=relying_party(app)[0],
-        challenge=_challenge(app, kind, account_id),
-        timeout=LASTS_MS,
+        challenge=challenges.make(app, kind, account_id),
+        timeout=challenges.LASTS_MS,
         allow_credentials=[structs.PublicKeyCredentialDescriptor(id=one) for one in allowed],
         user_verification=structs.UserVerificationRequirement.REQUIRED,
     )
-    return webauthn.options_to_json(options)
+    return _told(app, options)
 
 
 async def sign_in(app: App, answer: dict[str, Any]) -> Given:
@@ -202,12 +207,12 @@ async def prove(app: App, account_id: str, answer: dict[str, Any]) -> Given:
 
 async def _given(app: App, answer: dict[str, Any], kind: str, account_id: str) -> Given:
     challenge = _answered(app, answer, kind, account_id)
-    found = await app.db.read(_known, app, _octets(answer.get("rawId")))
+    found = await app.db.read(_known, app, challenges.octets(answer.get("rawId")))
     if found is None or (account_id and found[0] != account_id):
         raise refused()
     owner, factor, facts = found
     handle = answer.get("response", {}).get("userHandle")
-    if (handle is not None or not account_id) and _octets(handle) != _handle(app, owner):
+    if (handle is not None or not account_id) and challenges.octets(handle) != _handle(app, owner):
         raise refused()  # § 7.2, step 6: a passkey that names somebody else
     rp_id, origin = relying_party(app)
     try:
@@ -241,6 +246,7 @@ async def _given(app: App, answer: dict[str, Any], kind: str, account_id: str) -
         return True
 
     if not await app.db.write(take):
+        app.delivery.wake()
         raise Unauthorised(
             "passkey_copied", "Cette clé d’accès semble avoir été copiée : elle est refusée. Entrez autrement, et "
             "retirez-la.",
@@ -305,6 +311,14 @@ async def revoke(app: App, actor: Actor, passkey_id: str, secret: str = "") -> N
         audit.record(tx, Act.FACTOR_CHANGED, actor, "", rows.KIND, passkey_id, "removed")
 
     await app.db.write(write)
+    app.delivery.wake()
+
+
+def _answered(app: App, answer: dict[str, Any], kind: str, account_id: str) -> challenges.Challenge:
+    found = challenges.answered(app, answer, kind, account_id)
+    if found is None:
+        raise refused()
+    return found
 
 
 def _name(name: str) -> str:
@@ -345,48 +359,3 @@ def _lookup(app: App, credential: bytes) -> str:
 def _handle(app: App, account_id: str) -> bytes:
     """What authenticators know a person by (§ 14.6.1): nothing to read in it."""
     return bytes.fromhex(app.vault.lookup("passkey-user", account_id))
-
-
-# ---- challenges: nonce, end, our keyed hash of both, of what it is for and whose ----
-
-
-@dataclass(frozen=True, slots=True)
-class _Challenge:
-    octets: bytes
-    hash: str
-    until: int
-
-
-def _challenge(app: App, kind: str, account_id: str) -> bytes:
-    plain = random_octets(16) + (now_ms() + LASTS_MS).to_bytes(8, "big")
-    return plain + _mark(app, kind, account_id, plain)
-
-
-def _mark(app: App, kind: str, account_id: str, plain: bytes) -> bytes:
-    return bytes.fromhex(app.vault.lookup("passkey-challenge", f"{kind}|{account_id}|{plain.hex()}"))
-
-
-def _answered(app: App, answer: dict[str, Any], kind: str, account_id: str) -> _Challenge:
-    """The challenge that this answer is to. Raises `Unauthorised` when it is not ours, or its time is over."""
-    try:
-        told = msgspec.json.decode(_octets(answer["response"]["clientDataJSON"]), type=_ClientData)
-        octets = _octets(told.challenge)
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        raise refused() from error
-    plain, mark = octets[:24], octets[24:]
-    until = int.from_bytes(plain[16:], "big")
-    if len(plain) != 24 or not hmac.compare_digest(mark, _mark(app, kind, account_id, plain)) or until <= now_ms():
-        raise refused()
-    return _Challenge(octets, sessions.secret_hash(octets.hex()), until)
-
-
-class _ClientData(msgspec.Struct):
-    challenge: str
-
-
-def _octets(text: object) -> bytes:
-    """Of base64url without padding; none when it is something else."""
-    try:
-        return base64.urlsafe_b64decode(f"{text}==".encode("ascii")) if isinstance(text, str) else b""
-    except (binascii.Error, ValueError):
-        return b""

@@ -57,7 +57,7 @@ async def give(app: App, session_secret: str, kind: str, given: str) -> str:
 async def _give_passkey(app: App, account_id: str, given: str) -> None:
     try:
         await passkeys.prove(app, account_id, msgspec.json.decode(given, type=dict[str, Any]))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Invalid from error
     except Unauthorised as error:  # of the passkey, not of the session
         raise Invalid(error.code, error.detail) from error

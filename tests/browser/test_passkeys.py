@@ -106,6 +106,9 @@ async def test_a_telephone_that_does_not_check_who_holds_it_opens_nothing(browse
         await page.get_by_role("button", name="Entrer avec une clé d’accès").click()
         await expect(page.get_by_role("alert")).to_contain_text("Rien n’a été fait")
         await hers.verifies(True)
+        await hers.seen.go("/sign-in")
+        await page.get_by_role("button", name="Entrer avec une clé d’accès").click()
+        await expect(page.get_by_role("alert")).to_contain_text("à une seule adresse : http://localhost:")
         await hers.go("/sign-in")  # the field of the identifier offers it: nothing to type, nothing to press
         await expect(page.locator(".whose")).to_contain_text("Dominique PAT-TROIS")
 

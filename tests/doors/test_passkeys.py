@@ -178,7 +178,9 @@ async def test_what_is_no_answer_of_an_authenticator_is_refused(house: House) ->
     key = await owned(house, "dominique")
     async with visitor(house) as back:
         good = key.give(await options(back, "/passkey/options"))
+        deep = encoded(b'{"challenge": "x", "more": ' + b"[" * 40_000)
         spoils: tuple[dict[str, Any], ...] = (
+            {"response": {"clientDataJSON": deep}},
             {}, {"response": []}, {"response": {"clientDataJSON": 3}}, {"response": {"clientDataJSON": "e30"}},
             {**good, "rawId": 3}, {**good, "id": "x"}, {**good, "type": "x"},
             {**good, "response": {**good["response"], "authenticatorData": "eA"}},

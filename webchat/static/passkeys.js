@@ -6,6 +6,7 @@ import { say } from "./little.js";
 /** @typedef {{error?: {code: string, detail: string}, to?: string, rp?: {id: string}, rpId?: string}} Told */
 
 const RENEW_MS = 270_000; // a challenge is good for five minutes; what waits in a field asks for another before
+let address = ""; // where passkeys of this site work
 const NAMES = /** @type {Record<string, string>} */ ({
   InvalidStateError: "known",
   SecurityError: "elsewhere",
@@ -67,6 +68,7 @@ function offerInField(place) {
 
 async function make() {
   const options = await ask("/account/passkeys/options");
+  address = options.origin;
   const publicKey = {
     ...options,
     challenge: octets(options.challenge),
@@ -95,6 +97,7 @@ async function make() {
 async function give(place, more = {}) {
   const form = place instanceof HTMLFormElement ? place : null;
   const options = await ask(form ? "/step-up/options" : "/passkey/options");
+  address = options.origin;
   const publicKey = { ...options, challenge: octets(options.challenge), allowCredentials: known(options.allowCredentials) };
   const given = /** @type {PublicKeyCredential} */ (await navigator.credentials.get({ ...more, publicKey }));
   const response = /** @type {AuthenticatorAssertionResponse} */ (given.response);
@@ -143,7 +146,7 @@ async function ask(path, body = {}) {
  */
 function explained(place, error) {
   if (error instanceof Refused) return error.message;
-  return say(place, NAMES[error instanceof Error ? error.name : ""] ?? "cancelled");
+  return say(place, NAMES[error instanceof Error ? error.name : ""] ?? "cancelled", { address });
 }
 
 /**
