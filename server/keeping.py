@@ -70,9 +70,18 @@ class Kept:
 _json = msgspec.json.Decoder(Writing)
 
 
-async def keep(app: App, box: MailboxHandle, draft_id: str, version: int, conversation: str, writing: Writing) -> Kept:
-    """Keep what is written, over `version` of it. Raises `Conflict` (`draft_sent`) when it was sent or thrown away,
-    `TooLarge`, `Throttled` (too many drafts), `Invalid`.
+async def keep(
+    app: App,
+    box: MailboxHandle,
+    draft_id: str,
+    version: int,
+    conversation: str,
+    writing: Writing,
+    *,
+    bare: bool = False,
+) -> Kept:
+    """Keep what is written, over `version` of it. Nothing is no draft, unless `bare`. Raises `Conflict` (`draft_sent`)
+    when it was sent or thrown away, `TooLarge`, `Throttled` (too many drafts), `Invalid`.
     """
     scopes.reads(box)
     if len(writing.text) > MAX_TEXT or len(writing.subject) > MAX_SUBJECT:
@@ -80,7 +89,7 @@ async def keep(app: App, box: MailboxHandle, draft_id: str, version: int, conver
     if not _is_id(draft_id):
         raise Invalid
     keys = await app.db.read(lambda tx: reading.space_keys(app, tx, box.space_id))
-    kept = await app.db.write(_keep, box, keys, draft_id, version, conversation, writing)
+    kept = await app.db.write(_keep, box, keys, draft_id, version, conversation, writing, bare)
     if kept.version == 1 or kept.other:
         app.hub.wake({box.mailbox_id})
     return kept
@@ -91,18 +100,28 @@ def _is_id(draft_id: str) -> bool:
 
 
 def _keep(
-    tx: Tx, box: MailboxHandle, keys: SpaceKeys, draft_id: str, version: int, conversation: str, writing: Writing
+    tx: Tx,
+    box: MailboxHandle,
+    keys: SpaceKeys,
+    draft_id: str,
+    version: int,
+    conversation: str,
+    writing: Writing,
+    bare: bool,
 ) -> Kept:
     at, me = now_ms(), box.actor.account_id
     known = drafts.find(tx, box.mailbox_id, draft_id)
     kept = Kept(draft_id, version, conversation, writing, reading.iso(at))
     if known is None:
-        if writing.empty:
+        if writing.empty and not bare:
             return replace(kept, version=0)
         _insert(tx, box, keys, kept, at)
         return replace(kept, version=1)
     if known.ended_at is not None or known.account_id != me:
         raise Conflict("draft_sent", "Ce brouillon a déjà été envoyé ou supprimé.")
+    if writing.empty and not bare and known.version == version:
+        drafts.remove(tx, box.mailbox_id, draft_id)
+        return replace(kept, version=0)
     sealed = keys.seal("draft", draft_id, msgspec.json.encode(writing))
     moved = drafts.update(tx, box.mailbox_id, draft_id, version, sealed, at)
     if moved is not None:

@@ -89,11 +89,16 @@ def end(tx: Tx, mailbox_id: str, account_id: str, draft_id: str, at: int) -> boo
     )
 
 
+def remove(tx: Tx, mailbox_id: str, draft_id: str) -> None:
+    """Its writer rubbed it out; what they write next under its name is a draft again."""
+    tx.run("DELETE FROM drafts WHERE mailbox_id = :m AND id = :id AND ended_at IS NULL", m=mailbox_id, id=draft_id)
+
+
 def never(tx: Tx, mailbox_id: str, draft: KeptDraft, at: int) -> None:
     """Its message was faster than the first save of it: that save is refused."""
     tx.run(
-        "INSERT INTO drafts (mailbox_id, id, space_id, conversation_id, account_id, body, version, updated_at, ended_at)"
-        " VALUES (:m, :id, :s, :c, :a, :nothing, 0, :at, :at) ON CONFLICT DO NOTHING",
+        "INSERT INTO drafts (mailbox_id, id, space_id, conversation_id, account_id, body, version, updated_at,"
+        " ended_at) VALUES (:m, :id, :s, :c, :a, :nothing, 0, :at, :at) ON CONFLICT DO NOTHING",
         m=mailbox_id,
         id=draft.id,
         s=draft.space_id,

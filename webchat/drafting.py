@@ -51,14 +51,14 @@ async def keep(visit: Visit) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"{visit.desk.base}/drafts")
 
 
-async def _keep(visit: Visit, form: Form) -> Kept:
+async def _keep(visit: Visit, form: Form, *, bare: bool = False) -> Kept:
     handle = await access.conversation(visit.app, visit.box, visit.request.match_info["conversation"])
     await take_files(visit, form)
     version = int(form["version"]) if form["version"].isdecimal() and len(form["version"]) < 10 else 0
     writing, conversation = writing_of(form), handle.conversation_id
     if visit.request.path.rpartition("/")[0].endswith("/new"):
         writing, conversation = msgspec.structs.replace(writing, to=conversation), ""
-    return await keeping.keep(visit.app, visit.box, form["draft"], version, conversation, writing)
+    return await keeping.keep(visit.app, visit.box, form["draft"], version, conversation, writing, bare=bare)
 
 
 def _told(visit: Visit, kept: Kept) -> dict[str, Any]:
@@ -76,10 +76,7 @@ def _told(visit: Visit, kept: Kept) -> dict[str, Any]:
 async def keep_and_choose(visit: Visit) -> web.StreamResponse:
     """The way to the documents of the dossier keeps what was written on the way."""
     form = await read_form(visit.request)
-    kept = await _keep(visit, form)
-    if not kept.version:  # an empty sheet is kept too: the documents need one
-        writing = msgspec.structs.replace(kept.writing, text=" ")
-        kept = await keeping.keep(visit.app, visit.box, kept.id, 0, kept.conversation, writing)
+    kept = await _keep(visit, form, bare=True)  # an empty sheet too: the documents need one
     raise web.HTTPSeeOther(f"{visit.desk.base}/drafts/{kept.id}/attach")
 
 
@@ -171,6 +168,6 @@ async def attach(visit: Visit) -> web.StreamResponse:
     stay = [name for name in kept.writing.documents if name not in shown or name in chosen]
     known = {item.id for item in await papers(visit)}
     documents = (*stay, *(name for name in sorted(chosen) if name not in stay and name in known))
-    writing = msgspec.structs.replace(kept.writing, documents=documents[:MAX_FILES], text=kept.writing.text.lstrip(" "))
+    writing = msgspec.structs.replace(kept.writing, documents=documents[:MAX_FILES])
     kept = await keeping.keep(visit.app, visit.box, kept.id, kept.version, kept.conversation, writing)
     raise web.HTTPSeeOther(visit.desk.base + place_of(kept))

@@ -165,6 +165,22 @@ async def test_a_draft_is_kept_without_javascript_listed_taken_up_and_thrown_awa
         assert "Merci, et" not in (await dominique.get(thread)).text
 
 
+async def test_the_documents_can_be_chosen_before_a_word_is_written_and_an_empty_sheet_is_no_draft(
+    house: House,
+) -> None:
+    async with visitor(house, "dominique") as dominique:
+        conversation = await _filed(house, dominique)
+        sheet = fields(await dominique.get(f"/c/{conversation}"))
+        chooser = (await dominique.post(f"/c/{conversation}/attach", sheet)).place
+        assert REPORT in (await dominique.get(chooser)).said
+        assert "Vous n’avez aucun brouillon." in (await dominique.get("/drafts")).said
+        json = {"Accept": "application/json"}
+        kept = await dominique.post(f"/c/{conversation}/draft", {**sheet, "text": "Oui", "version": "1"}, headers=json)
+        assert '"version": 2' in kept.text
+        rubbed = await dominique.post(f"/c/{conversation}/draft", {**sheet, "version": "2"}, headers=json)
+        assert '"version": 0' in rubbed.text
+
+
 async def test_a_new_letter_is_kept_with_whom_it_is_for(house: House) -> None:
     receipt = await house.letter("morel", "dominique")
     place = f"/c/{receipt.conversation}/new"
