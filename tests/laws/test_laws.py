@@ -197,7 +197,8 @@ def test_law_7_a_state_has_an_author_and_a_date() -> None:
         ("receipts", "member_id", "at"), ("answers", "account_id", "at"), ("reminders", "by", "at"),
         ("grants", "granted_by", "granted_at"), ("documents", "filed_by", "filed_at"),
         ("appointments", "changed_by", "changed_at"),
-        ("delegations", "granted_by", "from_at"), ("audit", "actor_id", "at"),
+        ("delegations", "granted_by", "from_at"), ("delegation_changes", "by", "at"),
+        ("invitations", "invited_by", "created_at"), ("audit", "actor_id", "at"),
         ("marks", "by", "at"), ("labels", "by", "created_at"),
     ):  # fmt: skip
         columns = schema.metadata.tables[table].columns
