@@ -22,7 +22,7 @@ from server.sending import Letter
 from webchat.composing import find_draft, sheet, writing_of
 from webchat.forms import Form, read_form
 from webchat.security import error_page, told, wants_json
-from webchat.thread import limits, thread_page
+from webchat.thread import limits, patient_of, thread_page
 from webchat.visit import Visit, nonce, route
 from webchat.words import words
 
@@ -156,6 +156,7 @@ async def _sheet(
         visit,
         status,
         person=person,
+        patient=await patient_of(visit, handle.space_id),
         to=f"{visit.desk.base}/c/{handle.conversation_id}/new",
         whom=whom,
         error=error,
@@ -253,6 +254,7 @@ async def write_to_patient(visit: Visit) -> web.StreamResponse:
         visit,
         status,
         person=Contact(space.holder, "holder", traits.name if traits else "", ""),
+        patient=await patient_of(visit, space.space_id),
         to=f"{visit.desk.base}/new/patient",
         identity={"ins": form["ins"], "birth": form["birth"]},
         error=error_said,
