@@ -21,7 +21,7 @@ from server.errors import Unauthorised
 from server.passkeys import how
 from storage import accounts, passkeys, subscriptions
 from storage.database import Tx
-from storage.ids import new_id
+from storage.ids import new_id, now_ms
 from storage.vault import Sealed
 from tests.browser.visitor import Visitor, visitor
 from tests.house import PASSWORD, House, open_house, settings_for
@@ -287,3 +287,24 @@ async def test_a_letter_begun_before_the_password_changed_is_not_taken_after(hou
         writer.write(f"From: {MOREL}\r\nTo: {to}\r\nSubject: Trop tard\r\n\r\nBonjour\r\n.\r\n".encode())
         assert (await reader.readline())[:3] in {b"530", b"421"}
     assert (await house.app.db.read(lambda tx: tx.run("SELECT COUNT(*) FROM messages")))[0][0] == 0
+
+
+async def test_the_end_of_a_delegation_closes_the_other_space_and_not_ones_own(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "ROUND_S", 0.1)
+    async with open_house(settings_for(tmp_path / "pli", database_url=sqlite_url)) as house, AsyncExitStack() as stack:
+        dominique = await stack.enter_async_context(visitor(house, "dominique"))
+        hers, own = f"/for/{house.camille.mailbox_id}/", "/account/devices"
+        cookie = {"Cookie": f"pli={await house.session('dominique')}"}
+        reading, other = socketio.AsyncClient(reconnection=False), await _socket(stack, house, headers={**cookie})
+        ended = asyncio.Event()
+        reading.on("disconnect", lambda *_: ended.set())
+        await reading.connect(house.http, transports=["websocket"], headers={**cookie})
+        stack.push_async_callback(reading.disconnect)
+        assert "error" not in await reading.call("sync", {"mailbox": house.camille.mailbox_id, "cursor": 0})
+        assert [(await dominique.get(path)).status for path in (hers, own)] == [200, 200]
+        await house.app.db.write(lambda tx: tx.run("UPDATE delegations SET revoked_at = :at", at=now_ms()))
+        assert [(await dominique.get(path)).status for path in (hers, own)] == [404, 200]
+        await asyncio.wait_for(ended.wait(), SOON_S)
+        assert not other.is_set(), "a socket that reads her own mailbox alone goes on"
