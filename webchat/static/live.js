@@ -107,16 +107,6 @@ export class Live {
 
   /**
    * @param {string} conversation
-   * @param {string} text
-   * @param {string} key
-   * @returns {Promise<Answer>}
-   */
-  post(conversation, text, key) {
-    return this.ask("post", { conversation, text, client_key: key, mailbox: this.place.mailbox });
-  }
-
-  /**
-   * @param {string} conversation
    * @param {number} upTo
    */
   read(conversation, upTo) {
