@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from aiohttp import web
+from lxml import html
 
-import webchat
-from server import access, reading, sessions
+from server import listing, sessions
 from server.drafts import FileFacts
 from server.settings import Settings
 from tests.browser.scenes import appointment, letter_with_documents, offer
@@ -42,7 +41,8 @@ async def test_dominique_opens_her_childs_space_and_the_whole_frame_says_so(hous
         for path in ("/documents", "/agenda", "/services", "/new", "/search?q=Camille"):
             assert "Vous agissez pour Camille PAT-TROIS" in (await dominique.get(camille + path)).said
     async with visitor(house, "morel") as morel:
-        assert "Dominique PAT-TROIS pour Camille PAT-TROIS" in (await morel.get(f"/c/{receipt.conversation}")).said
+        said = (await morel.get(f"/c/{receipt.conversation}")).said
+    assert "Dominique PAT-TROIS, représentante de Camille PAT-TROIS" in said
 
 
 async def test_what_is_not_marcels_looks_to_him_like_what_does_not_exist(house: House) -> None:
@@ -77,49 +77,6 @@ async def test_what_is_not_marcels_looks_to_him_like_what_does_not_exist(house: 
             assert (await marcel.post(path, form)).status == 404
         assert (await marcel.get("/nowhere/at/all")).status == 404
         assert (await marcel.ask("DELETE", "/")).status == 404
-
-
-async def test_every_page_route_is_closed_to_strangers_and_to_other_patients(house: House) -> None:
-    """From the route table itself, so that a new route without a rule is found."""
-    open_to_all = {"/static", "/sign-in", "/sign-in/{link}", "/sign-out", "/language", "/demo/sign-in/{name}"}
-    open_to_all |= {"/sign-in/lost", "/sign-in/step"}
-    elsewhere = ("/api", "/healthz", "/readyz", "/metrics", "/socket.io")
-    receipt = await letter_with_documents(house)
-    page = await reading.thread(house.app, await _handle(house, receipt.conversation))
-    file = page.entries[0].message.attachments[0]
-    ids = {
-        "mailbox": house.dominique.mailbox_id,
-        "conversation": receipt.conversation,
-        "message": receipt.message,
-        "space": file.space,
-        "attachment": file.id,
-        "document": "x" * 22,
-        "draft": "x" * 22,
-        "upload": "x" * 22,
-    }
-    routes = {(route.method, route.resource.canonical) for route in _site(house).router.routes() if route.resource}
-    tried = 0
-    async with visitor(house) as stranger, visitor(house, "marcel") as marcel:
-        for method, canonical in sorted(routes):
-            if canonical in open_to_all or canonical.startswith(elsewhere) or method == "HEAD":
-                continue
-            path = canonical.format(**ids)
-            refused = await stranger.ask(method, path)
-            assert (refused.status, refused.place) in {(303, "/sign-in"), (401, "")}, canonical
-            if "{" in canonical:
-                assert (await marcel.ask(method, path)).status == 404, canonical
-            tried += 1
-    assert tried > 30
-
-
-async def _handle(house: House, conversation: str) -> Any:
-    return await access.conversation(house.app, await house.mailbox("dominique"), conversation)
-
-
-def _site(house: House) -> Any:
-    site = web.Application()
-    webchat.add_routes(house.app, site)
-    return site
 
 
 # ---- what a page owes -----------------------------------------------------------------------------------------------
@@ -168,8 +125,12 @@ async def test_a_letter_made_to_run_scripts_is_only_words(house: House) -> None:
         for path in ("/", f"/c/{receipt.conversation}", "/search?q=javascript"):
             page = await dominique.get(path)
             assert "&lt;script&gt;" in page.text
-            assert not re.search(r"<script(?![^>]*\ssrc=\"/static/)|<img|<svg[^>]+onload|<b |<[^>]+\son\w+=", page.text)
-            assert 'href="javascript' not in page.text
+            elements = list(html.document_fromstring(page.text).iter("*"))
+            assert not [name for element in elements for name in element.attrib if name.startswith("on")]
+            sources = [element.get("src", "") for element in elements if element.tag == "script"]
+            assert all(source.startswith("/static/") for source in sources)
+            assert not {"b", "object", "embed"} & {element.tag for element in elements}
+            assert not [element for element in elements if element.get("href", "").strip().lower().startswith("java")]
         letter = await dominique.get(f"/c/{receipt.conversation}/m/{receipt.message}/html")
     assert letter.headers["Content-Security-Policy"] == files.LETTER_POLICY
     assert "sandbox" in letter.headers["Content-Security-Policy"]
@@ -294,7 +255,7 @@ async def test_a_fault_of_ours_is_told_in_plain_words_and_nothing_of_it_shows(
     async def broken(*_: object) -> None:
         raise RuntimeError("279035121518989 Dominique")
 
-    monkeypatch.setattr(reading, "conversations", broken)
+    monkeypatch.setattr(listing, "page", broken)
     async with visitor(house, "dominique") as dominique:
         answer = await dominique.get("/")
     assert answer.status == 500

@@ -47,7 +47,7 @@ async def test_somebody_who_works_in_a_team_reads_its_mailbox_and_answers_in_its
     conversation = await _asked(house)
     async with visitor(house, "petit") as petit:
         switch = await petit.get("/")
-        assert "Admissions, CHU de Pli boîte d’équipe" in switch.said
+        assert "Admissions, CHU de Pli Boîte d’équipe" in switch.said
         base = _place(house)
         assert "À quelle heure dois-je venir ?" in (await petit.get(f"{base}/c/{conversation}")).said
         assert (await petit.post(f"{base}/c/{conversation}", {"text": "À huit heures."})).status == 303
