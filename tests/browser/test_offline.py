@@ -20,6 +20,7 @@ from tests.browser.scenes import letter_with_documents
 from tests.house import House, open_house, settings_for
 from tests.notice_post import reached, wish
 
+LONG = 30_000  # ms: a worker, a key and a page to seal, on a machine that others use too
 OFFER = "Être prévenu d’un nouveau message ?"
 SUBJECT, TEXT = "Votre opération du 8 décembre", "Ne mangez plus après minuit."
 # Everything this origin keeps in the browser: rows of databases, addresses in caches, workers.
@@ -67,7 +68,7 @@ async def keep(seen: Window) -> Page:
     """Choose, on this browser, to keep the last letters; until they are there."""
     page = await seen.go("/account/notices")
     await page.get_by_role("button", name="Garder mes derniers messages ici").click()
-    await expect(page.get_by_text("Gardées à jour :")).to_be_visible()
+    await expect(page.get_by_text("Gardées à jour :")).to_be_visible(timeout=LONG)
     return page
 
 
@@ -84,17 +85,17 @@ async def test_dominique_reads_her_letters_where_there_is_no_network(browser: Br
         assert sorted((await kept(page))["rows"]) == ["copy", "key", "language"]
         await page.context.set_offline(True)
         await page.goto(house.http + "/")
-        await expect(page.get_by_role("heading", level=1)).to_contain_text("Hors connexion – messages du")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Hors connexion – messages du", timeout=LONG)
         await page.goto(f"{house.http}/c/{sent.conversation}")
         assert page.url.endswith(f"/offline#c-{sent.conversation}")
         await page.locator(f"#c-{sent.conversation} summary").click()
-        await expect(page.get_by_text(TEXT)).to_be_visible()
+        await expect(page.get_by_text(TEXT)).to_be_visible(timeout=LONG)
         await expect(page.get_by_text("Vous pourrez répondre ici").last).to_be_attached()
         assert await page.locator("form").count() == 0
         assert await page.evaluate("getComputedStyle(document.querySelector('.brand')).display") == "flex"
         await page.context.set_offline(False)
         await page.get_by_role("link", name="Réessayer").click()
-        await expect(page.get_by_role("heading", level=1)).to_contain_text("Messages")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text("Messages", timeout=LONG)
 
 
 async def test_what_is_kept_is_sealed_and_its_key_cannot_be_taken_out(browser: Browser, house: House) -> None:
@@ -132,14 +133,14 @@ async def test_somebody_else_on_the_same_browser_sees_nothing_of_it(browser: Bro
         await gone(page)
         await page.context.set_offline(True)
         await page.goto(house.http + "/")
-        await expect(page.get_by_text("Vos messages ne sont pas gardés sur cet appareil")).to_be_visible()
+        await expect(page.get_by_text("Vos messages ne sont pas gardés sur cet appareil")).to_be_visible(timeout=LONG)
         assert TEXT not in await page.content()
 
 
 async def until(page: Page, script: str) -> Any:
     """What an asynchronous function of the page gives, once it is something. (`wait_for_function` awaits none.)"""
     again = "if (found) return found; await new Promise(requestAnimationFrame);"
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         return await page.evaluate(f"async () => {{ for (;;) {{ const found = await ({script})(); {again} }} }}")
 
 
@@ -165,7 +166,7 @@ async def test_after_seven_days_without_a_word_the_browser_erases_by_itself(brow
         await page.evaluate(OLD)
         await page.context.set_offline(True)
         await page.goto(house.http + "/")
-        await expect(page.get_by_text("Vos messages ne sont pas gardés sur cet appareil")).to_be_visible()
+        await expect(page.get_by_text("Vos messages ne sont pas gardés sur cet appareil")).to_be_visible(timeout=LONG)
         await gone(page)
 
 
@@ -178,7 +179,7 @@ async def test_without_a_choice_nothing_is_kept_but_the_shell(browser: Browser, 
         assert {path.split("/")[1] for path in found["caches"]} == {"static", "offline"}
         await page.context.set_offline(True)
         await page.goto(house.http + "/documents")
-        await expect(page.get_by_text("Il n’y a pas de connexion")).to_be_visible()
+        await expect(page.get_by_text("Il n’y a pas de connexion")).to_be_visible(timeout=LONG)
         assert await page.evaluate("getComputedStyle(document.querySelector('.top')).position") == "sticky"
 
 
@@ -212,14 +213,14 @@ async def test_with_the_worker_downloads_live_letters_and_languages_are_what_the
             await page.get_by_role("link", name="Télécharger consignes.pdf").first.click()
         assert (await given.value).suggested_filename == "consignes.pdf"
         await page.goto(f"{house.http}/for/{house.camille.mailbox_id}/")
-        await expect(page.locator(".whose")).to_contain_text("Camille")
+        await expect(page.locator(".whose")).to_contain_text("Camille", timeout=LONG)
         await page.locator(".menu summary").last.click()
         await page.get_by_role("button", name="English").click()
-        await expect(page.locator("html")).to_have_attribute("lang", "en")
+        await expect(page.locator("html")).to_have_attribute("lang", "en", timeout=LONG)
         await until(page, SPEAKS_ENGLISH)
         await page.context.set_offline(True)
         await page.goto(house.http + "/")
-        await expect(page.get_by_role("heading", level=1)).to_have_text("Offline")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Offline", timeout=LONG)
 
 
 async def test_chromium_would_install_it(browser: Browser, house: House) -> None:
@@ -258,7 +259,7 @@ async def _come_back(seen: Window, *, offered: bool) -> Page:
     page = await seen.page.context.new_page()
     if offered:
         await page.goto(seen.house.http + "/")
-        await expect(page.get_by_role("heading", name=OFFER)).to_be_visible()
+        await expect(page.get_by_role("heading", name=OFFER)).to_be_visible(timeout=LONG)
         return page
     before = int(await seen.page.evaluate("localStorage.getItem('pli-visits')"))
     if before < 2:
@@ -295,7 +296,7 @@ async def test_its_pages_are_without_a_fault_and_fit(
                 await _sound(seen, page, language)
             page = await seen.go("/account/notices")
             await page.locator("#offline button").click()
-            await expect(page.locator("[data-kept-at]")).to_be_visible()
+            await expect(page.locator("[data-kept-at]")).to_be_visible(timeout=LONG)
             await _sound(seen, page, language)
             await page.context.set_offline(True)
             await page.goto(house.http + "/")
