@@ -174,7 +174,8 @@ export class Thread {
     if (!this.latest) return location.assign(`?at=${message}#m-${message}`); // it stands at the end, which is elsewhere
     if (document.getElementById(`m-${message}`)) return bubble.remove();
     const state = bubble.querySelector(".state");
-    if (state) state.textContent = say(this.desk, "sent");
+    if (state) state.replaceChildren(say(this.desk, "sent"));
+    state?.classList.remove("failed");
     if (bubble.isConnected) this.pending.set(message, bubble);
   }
 

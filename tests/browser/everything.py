@@ -1,0 +1,183 @@
+"""A house where everything has happened once: the letters, cards, teams, helpers, drafts and documents that
+`tests.browser.states` looks at. `ids` names each of them.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from server import (
+    absence,
+    access,
+    correcting,
+    hours,
+    keeping,
+    marks,
+    people,
+    posting,
+    push,
+    reading,
+    teams,
+    templates,
+    undelivered,
+)
+from server.actions import acting, dossier
+from server.drafts import Draft, Opening
+from storage import delegations
+from storage.ids import now_ms
+from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
+from tests.doors.test_viewer import letter, three_pages
+from tests.doors.test_writing import three
+from tests.house import House, open_house, settings_for
+from tests.notice_post import reached, wish
+from tests.signing import settle
+
+DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+LONG = "\n".join(f"Ligne {number} des consignes." for number in range(60)) + "\n\n> Un\n>> Deux\n\n-- \nDr Morel\nCHU"
+NADIA = people.Traits("279035121518990", "1.2.250.1.213.1.4.10", "NEUF", "Nadia", "1980-01-01", "F", "75056")
+RELAY = {"notice_smtp": "127.0.0.1:1", "notice_tls": "none", "notice_from": "avis@pli.example"}
+
+
+@dataclass
+class Everything:
+    """`ids`: what stands for each name in the addresses of `states`."""
+
+    house: House
+    ids: dict[str, str] = field(default_factory=dict)
+
+    def address(self, path: str) -> str:
+        return path.format(**self.ids)
+
+
+@asynccontextmanager
+async def open_everything(folder: Path, database_url: str) -> AsyncIterator[Everything]:
+    """Notices may leave by mail and SMS, to where nobody listens."""
+    settings = settings_for(folder, database_url=database_url, sms_url="http://127.0.0.1:1/", **RELAY)
+    async with open_house(settings) as house:
+        scene = Everything(house)
+        for name in ("camille", "marcel", "admissions", "anesthesia"):
+            scene.ids[name] = f"/for/{house.people[name].mailbox_id}"
+        house.people["nadia"] = await people.open_space(house.app, NADIA)
+        await _letters(scene)
+        await _cards(scene)
+        await _documents(scene)
+        await _kept(scene)
+        await _office(scene)
+        await _people(scene)
+        await _notices(scene)
+        yield scene
+
+
+async def _letters(scene: Everything) -> None:
+    """Every way a message may look, and every reason for which one may not write."""
+    house, ids = scene.house, scene.ids
+    app, box = house.app, await house.mailbox("dominique")
+    long = await house.letter("morel", "dominique", LONG, "Vos consignes complètes")
+    await house.answer("dominique", long.conversation, "Merci.\n\n> Bonjour,\n> lisez-les")
+    ids["long"] = long.conversation
+    ids["several"] = await three(house)
+    sent = await house.answer("dominique", ids["several"], "Je prends 50 mg")
+    await correcting.correct(app, box, sent.message, "Je prends 5 mg")
+    ids["mine"] = (await house.answer("dominique", ids["several"], "À quelle heure ?")).message
+    ids["ended"] = (await from_elsewhere(house)).conversation
+    ids["blocked"] = (await house.letter("lab", "dominique", "Votre bilan est prêt.", "Bilan")).conversation
+    await house.stand("lab", "dominique", "block", "blocked")
+    writer = people.correspondent("cabinet@hopital.example", "Dr Paul BERTIN")
+    space = await access.patient(app, writer, house.ins("dominique"))
+    ids["failed"] = (
+        await posting.post(app, writer, Draft(Opening(space, "Vos résultats"), "Tout va bien."))
+    ).conversation
+    lost = await house.answer("dominique", ids["failed"], "Merci docteur.")
+    there = await reading.people_in(app, await _open(scene, "failed"))
+    (member,) = [one.member_id for one in there if one.address == writer.address]
+    await undelivered.never(app, space.keys, lost.message, member, "Cette adresse n’existe pas.")
+    ids["child"] = (await letter_with_documents(house, "camille")).conversation
+    ids["helped"] = (await house.letter("morel", "marcel", "Comment allez-vous ?", "Votre suivi")).conversation
+
+
+async def _open(scene: Everything, name: str) -> access.ConversationHandle:
+    return await access.conversation(scene.house.app, await scene.house.mailbox("dominique"), scene.ids[name])
+
+
+async def _cards(scene: Everything) -> None:
+    """A card that waits, one that was answered, and one that is over; a reminder."""
+    house, ids = scene.house, scene.ids
+    box = await house.mailbox("dominique")
+    answered, asked = await appointment(house), await offer(house)
+    ids |= {"answered": answered.conversation, "granted": asked.conversation}
+    await acting.act(house.app, box, answered.message, "agenda.accept", {}, "2")
+    await acting.act(house.app, box, asked.message, "catalogue.grant", {}, "3")
+    ids["asked"] = (await offer(house, "marcel")).conversation
+    ids["reminder"] = await reminded(house)
+
+
+async def _documents(scene: Everything) -> None:
+    """A letter with documents, one of them filed; and one of each kind for the viewer."""
+    house, ids = scene.house, scene.ids
+    box = await house.mailbox("dominique")
+    sent = await letter_with_documents(house)
+    ids["letter"], ids["message"] = sent.conversation, sent.message
+    report = (await reading.thread(house.app, await _open(scene, "letter"))).entries[0].message.attachments[1]
+    await acting.act(house.app, box, sent.message, "dossier.file", {"attachment": report.id}, "1")
+    (document,) = await dossier.list_documents(house.app, await access.dossier(house.app, box))
+    ids |= {"space": report.space, "report": report.id, "document": document.id}
+    files = ("pages.pdf", "application/pdf", three_pages()), ("note.txt", "text/plain", b"Une note"), (
+        "photo.png", "image/png", DOT), ("notes.zip", "application/zip", b"PK")  # fmt: skip
+    ids["files"] = (await letter(house, *files)).conversation
+    found = (await reading.thread(house.app, await _open(scene, "files"))).entries[0].message.attachments
+    ids |= dict(zip(("pdf", "text", "image", "archive"), (item.id for item in found), strict=True))
+
+
+async def _kept(scene: Everything) -> None:
+    """What is kept of the list, and what was begun."""
+    app, ids = scene.house.app, scene.ids
+    box = await scene.house.mailbox("dominique")
+    ids["label"] = label = await marks.name_label(app, box, "Camille et l’école de musique de Reims !")
+    for name, kind in (("letter", "pinned"), ("granted", "muted"), ("letter", "label"), ("blocked", "archived")):
+        await marks.put(app, box, await _open(scene, name), kind, True, label if kind == "label" else "")
+    ids["draft"] = "x" * 22
+    await keeping.keep(app, box, ids["draft"], 0, ids["several"], keeping.Writing(text="Encore une question"))
+
+
+async def _office(scene: Everything) -> None:
+    """The admissions: one who waits, one that Claire Petit took, one handed over; hours, texts, an absence."""
+    house, ids, app = scene.house, scene.ids, scene.house.app
+    team = await access.mailbox(app, house.petit, house.admissions.mailbox_id)
+    for name, patient in (("waits", "marcel"), ("taken", "dominique"), ("handed", "dominique")):
+        sent = await house.letter("admissions", patient, "Bonjour", "Votre admission")
+        await house.answer(patient, sent.conversation, "À quelle heure dois-je venir ?")
+        ids[name] = sent.conversation
+    await teams.take(app, team, ids["taken"])
+    await teams.hand_over(app, team, ids["handed"], house.anesthesia.account_id)
+    week = {day: hours.parse("9:00-12:00, 14 h - 17 h") for day in ("mon", "tue", "wed", "thu", "fri")}
+    await hours.say(app, house.petit, house.admissions.account_id, week, 48)
+    await templates.save(app, team, "À jeun", "Venez à jeun depuis minuit.")
+    now = datetime.now(UTC)
+    await absence.declare(app, house.morel.account_id, now - timedelta(days=1), now + timedelta(days=3), "Je reviens.")
+
+
+async def _people(scene: Everything) -> None:
+    """Dominique helps Marcel, with his messages alone, and may not write; Camille has two ways in."""
+    house = scene.house
+    helper, owner = house.dominique.account_id, house.marcel
+    until = now_ms() + 90 * 86_400_000
+    await house.app.db.write(
+        delegations.grant, owner.space_id, helper, "helper", until, owner.account_id, frozenset({"messages"})
+    )
+    scene.ids["helper"], scene.ids["helped_by"] = owner.account_id, helper
+    await settle(house, "nadia")
+
+
+async def _notices(scene: Everything) -> None:
+    house = scene.house
+    await reached(house, "dominique", "email", "dominique@exemple.fr")
+    await push.subscribe(house.app, house.dominique.account_id, "https://push.example/1", "", "Chrome (Android)")
+    link = (await wish(house, "dominique", paused_until=now_ms() + 86_400_000, sms=60)).link
+    scene.ids["notice"] = link
