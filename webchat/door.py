@@ -25,7 +25,7 @@ from server.sign_in import Entered
 from webchat import app_shell, oidc, security, steps
 from webchat.forms import Form, read_fields
 from webchat.present import page as render
-from webchat.words import LANGUAGES, words
+from webchat.words import CHOICES, words
 
 if TYPE_CHECKING:
     from server.app import App
@@ -245,7 +245,7 @@ class Door:
     async def choose_language(self, request: web.Request) -> web.Response:
         form = await read_fields(request)
         response = web.HTTPSeeOther(security.own_path(form["back"]))
-        if form["language"] in LANGUAGES:
+        if form["language"] in CHOICES:
             response.set_cookie(
                 security.LANGUAGE_COOKIE, form["language"], max_age=YEAR_S, path="/", secure=self.app.settings.secure,
                 httponly=True, samesite="Lax",

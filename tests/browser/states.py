@@ -180,7 +180,7 @@ async def offline(page: Page, _scene: Everything) -> None:
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
-DOMINIQUE = [
+LIST = [
     State("dominique", "/"),
     State("dominique", "/", unfold(".row-menu > summary"), open=False, name="what can be done with a row"),
     State("dominique", "/", unfold(".menu > summary"), open=False, name="the menu"),
@@ -192,6 +192,8 @@ DOMINIQUE = [
     State("dominique", "/search"),
     State("dominique", "/labels"),
     State("dominique", "/c/{letter}/labels"),
+]
+THREADS = [
     *(State("dominique", f"/c/{{{name}}}") for name in (
         "letter", "long", "several", "ended", "blocked", "failed", "answered", "granted", "files", "taken", "handed",
     )),
@@ -200,6 +202,8 @@ DOMINIQUE = [
     State("dominique", "/c/{several}", offline, name="not sent"),
     State("dominique", "/c/{several}/m/{mine}/correct"),
     State("dominique", "/c/{several}/m/{mine}/correct", submit("main form", text=""), name="nothing typed"),
+]  # fmt: skip
+READING = [
     State("dominique", "/files/{space}/{report}/view"),
     State("dominique", "/files/{space}/{report}/read"),
     *(State("dominique", f"/files/{{space}}/{{{name}}}/view") for name in ("pdf", "text", "image", "archive")),
@@ -215,6 +219,8 @@ DOMINIQUE = [
     State("dominique", "/drafts"),
     State("dominique", "/drafts/{draft}"),
     State("dominique", "/drafts/{draft}/attach"),
+]
+ACCOUNT = [
     State("dominique", "/account"),
     State("dominique", "/account/security"),
     State("dominique", "/account/devices"),
@@ -299,7 +305,10 @@ NOBODY = [
     State("dominique", "/", broken(DatabaseDown("gone")), name="503"),
     State("dominique", "/", broken(ValueError("a mistake")), name="500"),
 ]
-GROUPS = {"dominique": DOMINIQUE, "others": OTHERS, "acting": ACTING, "offices": OFFICES, "nobody": NOBODY}
+GROUPS = {
+    "list": LIST, "threads": THREADS, "reading": READING, "account": ACCOUNT, "others": OTHERS, "acting": ACTING,
+    "offices": OFFICES, "nobody": NOBODY,
+}  # fmt: skip
 
 
 def routes() -> set[str]:
