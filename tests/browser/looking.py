@@ -17,7 +17,11 @@ from tests.browser.states import State
 PHONE, WIDE = {"width": 320, "height": 800}, {"width": 1280, "height": 900}
 
 # One subject, one document: what stands beside it says it again.
-SAME_TITLE = {f"/c/{{{name}}}" for name in ("several", "letter", "long", "files", "taken", "handed", "waits")}
+SAME_TITLE = {
+    f"{box}/c/{{{name}}}"
+    for box in ("", "{admissions}")
+    for name in ("several", "letter", "long", "files", "taken", "handed", "waits")
+}
 
 # WCAG 1.3.1, 2.4.2, 3.1.1, 3.3.2, 2.5.8: what axe-core leaves to others. Each line returned is a fault.
 FAULTS = """() => {
