@@ -9,6 +9,7 @@ import { Uploads } from "./uploads.js";
 const TYPING_MS = 3_000;
 const NEARLY = 0.9;
 const YEAR_S = 31_536_000;
+const PRESS_MS = 500; // from lifting a finger to the click it makes
 
 export class Composer {
   /**
@@ -36,6 +37,7 @@ export class Composer {
     this.text.addEventListener("input", () => this.onInput());
     form.querySelector("[data-cancel]")?.addEventListener("click", () => this.waiting(false));
     this.watchChoices();
+    this.holdWhilePressed();
     this.text.setSelectionRange(this.text.value.length, this.text.value.length); // one goes on at the end
     countRoom(this.text, form, thread.desk);
   }
@@ -152,6 +154,21 @@ export class Composer {
       if (box.name === "only") this.showWhom();
       if (box.matches?.("[data-enter-sends]")) this.enterSends(box.checked);
     });
+  }
+
+  /**
+   * On a phone the sheet becomes one line when it loses the focus; a press elsewhere takes the focus before it becomes a
+   * click, and what was pressed would have moved away from under the finger.
+   */
+  holdWhilePressed() {
+    const release = () => this.form.classList.remove("held");
+    document.addEventListener("pointerdown", () => {
+      clearTimeout(this.held);
+      if (this.form.contains(document.activeElement)) this.form.classList.add("held");
+    }, true);
+    document.addEventListener("pointercancel", release, true); // it became a scroll
+    document.addEventListener("pointerup", () => (this.held = setTimeout(release, PRESS_MS)), true);
+    document.addEventListener("click", () => setTimeout(release), true);
   }
 
   /** @param {string} words */
