@@ -303,6 +303,7 @@ async def mark_read(app: App, conversation: ConversationHandle, up_to: int, sinc
     def mark(tx: Tx) -> tuple[int, set[str], bool]:
         access.confirm_reading(tx, conversation)
         wake: set[str] = set()
+        entries.hold(tx, conversation.through)
         unseen = entries.unseen_up_to(tx, conversation.through, conversation.conversation_id, up_to)
         seen = [entry for entry in unseen if entry.seq >= since]
         owed = [_set_flags(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake) for entry in seen]
@@ -320,6 +321,7 @@ async def set_flags(app: App, box: MailboxHandle, message_id: str, change: Calla
 
     def store(tx: Tx) -> tuple[int, set[str], bool]:
         wake: set[str] = set()
+        entries.hold(tx, box.mailbox_id)
         current = entries.of_message(tx, box.mailbox_id, message_id)
         if current is None:
             raise Refused

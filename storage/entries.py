@@ -42,6 +42,13 @@ def next_seq(tx: Tx, mailbox_id: str) -> int:
     )
 
 
+def hold(tx: Tx, mailbox_id: str) -> None:
+    """One writer of a mailbox at a time from here to the commit: flags that are read next are still so when they are
+    written, and an unread message is counted down once, however many devices read it at the same instant.
+    """
+    tx.run("UPDATE mailboxes SET last_seq = last_seq WHERE id = :id", id=mailbox_id)
+
+
 def add(
     tx: Tx,
     mailbox_id: str,
@@ -229,6 +236,7 @@ def copy(tx: Tx, from_mailbox: str, to_mailbox: str, conversation_id: str, limit
     """Give another mailbox the `limit` newest messages of a conversation that this one has, in order. Those that came
     after the last word sent from here are unread there: they wait for an answer.
     """
+    hold(tx, to_mailbox)
     found = page(tx, from_mailbox, conversation_id, 2**62, limit)
     ((holds, asks),) = tx.run(
         "SELECT holds, asks FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",

@@ -230,6 +230,7 @@ class Selected:
         marked = [uid for uid in chosen if (place := view.place(uid)) is not None and view.flags[place] & DELETED]
 
         def move(tx: Tx, first: int, last: int, numbers: frozenset[int]) -> None:
+            entries.hold(tx, mailbox)
             for entry in entries.numbered(tx, mailbox, first, last):
                 if entry.seq in numbers and entry.folder == view.folder and entry.flags & DELETED:
                     entries.move(tx, entry, "gone")

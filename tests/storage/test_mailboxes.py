@@ -154,3 +154,12 @@ async def test_a_message_that_no_longer_opens_is_shown_as_damaged_alone(core: Ho
     assert [entry.message.text for entry in entries] == [
         "intact", "Ce message est abîmé et ne peut pas être affiché. Il a été signalé."
     ]  # fmt: skip
+
+
+async def test_many_devices_that_read_at_the_same_instant_count_a_message_down_once(core: House) -> None:
+    sent = await core.letter("morel", "dominique")
+    handle = await access.conversation(core.app, await core.mailbox("dominique"), sent.conversation)
+    for _ in range(5):
+        await core.answer("morel", sent.conversation)
+        left = await asyncio.gather(*(reading.mark_read(core.app, handle, 2**40) for _ in range(6)))
+        assert left[-1] == await reading.unread(core.app, await core.mailbox("dominique")) == 0
