@@ -1,4 +1,5 @@
-"""Mail coming in, item by item of the security checklist (16 to 37): where each promise is proven.
+"""The security checklist, item by item: where each promise is proven. Accounts, sessions and access (1 to 11, 15), mail
+coming in (16 to 37), the live socket (38 to 41), what leaves (53).
 
 A line names tests that exist, or this test fails.
 """
@@ -12,6 +13,51 @@ TESTS = Path(__file__).resolve().parents[1]
 
 # item: promise | file: tests
 CHECKLIST = """
+1 a session's secret is new at sign-in and at each change, and dies at once
+   doors/test_sessions.py: test_signing_in_gives_a_new_secret_and_kills_the_one_this_browser_had
+   doors/test_sessions.py: test_a_renewed_session_has_one_heir_and_its_ancestor_is_dead
+   laws/test_headers.py: test_every_answer_of_every_page_carries_every_header
+2 every way out ends everything within five seconds
+   doors/test_ways_out.py: test_every_way_out_closes_its_doors_and_no_other
+   doors/test_socket_limits.py: test_what_ends_a_sign_in_ends_its_sockets_within_five_seconds
+   doors/test_push.py: test_every_way_out_ends_the_push
+3 sessions end; a dangerous act asks for a fresh second factor
+   doors/test_sessions.py: test_half_an_hour_without_use_or_twelve_hours_end_a_session
+   doors/test_passkeys.py: test_a_dangerous_act_asks_for_the_passkey_again_and_comes_back
+   doors/test_delegates.py: test_what_changes_who_acts_asks_for_the_second_factor_again
+   doors/test_sign_in_security.py: test_the_page_asks_for_a_second_factor_again_and_changes_nothing_without
+4 a code works once, also of twenty at once
+   doors/test_sign_in.py: test_twenty_at_once_with_one_code_let_one_in
+   doors/test_passkeys.py: test_twenty_answers_to_one_challenge_open_one_session
+   storage/test_factors.py: test_each_thing_that_serves_once_has_one_winner_of_twenty
+5 a code ends in time, and serves where it was asked for
+   storage/test_factors.py: test_a_proof_is_over_in_time_and_has_as_many_tries_as_it_has
+   doors/test_passkeys.py: test_a_challenge_serves_once_in_time_and_for_what_it_was_made
+   doors/test_oidc.py: test_a_code_serves_once_in_the_browser_that_left
+6 guessing is slowed for an account, a source and the house, in every process
+   doors/test_sign_in_brakes.py: test_one_proof_has_ten_tries_however_many_come_at_once
+   doors/test_sign_in_brakes.py: test_a_stranger_who_hammers_locks_nobody_out
+   doors/test_sign_in_brakes.py: test_a_source_and_the_whole_house_are_slowed
+   doors/test_sign_in_brakes.py: test_mail_clients_are_braked_as_people_are_and_by_every_process
+7 nobody learns who has an account
+   doors/test_sign_in_brakes.py: test_nobody_learns_from_an_answer_whether_an_identifier_is_somebodys
+   doors/test_sign_in_brakes.py: test_nobody_learns_from_the_work_an_answer_takes
+8 passwords are hashed aside, and keep nobody waiting
+   doors/test_sign_in_brakes.py: test_fifty_sign_ins_at_once_keep_nobody_else_waiting
+9 everybody asks for everything
+   laws/test_matrix.py: test_every_route_has_a_rule_and_every_rule_a_route
+   laws/test_matrix.py: test_every_event_has_a_rule_and_every_rule_an_event
+   laws/test_matrix.py: test_nobody_is_shown_what_is_not_theirs_whatever_they_ask_for
+   laws/test_matrix.py: test_nobody_does_in_the_live_chat_what_is_not_theirs
+10 foreign and absent look the same
+   laws/test_laws.py: test_law_5_absent_and_forbidden_are_the_same_answer
+   doors/test_pages_refusals.py: test_what_is_not_marcels_looks_to_him_like_what_does_not_exist
+11 a delegate's right ends at its instant, on open sockets too
+   doors/test_delegates.py: test_an_open_page_and_an_open_socket_end_at_the_childs_majority
+   doors/test_ways_out.py: test_the_end_of_a_delegation_closes_the_other_space_and_not_ones_own
+   storage/test_delegations.py: test_at_eighteen_the_space_is_the_childs_and_the_parents_see_nothing_any_more
+15 the check and the use are one transaction
+   storage/test_races.py: test_nothing_begins_after_a_right_has_ended
 16 a wrong certificate gets no further than MAIL
    doors/test_mx.py: test_a_wrong_certificate_does_not_get_as_far_as_mail
    doors/test_mx.py: test_a_certificate_of_the_right_authority_does_not_speak_for_another_domain
@@ -94,14 +140,30 @@ CHECKLIST = """
    doors/test_parts.py: test_a_file_is_given_as_what_it_is_and_never_runs
    doors/test_pages_refusals.py: test_only_what_is_what_it_says_is_shown
    browser/test_hostile.py: test_a_pdf_opens_in_a_window_of_its_own_and_a_disguised_page_does_not
+38 a socket is of our own pages and of somebody signed in
+   doors/test_socket.py: test_a_page_of_another_site_opens_no_socket_with_dominiques_cookie
+   doors/test_socket.py: test_there_is_no_long_polling_whose_address_would_be_a_key
+39 the right is asked at each event and each push
+   doors/test_socket_limits.py: test_dominique_follows_her_childs_mailbox_until_her_right_ends
+40 a socket has its measure
+   doors/test_socket_limits.py: test_a_frame_over_the_limit_ends_the_socket
+   doors/test_socket_limits.py: test_who_sends_too_fast_is_slowed_down_not_lost
+   doors/test_socket_limits.py: test_a_sixth_window_ends_the_oldest
+   doors/test_socket_limits.py: test_who_never_reads_holds_little_and_is_cut
+41 after any cut everything is there, once, in order
+   doors/test_socket.py: test_fifty_cuts_while_letters_come_lose_none_and_double_none
+   browser/test_fresh_state.py: test_what_stands_on_each_screen_is_what_a_reload_would_show
+53 what leaves says that a message waits
+   doors/test_notices.py: test_what_leaves_says_that_a_message_waits_and_nothing_else
+   doors/test_push.py: test_a_browser_is_woken_at_once_by_a_call_that_holds_nothing
 """
 ITEM = re.compile(r"^(\d+) (.+)$", re.MULTILINE)
 PROOF = re.compile(r"^   (\S+\.py): (\S+)$", re.MULTILINE)
 
 
-def test_every_promise_about_mail_coming_in_is_proven_by_a_test_that_exists() -> None:
+def test_every_promise_is_proven_by_a_test_that_exists() -> None:
     items = [int(number) for number, _ in ITEM.findall(CHECKLIST)]
-    assert items == list(range(16, 38))
+    assert items == [*range(1, 12), 15, *range(16, 42), 53]
     for part in ITEM.split(CHECKLIST)[3::3]:
         proofs = PROOF.findall(part)
         assert proofs, part
