@@ -32,7 +32,7 @@ class Server:
             env={**os.environ, **ports},
             cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not (self.folder / "demo.json").exists():
             assert self.process.poll() is None, "the server did not start again after a kill"
             assert time.monotonic() < deadline

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import imaplib
-import smtplib
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,26 +20,13 @@ from server.bots import reminders
 from tests import letters
 from tests.house import PASSWORD, House, open_house, settings_for
 from tests.mail_operator import Operator
-
-
-def _trusting(house: House) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(house.app.settings.data_dir / "certificates" / "authority.pem"))
-    context.check_hostname = False  # the demonstration's certificate names localhost; the doors listen on 127.0.0.1
-    return context
-
-
-def _submit(house: House, who: str, raw: bytes, recipients: list[str]) -> None:
-    """An ordinary mail client: STARTTLS, AUTH, DATA."""
-    with smtplib.SMTP("127.0.0.1", house.app.ports["submission"], timeout=60) as client:
-        client.starttls(context=_trusting(house))
-        client.login(house.address(who), PASSWORD)
-        client.sendmail(house.address(who), recipients, raw)
+from tests.walks.mail import submit, trusting
 
 
 def _inbox(house: House, who: str, folder: str = "INBOX") -> list[EmailMessage]:
     """Everything in a folder, as a mail client reads it."""
     with imaplib.IMAP4("127.0.0.1", house.app.ports["imap"], timeout=60) as client:
-        client.starttls(_trusting(house))
+        client.starttls(trusting(house))
         client.login(house.address(who), PASSWORD)
         client.select(folder)
         _, found = client.uid("SEARCH", "ALL")
@@ -124,7 +109,7 @@ async def test_a_letter_reaches_the_open_chat_and_its_answer_the_doctors_mail_cl
         ],
     )  # fmt: skip
     async with screen(town, "dominique") as chat:
-        await asyncio.to_thread(_submit, town, "morel", letter, [town.address("dominique")])
+        await asyncio.to_thread(submit, town, "morel", letter, [town.address("dominique")])
         entry = await chat.until(lambda e: e["message"]["subject"] == "Votre opération du 3 décembre")
         message = entry["message"]
         assert message["author"]["name"] == "Dr Agathe MOREL"
@@ -211,7 +196,7 @@ async def test_an_answer_to_a_professional_elsewhere_leaves_for_their_operator(t
 async def test_an_invitation_is_accepted_in_the_chat_and_the_reply_is_in_the_doctors_mailbox(town: House) -> None:
     invitation = letters.invitation()
     async with screen(town, "dominique") as chat:
-        await asyncio.to_thread(_submit, town, "morel", invitation, [town.address("dominique")])
+        await asyncio.to_thread(submit, town, "morel", invitation, [town.address("dominique")])
         entry = await chat.until(lambda e: e["message"].get("card") is not None)
         card = entry["message"]["card"]
         assert card["type"] == "appointment"
@@ -302,7 +287,7 @@ async def test_dominique_was_offline_and_has_everything_in_order_once(town: Hous
         mail = letters.plain(
             f"texte {number}", subject=f"Lettre {number}", message_id=f"<offline-{number}@pli.example>"
         )
-        await asyncio.to_thread(_submit, town, "morel", mail, [town.address("dominique")])
+        await asyncio.to_thread(submit, town, "morel", mail, [town.address("dominique")])
         await town.letter("lab", "dominique", f"résultat {number}")
 
     async with screen(town, "dominique") as chat:
