@@ -28,6 +28,7 @@ from server import (
 )
 from server.actions import acting, dossier
 from server.drafts import Draft, Opening
+from server.handles import ConversationHandle
 from storage import delegations
 from storage.ids import now_ms
 from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
@@ -102,7 +103,7 @@ async def _letters(scene: Everything) -> None:
     ids["helped"] = (await house.letter("morel", "marcel", "Comment allez-vous ?", "Votre suivi")).conversation
 
 
-async def _open(scene: Everything, name: str) -> access.ConversationHandle:
+async def _open(scene: Everything, name: str) -> ConversationHandle:
     return await access.conversation(scene.house.app, await scene.house.mailbox("dominique"), scene.ids[name])
 
 

@@ -159,11 +159,11 @@ def broken(error: Exception) -> Doing:
         async def fails(*_args: object, **_more: object) -> None:
             raise error
 
-        database.read = fails  # type: ignore[method-assign]
+        database.read = fails  # type: ignore[method-assign, assignment]
         try:
             await page.goto(scene.house.http + "/documents")
         finally:
-            del database.read  # type: ignore[method-assign]
+            del database.read
 
     return do
 

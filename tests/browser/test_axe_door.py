@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from playwright.async_api import Browser, Page
 
 from tests.browser.chromium import Window, window
-from tests.browser.looking import look
+from tests.browser.looking import PHONE, look
 from tests.signing import IDENTIFIER, PASSWORD, link_for, open_outside
 
 
@@ -26,7 +27,8 @@ async def test_every_step_by_sms_and_by_e_mail_is_for_everybody(
             faults[name] = found
 
     async with open_outside(tmp_path / "pli", sqlite_url) as outside:
-        house, options = outside.house, {"viewport": {"width": 320, "height": 800}, "bypass_csp": True}
+        house = outside.house
+        options: dict[str, Any] = {"viewport": PHONE, "bypass_csp": True}
         async with window(browser, house, **options) as seen:
             await seen.go(await link_for(house, "dominique"))
             await step(seen, "a link")
