@@ -189,7 +189,6 @@ LIST = [
     State("dominique", "/?filter=label&label={label}&done=archived&c={letter}", name="with what was just done"),
     State("dominique", "/search?q=operation"),
     State("dominique", "/search?q=introuvable"),
-    State("dominique", "/search"),
     State("dominique", "/labels"),
     State("dominique", "/c/{letter}/labels"),
 ]

@@ -16,7 +16,9 @@ from tests.browser.looking import WIDE_ONES, at_table
 from tests.browser.states import GROUPS
 
 # Of people, services and letters: not ours to translate.
-NAMES = re.compile("MOREL|CHU|Mon carnet|Rappels|Admission|onsignes|Camille|opération|résultats|sortie|entrée|Bilan")
+NAMES = re.compile(
+    "MOREL|CHU|Mon carnet|Rappels|dmission|Rendez-vous|onsignes|Camille|opération|résultats|sortie|entrée|Bilan"
+)
 FRENCH = re.compile(r"\b(vous|votre|vos|des|avec|pour|aucun|dans|rendez|lettre|mes|mon|aux|une|est)\b", re.IGNORECASE)
 HERS = ("list", "threads", "reading", "account")
 OURS = "main label, main button, main summary, .urgent, nav, footer, main legend, h1"
@@ -64,6 +66,6 @@ async def _contrasted(browser: Browser, scene: Everything) -> list[str]:
             page = await seen.go(scene.address(path))
             assert await page.evaluate("document.documentElement.dataset.contrast") == "more"
             for light in ("light", "dark"):
-                await page.emulate_media(color_scheme=light)  # type: ignore[arg-type]
+                await page.emulate_media(color_scheme=light)
                 faults += [f"{path} {light}: {nodes}" for _, nodes in await seen.faults("color-contrast")]
     return faults

@@ -20,7 +20,7 @@ FOCUSED = """() => { const e = document.activeElement, box = e.getBoundingClient
   if (e === document.body || e === document.documentElement || e.matches('.skip')) return null;
   window.before = e;
   const follows = !before || before === e || Boolean(before.compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING);
-  const outlined = getComputedStyle(e).outlineStyle !== "none";
+  const outlined = e.type === "date" || getComputedStyle(e).outlineStyle !== "none"; // a date’s parts have theirs inside
   const spots = [.05, .25, .5, .75, .95].flatMap(x => [.1, .5, .9].map(y => [box.x + box.width * x, box.y + box.height * y]));
   const there = spots.some(([x, y]) => { const top = document.elementFromPoint(x, y); return top && (e.contains(top) || top.contains(e) && top.tagName === "LABEL"); });
   return [follows, outlined, there, e.outerHTML.slice(0, 120)]; }"""  # noqa: E501
