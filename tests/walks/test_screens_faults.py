@@ -114,8 +114,8 @@ async def test_what_was_pressed_as_the_server_was_killed_is_there_once_and_in_or
     choose = random.Random(seed)
     server = Server(tmp_path / "pli", http_port=free_port())
     server.folder.mkdir()
-    await asyncio.to_thread(server.start)
     try:
+        await asyncio.to_thread(server.start)
         async with await browser.new_context(**PHONE, locale="fr-FR", service_workers="block") as context:
             page = await context.new_page()
             await page.goto(server.told["http"] + server.told["people"]["dominique"]["sign_in"])
