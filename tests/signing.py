@@ -121,7 +121,7 @@ class Hand:
 
     @property
     def error(self) -> str:
-        found = re.findall(r'class="error" role="alert">(.*?)</p>', self.page.text, re.DOTALL)
+        found = re.findall(r'class="error" role="alert"[^>]*>(.*?)</p>', self.page.text, re.DOTALL)
         return html.unescape(found[0]) if found else ""
 
     def key(self) -> str:

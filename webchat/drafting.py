@@ -14,7 +14,7 @@ from aiohttp import web
 
 from server import access, keeping
 from server.drafts import MAX_FILES
-from server.errors import PliError, Refused
+from server.errors import Conflict, PliError, Refused
 from server.keeping import Kept
 from server.query import fold
 from webchat.composing import papers, writing_of
@@ -45,7 +45,12 @@ def add_routes(app: App, site: web.Application) -> None:
 async def keep(visit: Visit) -> web.StreamResponse:
     """What is being written, as it stands."""
     form = await read_form(visit.request)
-    kept = await _keep(visit, form)
+    try:
+        kept = await _keep(visit, form)
+    except Conflict:
+        if wants_json(visit.request):  # it was sent while this was on its way: no fault, and nothing to keep
+            return web.json_response({"gone": True})
+        raise
     if wants_json(visit.request):
         return web.json_response(_told(visit, kept))
     raise web.HTTPSeeOther(f"{visit.desk.base}/drafts")

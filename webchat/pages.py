@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from server.app import App
 
 
-
 def add_routes(app: App, site: web.Application) -> None:
     """Every page one can ask for with GET."""
     route(app, site, "GET", "/documents", show_documents, ("dossier",))

@@ -119,7 +119,8 @@ async def say_how_far(visit: Visit) -> web.StreamResponse:
 async def add(visit: Visit) -> web.StreamResponse:
     """What comes from there on. What came before a cut is kept."""
     request = visit.request
-    await uploads.standing(visit.app, visit.actor, request.match_info["upload"])  # another's is not there, whatever else
+    # Another's is not there, whatever else is wrong.
+    await uploads.standing(visit.app, visit.actor, request.match_info["upload"])
     _check_version(request)
     if request.content_type != "application/offset+octet-stream":
         return error_page(request, Invalid("bad_upload", "Content-Type : application/offset+octet-stream."))

@@ -61,8 +61,8 @@ async def _fresh(page: Page) -> dict[str, list[str]]:
     root = html.document_fromstring(await answer.text())
     out = {}
     for part in PARTS:
-        found = root.xpath(f"//*[@{part[1:-1]}]")
-        out[part] = _plain(html.tostring(found[0], encoding="unicode", with_tail=False)) if found else []
+        found = next((element for element in root.iter() if part[1:-1] in element.attrib), None)
+        out[part] = _plain(html.tostring(found, encoding="unicode", with_tail=False)) if found is not None else []
     return out
 
 

@@ -27,7 +27,8 @@ async def test_a_letter_appears_without_reloading_and_is_announced_once(browser:
         await page.wait_for_selector(".letter >> text=Buvez de l’eau jusqu’à six heures.")
         assert await page.evaluate("window.loaded") == 1
         assert await page.evaluate("window.heard") == ["Nouveau message du Dr MOREL"]
-        assert await page.evaluate("document.querySelector('[role=log]').ariaLive") == "off"  # it is said once, not twice
+        # Said once, by the status beside the log, and not twice.
+        assert await page.evaluate("document.querySelector('[role=log]').ariaLive") == "off"
         assert seen.complaints == []
     async with window(browser, house, "morel") as doctor:  # it was on her screen: it was read
         page = await doctor.go(f"/c/{receipt.conversation}")

@@ -195,9 +195,7 @@ async def test_one_of_several_is_answered_alone_and_enter_sends_where_that_was_c
     assert await _texts(house, "admissions") == ["Nous vous attendons lundi."]
 
 
-async def test_every_screen_one_writes_on_fits_a_small_phone_and_has_no_fault(
-    browser: Browser, house: House
-) -> None:
+async def test_every_screen_one_writes_on_fits_a_small_phone_and_has_no_fault(browser: Browser, house: House) -> None:
     several = await three(house)
     ended = await house.letter("lab", "dominique")
     await house.stand("lab", "dominique", "replies", "ended")

@@ -41,7 +41,7 @@ async def test_somebody_who_reads_french_badly_reads_easy_french(house: House) -
 
 
 def test_easy_french_says_no_other_thing_than_french_does_and_in_short_sentences() -> None:
-    own = {}
+    own: dict[str, str | dict[str, str]] = {}
     for path in (FOLDER / "falc").glob("*.json"):
         own |= json.loads(path.read_text(encoding="utf-8"))
     assert len(own) > 40

@@ -117,7 +117,7 @@ async def test_the_patient_blocks_somebody_and_lets_them_write_again(house: Hous
         assert (await dominique.post(f"{place}/block", form)).status == 303
         blocked = await dominique.get(place)
         assert "Dr Agathe MOREL est bloqué" in blocked.said
-        assert "Vous avez bloqué ce correspondant" in blocked.said
+        assert "Vous avez bloqué Dr MOREL le" in blocked.said
         assert "<textarea" not in blocked.text
         assert (await dominique.post(place, {"text": "Bonjour"})).status == 403
         assert (await dominique.post(f"{place}/block", {**form, "free": "1"})).status == 303

@@ -136,9 +136,10 @@ export class Drafts {
         keepalive: leaving && content.length < KEEPALIVE_OCTETS,
       });
       if (id !== this.id) return; // it was sent meanwhile
-      if (answer.status === 409) return this.goneElsewhere();
       if (!answer.ok) throw new Error(String(answer.status));
-      this.take(await answer.json(), content);
+      const told = await answer.json();
+      if (told.gone) return this.goneElsewhere();
+      this.take(told, content);
     } catch {
       if (id !== this.id) return;
       this.tell(say(this.sayings, "kept-not"));
