@@ -127,7 +127,7 @@ def _open(
         _by_first(listing.attachments(tx, mailbox, [row.conversation_id for row in rows if row.last.files])),
         _by_first(listing.answers(tx, mailbox, [row.conversation_id for row in rows if row.last.kind == "card"])),
         _by_first(listing.receipts(tx, mailbox, own)),
-        patient_names(app, known),
+        patients_of(app, known),
     )
     marked = _by_first(marks.of(tx, mailbox, ids), key=lambda mark: mark.conversation_id)
     drafted = listing.drafted(tx, mailbox, box.actor.account_id, ids)
@@ -174,8 +174,8 @@ def _by_first(found: Sequence[Any], key: Any = None) -> dict[str, list[Any]]:
     return out
 
 
-def patient_names(app: App, spaces: dict[str, tuple[str, bytes, bytes | None]]) -> dict[str, str]:
-    """The name of the patient of each space."""
+def patients_of(app: App, spaces: dict[str, tuple[str, bytes, bytes | None]]) -> dict[str, Traits]:
+    """Who the patient of each space is."""
     found = {}
     for space_id, wrapped, traits in spaces.values():
         if traits is None:
@@ -184,20 +184,24 @@ def patient_names(app: App, spaces: dict[str, tuple[str, bytes, bytes | None]]) 
             told = app.vault.space(space_id, wrapped).open("traits", space_id, traits)
         except CannotOpen:
             continue
-        found[space_id] = msgspec.json.decode(told, type=Traits).name
+        found[space_id] = msgspec.json.decode(told, type=Traits)
     return found
 
 
-def author_of(keys: SpaceKeys, person: Person, patients: Mapping[str, str]) -> AuthorView:
-    """Somebody who takes part, as shown. `patients`: their names by space."""
+def author_of(keys: SpaceKeys, person: Person, patients: Mapping[str, Traits]) -> AuthorView:
+    """Somebody who takes part, as shown; a patient with the birth date, which tells two of one name apart."""
     if person.card is not None:
         try:
             card = msgspec.json.decode(keys.open("contact", person.member_id, person.card))
         except CannotOpen:
             return AuthorView(person.kind, "")
         return AuthorView("professional", card["name"], card.get("role", ""), card["address"])
-    name = patients.get(person.space_id, "") if person.kind == "holder" else person.name
-    return AuthorView(person.kind, name, person.role, person.organisation)
+    if person.kind != "holder":
+        return AuthorView(person.kind, person.name, person.role, person.organisation)
+    patient = patients.get(person.space_id)
+    if patient is None:
+        return AuthorView("holder", "")
+    return AuthorView("holder", patient.name, sex=patient.sex, born=patient.birth_date)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +213,7 @@ class _Details:
     files: dict[str, list[Any]]
     answers: dict[str, list[Any]]
     receipts: dict[str, list[Any]]
-    patients: dict[str, str]
+    patients: dict[str, Traits]
 
     def message(self, keys: SpaceKeys, row: Row, members: Sequence[Person]) -> MessageView:
         """The last message: what a row needs of it, and the files as they came."""

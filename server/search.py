@@ -25,7 +25,8 @@ from server.actions.dossier import DocumentView
 from server.drafts import FileFacts
 from server.errors import PliError
 from server.handles import MailboxHandle
-from server.listing import Choice, author_of, patient_names
+from server.listing import Choice, author_of, patients_of
+from server.people import Traits
 from server.query import Piece, Term, excerpt, fold, pieces, terms
 from server.reading import body_of, iso
 from server.settings import PLACE
@@ -158,7 +159,7 @@ class _Look:
         self.terms = terms(asked.words[:LONG], asked.today)
         self.authors = terms(asked.author, asked.today)
         self.keys: dict[str, SpaceKeys] = {}
-        self.patients: dict[str, str] = {}
+        self.patients: dict[str, Traits] = {}
         self.people: dict[str, str] = {}
         chosen = asked.chosen
         self.wanted = rows.Wanted(
@@ -178,7 +179,7 @@ class _Look:
             files.setdefault(message_id, []).append((file_id, facts))
         spaces = {space for _, space, _ in found} - self.keys.keys()
         known = {told[0]: told for told in listing.spaces(tx, sorted(spaces))}
-        self.patients |= patient_names(self.app, known)
+        self.patients |= patients_of(self.app, known)
         for space_id, wrapped, _ in known.values():
             if wrapped:
                 self.keys[space_id] = self.app.vault.space(space_id, wrapped)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server import access, audit, posting, reading
+from server import access, audit, people, posting, reading
 from server.access import TEAM
 from server.audit import Act
 from server.drafts import Draft, Member, Receipt
@@ -42,13 +42,16 @@ HISTORY = 500  # messages that a team is given to read when a conversation is ha
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A conversation as its team sees it. `since`: when somebody began to wait, ISO 8601, '' when nobody does.
-    `state`: waiting, answered, closed. `held_by`: who of the team has it, '' for nobody.
+    """A conversation as its team sees it. `born`: the patient's birth date. `since`: when somebody began to wait, ''
+    when nobody does (ISO 8601, both). `state`: waiting, answered, closed. `held_by`: who of the team has it, '' for
+    nobody.
     """
 
     conversation: str
     subject: str
     patient: str
+    sex: str
+    born: str
     state: str
     since: str
     last: str
@@ -108,13 +111,16 @@ def _case(
     except CannotOpen:
         app.metrics.unopened()
         return None
+    traits = people.traits(app, tx, item.space_id)
     closed = _closed(decided, newest)
     waits = asked is not None and not closed
     held = decided.account_id if decided and decided.kind in {"claimed", "assigned"} else ""
     return Case(
         item.conversation_id,
         subject,
-        _patient(app, tx, item.space_id),
+        traits.name if traits else "",
+        traits.sex if traits else "",
+        traits.birth_date if traits else "",
         "closed" if closed else "waiting" if waits else "answered",
         reading.iso(asked.at) if waits and asked else "",
         reading.iso(newest.at),
@@ -129,13 +135,6 @@ def _closed(decided: rows.Assignment | None, newest: messages.Message) -> bool:
     return decided is not None and decided.kind in {"closed", "handed"} and (
         newest.at <= decided.at or newest.kind in {"line", "answer"}
     )  # fmt: skip
-
-
-def _patient(app: App, tx: Tx, space_id: str) -> str:
-    from server import people
-
-    traits = people.traits(app, tx, space_id)
-    return traits.name if traits else ""
 
 
 async def holding(app: App, box: MailboxHandle, to: ConversationHandle) -> Holding:

@@ -19,6 +19,7 @@ class AuthorView(msgspec.Struct, frozen=True):
     acting_for: str = ""
     acting_as: str = ""
     sex: str = ""
+    born: str = ""  # of a patient, where the list is read by those who care for them
 
 
 class ChangeView(msgspec.Struct, frozen=True):

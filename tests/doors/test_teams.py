@@ -308,3 +308,15 @@ async def test_a_card_is_answered_for_the_team_by_whoever_of_it_reads_it(core: H
     receipt = await post(core.app, core.petit, Draft(to=handle, text="Document joint."))
     with pytest.raises((Refused, Invalid, NotAllowed)):
         await acting.act(core.app, box, receipt.message, "agenda.accept", {}, "key")
+
+
+async def test_two_patients_of_one_name_are_told_apart_wherever_a_team_looks(house: House) -> None:
+    conversation = await _asked(house)
+    async with visitor(house, "petit") as petit:
+        base = _place(house)
+        for path in ("/", "/team", f"/c/{conversation}"):
+            shown = (await petit.get(base + path)).said
+            assert "Dominique PAT-TROIS" in shown
+            assert "née le 28 mars 1979" in shown, path
+    async with visitor(house, "dominique") as dominique:
+        assert "28 mars 1979" not in (await dominique.get("/")).said
