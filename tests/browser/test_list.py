@@ -1,4 +1,4 @@
-"""The list in Chromium: two devices of one person, keyboard, no JavaScript, axe-core in every state, a telephone."""
+"""The list in Chromium: two devices of one person, the keyboard alone, no JavaScript."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import random
 from playwright.async_api import Browser, Page, expect
 
 from server import access, marks
-from tests.browser.chromium import Window, window
-from tests.browser.scenes import SUBJECT, appointment, letter_with_documents, offer
+from tests.browser.chromium import window
+from tests.browser.scenes import SUBJECT, letter_with_documents, offer
 from tests.browser.visitor import visitor
 from tests.house import House
 
@@ -182,41 +182,3 @@ async def test_without_javascript_the_list_is_kept_filtered_labelled_and_searche
         await page.get_by_role("button", name="Épingler en haut").click()
         await expect(page.locator("[data-thread-marks]")).to_contain_text("Épinglée")
         assert seen.complaints == []
-
-
-async def _sound(seen: Window, path: str) -> None:
-    page = await seen.go(path)
-    for details in await page.locator(".filters details, .finder details, .block").all():
-        await details.evaluate("details => { details.open = true }")
-    assert await seen.faults() == [], path
-    assert not await seen.wider_than_screen(), path
-    small = await page.evaluate(
-        "[...document.querySelectorAll('main :is(button, summary, .button, .filters a, .found, .plain-link)')]"
-        ".filter(e => e.checkVisibility() && e.getBoundingClientRect().height < 44).map(e => e.outerHTML)"
-    )
-    assert small == [], path
-
-
-async def test_every_state_of_the_list_is_without_a_fault_on_a_telephone(browser: Browser, house: House) -> None:
-    letter = await letter_with_documents(house)
-    bot = await offer(house)
-    await appointment(house)
-    box = await house.mailbox("dominique")
-    label = await marks.name_label(house.app, box, "Camille et l’école de musique de Reims !")
-    for sent, kind in ((letter, "pinned"), (bot, "muted"), (letter, "label"), (bot, "archived")):
-        handle = await access.conversation(house.app, box, sent.conversation)
-        await marks.put(house.app, box, handle, kind, True, label if kind == "label" else "")
-    own = f"/c/{letter.conversation}"
-    paths = ["/", "/?filter=archived", f"/?filter=label&label={label}&done=archived&c={letter.conversation}",
-             "/search?q=operation", "/search?q=rien&files=1&from=x", "/labels", f"{own}/labels", own]  # fmt: skip
-    for light in ("light", "dark"):
-        options = {"viewport": PHONE, "color_scheme": light, "bypass_csp": True}
-        async with window(browser, house, "dominique", **options) as seen:
-            for path in paths if light == "light" else ["/search?q=operation"]:
-                await _sound(seen, path)
-            page = await seen.go("/")
-            await page.get_by_label(f"Ranger « {SUBJECT} »").click()
-            assert await seen.faults() == []
-            assert not await seen.wider_than_screen()
-    async with window(browser, house, "marcel", viewport=PHONE, bypass_csp=True) as seen:
-        await _sound(seen, "/")

@@ -4,13 +4,10 @@ new and nothing else; and a document is looked at by the keyboard alone.
 
 from __future__ import annotations
 
-import pytest
 from playwright.async_api import Browser, Page, expect
 
-from server import access, posting, reading
-from server.drafts import Draft, Member, Opening
-from tests.browser.chromium import Window, window
-from tests.browser.scenes import appointment, letter_with_documents, offer, reminded
+from server import access, reading
+from tests.browser.chromium import window
 from tests.doors.test_thread_pages import many
 from tests.doors.test_viewer import letter, three_pages
 from tests.house import House
@@ -167,49 +164,3 @@ async def test_a_document_is_looked_at_by_the_keyboard_and_one_comes_back_to_its
         await page.keyboard.press("Escape")
         await expect(page.locator(f"#m-{receipt.message}")).to_be_in_viewport()
         assert seen.complaints == []
-
-
-async def everything(house: House) -> tuple[str, str]:
-    """A thread with each kind of entry and state, and a document of it."""
-    letter_ = await letter_with_documents(house)
-    text = "\n\n".join(f"Ligne {number}" for number in range(60))
-    await house.answer("morel", letter_.conversation, f"{text}\n\n> Un\n>> Deux\n\n-- \nDr Morel\nCHU")
-    await house.answer("dominique", letter_.conversation, "Merci.\n\n> Bonjour")
-    space = await access.patient(house.app, house.morel, house.ins("dominique"))
-    team = house.admissions
-    joined = Member(team.account_id, team.mailbox_id, team.organisation_id, team.name, team.address, team.role)
-    several = await posting.post(house.app, house.morel, Draft(to=Opening(space, "À plusieurs", (joined,)), text="Oui"))
-    await house.answer("dominique", several.conversation, "Merci à tous.")
-    return letter_.conversation, several.conversation
-
-
-async def whole(seen: Window, path: str) -> None:
-    page = await seen.go(path)
-    await page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = !d.matches('.original') })")
-    assert await seen.faults() == [], path
-    assert not await seen.wider_than_screen(), path
-
-
-@pytest.mark.parametrize("width", [320, 1280])
-async def test_a_thread_of_every_kind_and_the_viewer_are_without_a_fault(
-    browser: Browser, house: House, width: int
-) -> None:
-    first, several = await everything(house)
-    other = await letter(house, ("pages.pdf", "application/pdf", three_pages()), ("note.txt", "text/plain", b"Note"))
-    paths = [f"/c/{first}", f"/c/{several}", f"/c/{(await appointment(house)).conversation}"]
-    paths += [f"/c/{(await offer(house)).conversation}"]
-    options = {"viewport": {"width": width, "height": 800}, "bypass_csp": True}
-    async with window(browser, house, "dominique", **options) as seen:  # axe-core is not ours: let in for this window
-        for path in paths:
-            await whole(seen, path)
-        views = []
-        for thread in (first, other.conversation):
-            page = await seen.go(f"/c/{thread}")
-            views += await page.eval_on_selector_all("a[data-view]", "all => all.map(a => a.getAttribute('href'))")
-        assert len(views) == 4
-        for view in [*views, f"{views[2]}?page=2&zoom=3"]:
-            await whole(seen, view)
-    async with window(browser, house, "morel", **options) as doctor:
-        await whole(doctor, f"/c/{first}")
-    async with window(browser, house, "marcel", **options) as marcel:
-        await whole(marcel, f"/c/{await reminded(house)}")
