@@ -60,7 +60,7 @@ async def app_window(browser: Browser, house: House, who: str = "dominique", **o
     async with window(browser, house, who, service_workers="allow", **phone) as seen:
         page = await seen.go("/")
         await page.evaluate("navigator.serviceWorker.ready")
-        await page.wait_for_function("navigator.serviceWorker.controller")
+        await page.wait_for_function("() => navigator.serviceWorker.controller")
         yield seen
 
 
@@ -190,7 +190,7 @@ async def test_a_push_shows_one_sentence_in_her_language_and_nothing_else(browse
         versions: list[dict[str, Any]] = []
         session.on("ServiceWorker.workerRegistrationUpdated", lambda said: versions.extend(said["registrations"]))
         await session.send("ServiceWorker.enable")
-        await page.wait_for_function("navigator.serviceWorker.controller")
+        await page.wait_for_function("() => navigator.serviceWorker.controller")
         registration = versions[0]["registrationId"]
         push = {"origin": house.http, "registrationId": registration, "data": ""}
         await session.send("ServiceWorker.deliverPushMessage", push)
@@ -268,7 +268,7 @@ async def _come_back(seen: Window, *, offered: bool) -> Page:
         async with page.expect_response("**/account/notices/offer") as answer:
             await page.goto(seen.house.http + "/")
         assert (await answer.value).status == 204
-    await page.wait_for_function("sessionStorage.getItem('pli-visits')")
+    await page.wait_for_function("() => sessionStorage.getItem('pli-visits')")
     await expect(page.get_by_role("heading", name=OFFER)).to_have_count(0)
     return page
 
