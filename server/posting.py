@@ -228,6 +228,7 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
     deaf = exchanges.deaf(tx, space_id, to.conversation_id, to.holder) if answers else frozenset[str]()
     seq, owed = 0, bool(draft.later)
     boxes: dict[str, str] = {}
+    holds = hints.holds(draft, actor.kind, [file for _, file, _ in sealed.files])
     for member in conversations.participants(tx, space_id, sealed.conversation_id):
         own = member.member_id == to.member
         if (draft.only and member.member_id not in draft.only) or member.member_id in deaf:
@@ -240,8 +241,7 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
         sent = own and draft.kind != "bounce"
         number = entries.add(
             tx, member.mailbox_id, space_id, sealed.conversation_id, sealed.message_id, own=sent,
-            holds=hints.holds(draft, actor.kind, [file for _, file, _ in sealed.files]),
-            asks=hints.asks(draft, actor.kind, own=sent, holder=member.member_id == to.holder),
+            holds=holds, asks=hints.asks(draft, actor.kind, own=sent, holder=member.member_id == to.holder),
         )  # fmt: skip
         wake.add(member.mailbox_id)
         if not sent:
