@@ -4,15 +4,12 @@ The pure half turns bytes into things and back, does no I/O, and raises `Malform
 
 | file | holds |
 |---|---|
-| `mime`, `structure`, `headers`, `words`, `prose` | a raw mail as a `Letter`: offsets, fields, charsets, HTML to text |
+| `mime`, `structure`, `headers`, `prose` | a raw mail as a `Letter`: offsets, fields, charsets, HTML to text |
 | `parts`, `cms` | an attachment, and why it cannot be read; what stands within a signed envelope |
 | `compose` | an `OutLetter`, or a notice that a letter failed, as the bytes of a mail |
 | `addresses` | whose mailbox an address names |
 | `calendar`, `contentlines`, `timezones` | appointments by mail (iMIP) |
-| `package`, `xdm`, `cda`, `archive`, `xml`, `hl7` | documents: IHE_XDM.ZIP, CDA, and the guarded readers under them |
 | `whitelist`, `subjects` | the published list of operators, and the names of certificates compared |
-| `documents`, `data/` | what a document code means, as data with its source |
-| `sniff` | what a file is, by its first octets |
 
 The rest speaks SMTP and IMAP and hands what it read to `server.posting.post()`, like every door:
 
@@ -24,7 +21,7 @@ The rest speaks SMTP and IMAP and hands what it read to `server.posting.post()`,
 | `inbound`, `acceptance` | the two doors where mail comes in: who may speak, for whom; what a whole letter must be |
 | `clamd` | whether a letter carries a virus |
 | `letterbox`, `discretion`, `placing`, `cleaning`, `appointments` | what a letter becomes in each patient's space |
-| `enclosures`, `parser_process`, `identity`, `lineage` | its documents: read apart, about the patient, in their chain |
+| `enclosures`, `identity`, `lineage` | its documents: read apart, about the patient, in their chain |
 | `quarantine`, `returned`, `verdict` | mail that is held, what its sender is told, what becomes of it |
 | `reports`, `dsn`, `receipts`, `notices` | what others say of our mail, and what ours say of theirs |
 | `trust`, `whitelist`, `revocation`, `trust_lists`, `fetch` | the operators we exchange mail with, and what proves it |

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 from mail_gateway import dsn, letterbox, reports, trust
 from mail_gateway.addresses import normalise, parse_patient
 from mail_gateway.letterbox import Sent
-from mail_gateway.malformed import Malformed
 from mail_gateway.mime import Letter, Mailbox
 from mail_gateway.quarantine import Kept
 from mail_gateway.returned import Came
@@ -21,6 +20,7 @@ from mail_gateway.smtp_syntax import Refusal, same_person
 from server import access, people
 from server.drafts import Actor, Member
 from server.errors import Refused
+from server.formats.malformed import Malformed
 from server.handles import SpaceHandle
 
 if TYPE_CHECKING:

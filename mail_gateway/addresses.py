@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 
 __all__ = ["Malformed", "PatientAddress", "ins_key_ok", "is_address", "normalise", "parse_patient", "split_token"]
 

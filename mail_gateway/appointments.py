@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from mail_gateway import calendar, structure
 from mail_gateway.calendar import Invitation, Mailbox, essence, read_invitation
-from mail_gateway.malformed import Malformed
 from mail_gateway.mime import Letter, Part
 from mail_gateway.structure import Node
 from server.actions import agenda, organiser
 from server.drafts import Actor, MailFacts
+from server.formats.malformed import Malformed
 from storage.vault import SpaceKeys
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import Final, Literal
 
 from mail_gateway.contentlines import Component, Line, fold, parse_calendar
 from mail_gateway.headers import Mailbox, clean
-from mail_gateway.malformed import Malformed
 from mail_gateway.timezones import FRANCE, MOMENT, Zones
+from server.formats.malformed import Malformed
 
 __all__ = ["Answer", "Attendee", "Invitation", "Mailbox", "Malformed", "counter", "essence", "read_invitation", "reply"]
 

@@ -19,10 +19,10 @@ import structlog
 
 from mail_gateway import structure
 from mail_gateway.cms import signed_content
-from mail_gateway.malformed import Malformed
 from mail_gateway.parts import is_signed_envelope
 from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.structure import Node
+from server.formats.malformed import Malformed
 
 if TYPE_CHECKING:
     from server.app import App

@@ -18,8 +18,8 @@ from typing import Final
 import nh3
 
 from mail_gateway.headers import decode_base64
-from mail_gateway.sniff import sniff
 from server.drafts import FETCHING_REMOVED
+from server.formats.sniff import sniff
 
 LARGE: Final = 64 * 1024  # characters from which cleaning costs more than a change of thread
 MANY: Final = 2_000  # tags, as above

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox, clean, decode_words
-from mail_gateway.malformed import Malformed
 from mail_gateway.structure import index
+from server.formats.malformed import Malformed
 
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&.+^_-]{1,127}")

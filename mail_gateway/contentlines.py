@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 
 MAX_OCTETS: Final = 256_000
 MAX_LINES: Final = 5000

@@ -15,8 +15,8 @@ import msgspec
 
 from mail_gateway import structure
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox, addresses, clean
-from mail_gateway.malformed import Malformed
 from mail_gateway.structure import Node
+from server.formats.malformed import Malformed
 
 VERSION = 1  # raised when the same octets come to be described otherwise: kept descriptions are then made anew
 _ASCII = "us-ascii"

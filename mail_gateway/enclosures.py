@@ -17,19 +17,20 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
 
-from mail_gateway import identity, structure, xdm
+from mail_gateway import identity, structure
 from mail_gateway.headers import clean, decode_base64
 from mail_gateway.identity import Recipient
 from mail_gateway.lineage import Followed
 from mail_gateway.mime import Letter
-from mail_gateway.package import Package, Paper, Parcel
-from mail_gateway.parser_process import PARSERS, WORKERS
 from mail_gateway.parts import Part
 from mail_gateway.smtp_syntax import Refusal
-from mail_gateway.sniff import OCTETS, sniff
 from mail_gateway.structure import Node
 from server import people
 from server.drafts import MAX_FILES, File, FileFacts
+from server.formats import xdm
+from server.formats.package import Package, Paper, Parcel
+from server.formats.parser_process import PARSERS, WORKERS
+from server.formats.sniff import OCTETS, sniff
 from server.handles import SpaceHandle
 from storage import delegations
 from storage.database import Tx

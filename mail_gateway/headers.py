@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
-from mail_gateway.malformed import Malformed
-from mail_gateway.words import clean, decode_base64, decode_text, decode_words
+from server.formats.malformed import Malformed
+from server.formats.words import clean, decode_base64, decode_text, decode_words
 
 __all__ = [
     "Headers", "Mailbox", "Malformed", "addresses", "clean", "date", "decode_base64", "decode_text", "decode_words",

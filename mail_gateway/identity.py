@@ -18,9 +18,9 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-from mail_gateway import hl7
-from mail_gateway.package import Claim, Package
 from mail_gateway.quarantine import Held
+from server.formats import hl7
+from server.formats.package import Claim, Package
 from server.people import Traits
 
 _MISMATCH: Final = "Un document joint concerne une autre personne que le destinataire"

@@ -27,7 +27,6 @@ from mail_gateway import clamd, quarantine, trust
 from mail_gateway.acceptance import from_operator, from_professional, member
 from mail_gateway.addresses import normalise, parse_patient
 from mail_gateway.brakes import Brake, Pace
-from mail_gateway.malformed import Malformed
 from mail_gateway.returned import Came
 from mail_gateway.sign_ins import SignIns
 from mail_gateway.smtp import Door, Envelope, Path, Refusal, Session
@@ -35,6 +34,7 @@ from mail_gateway.smtp_syntax import same_person
 from server import access, people, sessions
 from server.drafts import Actor, Member
 from server.errors import Refused
+from server.formats.malformed import Malformed
 from server.handles import SpaceHandle
 
 if TYPE_CHECKING:

@@ -18,10 +18,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from mail_gateway import appointments, cleaning, dsn, lineage, mime, placing, structure, xdm
+from mail_gateway import appointments, cleaning, dsn, lineage, mime, placing, structure
 from mail_gateway.discretion import for_one
 from mail_gateway.enclosures import enclosed, has_archive
-from mail_gateway.malformed import Malformed
 from mail_gateway.mime import Letter
 from mail_gateway.quarantine import Kept, Returned, why
 from mail_gateway.smtp_syntax import Asked, Refusal
@@ -32,6 +31,8 @@ from server.actions.confirmations import confirmation_card
 from server.audit import Act
 from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailFacts, Member
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
+from server.formats import xdm
+from server.formats.malformed import Malformed
 from server.handles import ConversationHandle, SpaceHandle
 from server.quotations import split_quoted
 from storage.ids import now_ms

@@ -29,9 +29,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mail_gateway.addresses import normalise
-from mail_gateway.package import Lineage
 from server import access, posting
 from server.drafts import Actor, Author, Body, File, FileFacts
+from server.formats.package import Lineage
 from storage import conversations, enclosed, entries, messages
 from storage.enclosed import Enclosed
 

@@ -16,10 +16,10 @@ from datetime import datetime
 from mail_gateway import structure
 from mail_gateway.cms import signed_content
 from mail_gateway.headers import MAX_ADDRESSES, Headers, Mailbox, addresses, date, decode_words, message_ids
-from mail_gateway.malformed import Malformed
 from mail_gateway.parts import Part, is_signed_envelope, part_of
 from mail_gateway.prose import from_html, leaves_out, reflow
 from mail_gateway.structure import Node
+from server.formats.malformed import Malformed
 
 __all__ = ["Letter", "Mailbox", "Malformed", "Part", "body_hash", "part", "read", "read_with_root"]
 

@@ -25,7 +25,6 @@ from mail_gateway import dkim, dsn, notices, trust
 from mail_gateway.compose import failure_report
 from mail_gateway.handover import Outgoing
 from mail_gateway.headers import Headers, Mailbox, addresses
-from mail_gateway.malformed import Malformed
 from mail_gateway.peers import Peers
 from mail_gateway.receipts import ReceiptChannel
 from mail_gateway.rendition import as_mail
@@ -34,6 +33,7 @@ from mail_gateway.trust import Trust
 from server import reading
 from server.delivery import Channel, Held, Parcel, Permanent, Temporary
 from server.drafts import MailFacts
+from server.formats.malformed import Malformed
 from server.settings import BadSettings
 from server.undelivered import News, Reporter
 from storage import conversations

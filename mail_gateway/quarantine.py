@@ -26,13 +26,13 @@ import structlog
 
 from mail_gateway import returned
 from mail_gateway.discretion import for_one
-from mail_gateway.malformed import Malformed
 from mail_gateway.returned import Came
 from mail_gateway.smtp_syntax import Refusal
 from server import audit, people
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Conflict, Refused, Throttled, Unavailable
+from server.formats.malformed import Malformed
 from server.handles import SpaceHandle
 from server.settings import quarantine_waits
 from storage import blobs, deliveries, messages, quarantine

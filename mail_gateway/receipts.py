@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 from mail_gateway.compose import OutLetter, read_receipt
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox
-from mail_gateway.malformed import Malformed
 from server import attachments, posting, reading, undelivered
 from server.delivery import Parcel, Permanent
 from server.drafts import Author, Draft, MailFacts
+from server.formats.malformed import Malformed
 from server.reading import OpenMessage
 from server.receipts import CHANNEL
 from server.settings import PLACE

@@ -26,11 +26,11 @@ import structlog
 from mail_gateway import handover, outbound, structure
 from mail_gateway.addresses import normalise
 from mail_gateway.headers import Headers, addresses, decode_words, message_ids
-from mail_gateway.malformed import Malformed
 from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.structure import Node
 from server import reading, threads, undelivered
 from server.errors import Refused
+from server.formats.malformed import Malformed
 from storage import conversations, deliveries, messages
 from storage.database import Tx
 from storage.vault import CannotOpen, SpaceKeys

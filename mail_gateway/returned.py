@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from mail_gateway import notices
 from mail_gateway.compose import OutLetter, compose, failure_report
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox, decode_words, message_ids
-from mail_gateway.malformed import Malformed
 from mail_gateway.smtp_syntax import Asked, from_xtext
 from server import access, posting
 from server.drafts import Actor, Author, Draft, MailFacts, Member, Opening
 from server.errors import Refused
+from server.formats.malformed import Malformed
 from server.handles import SpaceHandle
 from storage.database import Tx
 from storage.ids import new_id

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, clean, decode_base64, decode_text, decode_words, parameters
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 
 __all__ = ["Malformed", "Node", "decode", "file_name", "find", "index", "index_with_headers", "text", "walk"]
 

@@ -13,7 +13,7 @@ import unicodedata
 
 from cryptography import x509
 
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 
 Subject = tuple[tuple[tuple[str, str], ...], ...]  # relative names, each a sorted set of (OID, value)
 

@@ -31,11 +31,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from mail_gateway import revocation, subjects
-from mail_gateway.malformed import Malformed
 from mail_gateway.revocation import Lists, Standing
 from mail_gateway.subjects import Subject
 from mail_gateway.whitelist import is_domain
 from server.errors import Invalid
+from server.formats.malformed import Malformed
 from server.settings import BadSettings, Settings
 from storage import operators as rows
 from storage.database import Tx

@@ -27,10 +27,10 @@ import structlog
 
 from mail_gateway import revocation, trust, whitelist
 from mail_gateway.fetch import NotFetched, fetch
-from mail_gateway.malformed import Malformed
 from mail_gateway.trust import LIST
 from mail_gateway.whitelist import WhiteList
 from server.errors import Conflict, Invalid, PliError, Unavailable
+from server.formats.malformed import Malformed
 from server.settings import Settings, crl_urls
 from storage import operators as rows
 from storage.database import Database, DatabaseDown, Tx

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mail_gateway import subjects
-from mail_gateway.malformed import Malformed
-from mail_gateway.xml import Element, parse, text_of
+from server.formats.malformed import Malformed
+from server.formats.xml import Element, parse, text_of
 
 NAMESPACE = "{https://listeblanche.mssante.fr/schema}"
 MAX_BYTES = 24_000_000  # the country's list of 2025 is 4 MB, 8,600 entries

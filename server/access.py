@@ -1,4 +1,4 @@
-"""The only way to obtain a mailbox, a space, a conversation or a dossier.
+"""The only way to obtain a mailbox, a space, a conversation or a dossier, on one page of over 400 lines.
 
 Each function decides, writes the audit row, and gives a handle or raises `Refused`: what is absent and what is
 forbidden get the same answer. Reading and posting take handles, never ids. A write decides again inside its own
@@ -13,6 +13,7 @@ Grounds (what gives the right):
     correspondent   a professional, team or bot that writes to a patient (first contact is theirs to make: CNAM note
                     § 2)
     operator        no content, ever
+    care            a professional with a patient's dossier: what that is worth is worked out item by item
 
 What a delegation is for, and what it never is for: `server.scopes`.
 """
@@ -25,11 +26,12 @@ from typing import TYPE_CHECKING
 
 from server import audit, exchanges, threads
 from server.audit import Act
+from server.dossier import standing, volume
 from server.drafts import Actor
 from server.errors import NotAllowed, Refused
 from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
 from server.scopes import EVERYTHING, MESSAGES, WRITE, may, need
-from storage import accounts, conversations, delegations, entries, messages, teams
+from storage import accounts, consents, conversations, delegations, entries, messages, teams
 from storage import exchanges as standings
 from storage.database import Tx
 from storage.vault import CannotOpen, SpaceKeys
@@ -202,6 +204,52 @@ async def dossier(app: App, box: MailboxHandle, area: str = "dossier") -> Dossie
         return DossierHandle(box.actor, box.space_id, keys, box.ground, box.owner, box.mailbox_id)
 
     return await app.db.write(decide)
+
+
+async def record_of(app: App, box: MailboxHandle, space_id: str) -> DossierHandle:
+    """A patient's dossier, for a professional at their own mailbox or a team's: one who writes with this patient, was
+    allowed by them, or found them by their identity lately. What may be seen by it is decided item by item
+    (`server.dossier`), and may be nothing. Raises `Refused`; `Throttled`, `NotAllowed` for one who opens too many.
+    """
+    await volume.may_open(app, box.actor, space_id)
+
+    def decide(tx: Tx) -> DossierHandle:
+        _mailbox(app, tx, box.actor, box.mailbox_id)
+        holder, space = accounts.holder_of(tx, space_id), accounts.space(tx, space_id)
+        if box.actor.kind != "professional" or holder is None or space is None or not _knows(tx, box, space_id):
+            raise Refused
+        keys = _keys(app, tx, space_id)
+        reader = standing.professional(tx, keys, space_id, box.actor.account_id)
+        why = reader.grounds[0] if reader.grounds else None
+        outcome = "done" if reader.grounds and not (reader.blocked or reader.closed) else "own_only"
+        volume.opened(tx, box.actor.account_id, space_id)
+        ground, given = (why.kind, why.id) if why else (standing.CARE, "")
+        audit.record(tx, Act.DOSSIER_READ, box.actor, space_id, ground, outcome=outcome, why=given)
+        return DossierHandle(box.actor, space_id, keys, standing.CARE, holder.id, holder.mailbox_id)
+
+    return await app.db.write(decide)
+
+
+def _knows(tx: Tx, box: MailboxHandle, space_id: str) -> bool:
+    known = {box.actor.account_id, box.owner, *(team for team, _, _ in teams.of_account(tx, box.actor.account_id))}
+    return (
+        any(conversations.knows(tx, space_id, member) for member in known)
+        or bool(consents.in_force(tx, space_id, known))
+        or volume.found_lately(tx, box.actor.account_id, space_id)
+    )
+
+
+def confirm_record(tx: Tx, to: DossierHandle, *needs: str) -> None:
+    """The decision again, inside a write to the dossier: the account is in force; a delegate may for that; a
+    professional who is blocked may still deposit (CSP R.1111-47), in a space that is open. Raises `Refused`,
+    `NotAllowed`.
+    """
+    space = accounts.space(tx, to.space_id)
+    if not accounts.in_force(tx, to.actor.account_id) or space is None:
+        raise Refused
+    if to.ground == standing.CARE and space.state != "open":
+        raise NotAllowed("closed", "L’espace de ce patient est fermé.")
+    may(tx, to, *(needs or ("dossier", WRITE)))
 
 
 def office_keys(app: App, tx: Tx, box: MailboxHandle) -> SpaceKeys:

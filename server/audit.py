@@ -29,6 +29,7 @@ class Act(Enum):
     CONVERSATION_CLOSED = ("conversation:closed", ACCESS_YEARS * 12)
     CONVERSATION_HANDED = ("conversation:handed", ACCESS_YEARS * 12)
     CONVERSATION_READ = ("conversation:read", ACCESS_YEARS * 12)
+    DOCUMENT_READ = ("document:read", ACCESS_YEARS * 12)
     DOCUMENT_SENT = ("document:sent", ACCESS_YEARS * 12)
     DELEGATION_ACCEPTED = ("delegation:accepted", ACCESS_YEARS * 12)
     DELEGATION_CHANGED = ("delegation:changed", ACCESS_YEARS * 12)
@@ -56,16 +57,20 @@ class Act(Enum):
 
 
 _INSERT = """
-INSERT INTO audit (space_id, id, at, actor_id, actor_kind, act, ground, object, outcome)
-VALUES (:space, :id, :at, :actor, :kind, :act, :ground, :object, :outcome)
+INSERT INTO audit (space_id, id, at, actor_id, actor_kind, act, ground, object, outcome, why)
+VALUES (:space, :id, :at, :actor, :kind, :act, :ground, :object, :outcome, :why)
+"""
+_LATELY = """
+SELECT 1 FROM audit
+WHERE space_id = :space AND at > :since AND actor_id = :actor AND act = :act AND object = :object AND why = :why LIMIT 1
 """
 
 
 def record(
-    tx: Tx, act: Act, actor: Actor, space_id: str, ground: str, subject: str = "", outcome: str = "done"
+    tx: Tx, act: Act, actor: Actor, space_id: str, ground: str, subject: str = "", outcome: str = "done", why: str = ""
 ) -> None:
-    """One row. `space_id`: whose record is touched ('' for none). `ground`: what gave the right. `subject`: the
-    object's id.
+    """One row. `space_id`: whose record is touched ('' for none). `ground`: what gave the right; `why`: the id of the
+    consent or emergency that did. `subject`: the object's id.
     """
     tx.run(
         _INSERT,
@@ -78,4 +83,15 @@ def record(
         ground=ground,
         object=subject,
         outcome=outcome,
+        why=why,
     )
+
+
+def record_once(
+    tx: Tx, act: Act, actor: Actor, space_id: str, ground: str, subject: str, *, why: str, within_ms: int
+) -> None:
+    """As `record`, unless the same was recorded within that time: the pages of a document are one reading of it."""
+    since = now_ms() - within_ms
+    who = actor.account_id or "correspondent"
+    if not tx.run(_LATELY, space=space_id, since=since, actor=who, act=act.value[0], object=subject, why=why):
+        record(tx, act, actor, space_id, ground, subject, why=why)

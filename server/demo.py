@@ -53,6 +53,30 @@ WRITERS: dict[str, dict[str, str]] = {
         "kind": "team", "name": "Anesthésie, CHU de Pli", "local": "anesthesie", "role": "Consultation d’anesthésie",
         "organisation": "CHU de Pli", "organisation_id": "1120459876",
     },
+    "leroy": {
+        "kind": "professional", "name": "Dr Paul LEROY", "local": "paul.leroy", "role": "Médecin généraliste",
+        "organisation": "Cabinet médical du Port", "organisation_id": "1120011111", "profession": "G15_10/SM26",
+        "national_id": "810100000025",
+    },
+    "lunel": {
+        "kind": "professional", "name": "Louise LUNEL", "local": "louise.lunel", "role": "Opticienne",
+        "organisation": "Optique du Port", "organisation_id": "1120022222", "profession": "G15_28",
+        "national_id": "810100000033",
+    },
+    "benali": {
+        "kind": "professional", "name": "Dr Karim BENALI", "local": "karim.benali", "role": "Médecin urgentiste",
+        "organisation": "SAMU de Pli", "organisation_id": "1120033333", "profession": "G15_10/SM02",
+        "national_id": "810100000041",
+    },
+    "rossi": {
+        "kind": "professional", "name": "Marc ROSSI", "local": "marc.rossi", "role": "Pharmacien",
+        "organisation": "Pharmacie du Port", "organisation_id": "1120044444", "profession": "G15_21/A",
+        "national_id": "810100000058",
+    },
+    "pharmacy": {
+        "kind": "team", "name": "Pharmacie du Port", "local": "pharmacie.du.port", "role": "Pharmacie",
+        "organisation": "Pharmacie du Port", "organisation_id": "1120044444", "profession": "G15_21/A",
+    },
     "lab": {
         "kind": "bot", "name": "Laboratoire de Pli", "local": "labo", "role": "Laboratoire de biologie médicale",
         "organisation": "Laboratoire de Pli", "organisation_id": "1750712184",
@@ -65,7 +89,9 @@ WRITERS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 
 
-TEAMS = {"admissions": {"petit": "manager"}, "anesthesia": {"morel": "member"}}  # who works where
+TEAMS = {  # who works where
+    "admissions": {"petit": "manager"}, "anesthesia": {"morel": "member"}, "pharmacy": {"rossi": "manager"}
+}  # fmt: skip
 
 
 def demo_settings(settings: Settings) -> Settings:

@@ -110,7 +110,7 @@ class Body(msgspec.Struct, frozen=True, omit_defaults=True):
 class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known of a file. The document fields come from its CDA or XDM header and are empty for other files.
 
-    `created`: ISO 8601. `category`: a slug of `server.actions.dossier.CATEGORIES`. `inner`: the path of the document
+    `created`: ISO 8601. `category`: a slug of `server.dossier.documents.CATEGORIES`. `inner`: the path of the document
     inside an IHE_XDM archive (for instance `IHE_XDM/SUBSET01/DOC0001.XML`), empty when the file is the document itself.
     """
 

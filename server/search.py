@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from server import access, scopes
-from server.actions import dossier
-from server.actions.dossier import DocumentView
+from server.dossier import documents as shelf
+from server.dossier.documents import DocumentView
 from server.drafts import FileFacts
 from server.errors import PliError
 from server.handles import MailboxHandle
@@ -282,7 +282,7 @@ async def _documents(app: App, box: MailboxHandle, asked: Asked, wanted: Sequenc
     if box.owner_kind != "holder" or not wanted or asked.chosen.name not in {"all", "documents"}:
         return []
     try:
-        known = await dossier.list_documents(app, await access.dossier(app, box))
+        known = await shelf.list_documents(app, await access.dossier(app, box))
     except PliError:
         return []  # a helper whom the dossier was not opened to: the messages are all there is to see
     found = []

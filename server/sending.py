@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from server import access, audit, keeping, posting, reading
-from server.actions import dossier
 from server.audit import Act
+from server.dossier import documents as shelf
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, Actor, Draft, File, Receipt
 from server.errors import Invalid, TooLarge
 from server.exchanges import may_answer
@@ -113,7 +113,7 @@ async def copies(app: App, box: MailboxHandle, documents: tuple[str, ...]) -> tu
     handle = await access.dossier(app, box)
     files, size = [], 0
     for document in dict.fromkeys(documents):
-        facts, data = await dossier.open_document(app, handle, document)
+        facts, data = await shelf.open_document(app, handle, document)
         size += len(data)
         if size > MAX_FILES_SIZE:
             raise TooLarge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from storage.database import Tx
 from storage.ids import now_ms
@@ -11,7 +11,10 @@ from storage.vault import Sealed
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """`state`: current; replaced or deleted by its author, in the message `replaced_by`."""
+    """`state`: current; replaced or deleted by its author, in the message or by the document `replaced_by`; removed by
+    the patient who had added it. `author_id`: the account that answers for it, "" when it came from elsewhere.
+    `original_blob`: the CDA, when the document is the PDF that it carries.
+    """
 
     id: str
     message_id: str
@@ -23,43 +26,75 @@ class Document:
     filed_at: int
     state: str = "current"
     replaced_by: str = ""
+    id_hash: str = ""
+    content_hash: str = ""
+    set_hash: str = ""
+    version: int = 0
+    author_id: str = ""
+    organisation_id: str = ""
+    source: str = "letter"
+    original_blob: str = ""
+    changed_at: int | None = None
 
 
-_DOCUMENT = "id, message_id, attachment_id, blob_id, category, facts, filed_by, filed_at, state, replaced_by"
+_FIELDS = tuple(field.name for field in fields(Document))
+_DOCUMENT = ", ".join(_FIELDS)
+_VALUES = ", ".join(f":{name}" for name in _FIELDS)
+_FILE = (
+    f"INSERT INTO documents (space_id, unique_hash, {_DOCUMENT}) VALUES (:space_id, :unique_hash, {_VALUES})"
+    " ON CONFLICT DO NOTHING RETURNING id"
+)
 
 
 def file(tx: Tx, space_id: str, document: Document, unique_hash: str, facts: Sealed) -> bool:
-    """False when the same document (unique id, else content) is already in the dossier."""
-    return bool(
-        tx.run(
-            f"INSERT INTO documents (space_id, unique_hash, {_DOCUMENT})"
-            " VALUES (:s, :hash, :id, :m, :a, :blob, :category, :facts, :by, :at, :state, :replaced)"
-            " ON CONFLICT DO NOTHING RETURNING id",
-            s=space_id,
-            hash=unique_hash,
-            id=document.id,
-            m=document.message_id,
-            a=document.attachment_id,
-            blob=document.blob_id,
-            category=document.category,
-            facts=facts,
-            by=document.filed_by,
-            at=document.filed_at,
-            state=document.state,
-            replaced=document.replaced_by,
-        )
-    )
+    """False when the same document (unique id and content) is already in the dossier."""
+    values = {name: getattr(document, name) for name in _FIELDS}
+    return bool(tx.run(_FILE, **{**values, "facts": facts, "space_id": space_id, "unique_hash": unique_hash}))
 
 
 def documents(tx: Tx, space_id: str) -> list[Document]:
-    """Newest filed first."""
-    rows = tx.run(f"SELECT {_DOCUMENT} FROM documents WHERE space_id = :s ORDER BY filed_at DESC, id", s=space_id)
+    """Newest filed first; not those that the patient removed."""
+    rows = tx.run(
+        f"SELECT {_DOCUMENT} FROM documents WHERE space_id = :s AND state <> 'removed' ORDER BY filed_at DESC, id",
+        s=space_id,
+    )
     return [Document(*row) for row in rows]
 
 
 def document(tx: Tx, space_id: str, document_id: str) -> Document | None:
-    rows = tx.run(f"SELECT {_DOCUMENT} FROM documents WHERE space_id = :s AND id = :id", s=space_id, id=document_id)
+    rows = tx.run(
+        f"SELECT {_DOCUMENT} FROM documents WHERE space_id = :s AND id = :id AND state <> 'removed'",
+        s=space_id,
+        id=document_id,
+    )
     return Document(*rows[0]) if rows else None
+
+
+def alike(tx: Tx, space_id: str, column: str, hashed: str) -> list[Document]:
+    """Those with the same `id_hash`, `content_hash` or `set_hash`, the newest version first."""
+    assert column in {"id_hash", "content_hash", "set_hash"}  # noqa: S101 - a name of ours goes into the statement
+    rows = tx.run(
+        f"SELECT {_DOCUMENT} FROM documents WHERE space_id = :s AND {column} = :h AND state <> 'removed'"
+        " ORDER BY version DESC, filed_at DESC, id",
+        s=space_id,
+        h=hashed,
+    )
+    return [Document(*row) for row in rows] if hashed else []
+
+
+def outdate(tx: Tx, space_id: str, document_id: str, state: str, by: str) -> bool:
+    """Whether it was current. `state`: replaced, deleted or removed; `by`: the message or the document that did it."""
+    return bool(
+        tx.run(
+            "UPDATE documents SET state = :state, replaced_by = :by, changed_at = :at"
+            " WHERE space_id = :s AND id = :id AND state = 'current' RETURNING id",
+            state=state,
+            by=by,
+            at=now_ms(),
+            s=space_id,
+            id=document_id,
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -640,10 +640,34 @@ audit = Table(
     _text("ground"),
     _text("object", ""),
     _text("outcome"),
+    _text("why", ""),  # the consent, the delegation or the emergency that gave the right
+    Column("block", BigInteger, nullable=True),  # of `audit_blocks`; null until it is sealed into the chain
     sqlite_with_rowid=False,
 )
+Index("audit_unsealed", audit.c.at, sqlite_where=audit.c.block.is_(None), postgresql_where=audit.c.block.is_(None))
+Index("audit_by_block", audit.c.block)
 
-# The dossier. `unique_hash`: of the producer's uniqueId, or of the content: the same document is filed once.
+# The chain over the audit. A block holds rows that are kept equally long; `digest`: over its rows; `chain`: over it and
+# the block before it (keyed). It stays when its rows are purged.
+audit_blocks = Table(
+    "audit_blocks",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _number("months"),
+    _at("from_at"),
+    _at("until_at"),
+    _number("count"),
+    _text("digest"),
+    _text("chain"),
+    _at("at"),
+    _at("anchored_at", optional=True),
+    _at("purged_at", optional=True),
+)
+
+# The dossier. `unique_hash`: of the producer's uniqueId and the content: the same document is filed once. `id_hash`: of
+# the uniqueId alone; `content_hash`, `set_hash` likewise. `author_id`: the account that answers for it,
+# `organisation_id` its organisation. source: letter, api, patient, pli, import. state: current, replaced, deleted (by
+# its author), removed (by the patient who added it; the octets are gone).
 documents = Table(
     "documents",
     metadata,
@@ -658,8 +682,187 @@ documents = Table(
     _text("filed_by"),
     _at("filed_at"),
     _text("state", "current"),
-    _text("replaced_by", ""),
+    _text("replaced_by", ""),  # the message that replaced it, or the document that did
+    _text("id_hash", ""),
+    _text("content_hash", ""),
+    _text("set_hash", ""),
+    _number("version"),
+    _text("author_id", ""),
+    _text("organisation_id", ""),
+    _text("source", "letter"),
+    _text("original_blob", ""),  # the CDA it was made from, when `blob_id` is the PDF it carries
+    _at("changed_at", optional=True),
     Index("documents_once", "space_id", "unique_hash", unique=True),
+    Index("documents_by_id", "space_id", "id_hash"),
+    Index("documents_by_content", "space_id", "content_hash"),
+)
+
+# What is found in documents, and what people said: one row a finding, its content sealed. kind: of
+# `server.formats.findings`. `document_id` '' when somebody entered it. state: current, corrected (by the finding that
+# names it in `corrects`), withdrawn. Nothing is overwritten.
+findings = Table(
+    "findings",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("kind"),
+    _text("document_id", ""),
+    _text("message_id", ""),
+    _text("state", "current"),
+    _text("corrects", ""),
+    _text("source"),  # document, patient, delegate, professional, service
+    _text("by"),
+    _at("at"),
+    _text("ended_by", ""),
+    _at("ended_at", optional=True),
+    _sealed("content"),
+)
+Index("findings_by_kind", findings.c.space_id, findings.c.kind)
+Index("findings_by_document", findings.c.space_id, findings.c.document_id)
+
+# What may be seen of an item (a document, a finding) by whom: one record a change, the newest counts. mark: hidden
+# (MASQUE_PS), untold (INVISIBLE_PATIENT), secret (INVISIBLE_REPRESENTANTS_LEGAUX), archived. state: on, off.
+visibilities = Table(
+    "visibilities",
+    metadata,
+    _id("space_id", key=True),
+    _id("item_id", key=True),
+    _id("mark", key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _id("id", key=True),
+    _text("state"),
+    _text("by"),
+    sqlite_with_rowid=False,
+)
+
+# What the holder settled for the whole dossier: one record a change, the newest counts. name: of
+# `server.dossier.choices`.
+choices = Table(
+    "choices",
+    metadata,
+    _id("space_id", key=True),
+    _id("name", key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _id("id", key=True),
+    _text("state"),
+    _text("by"),
+    sqlite_with_rowid=False,
+)
+
+# Who may read a dossier, on which ground, until when. kind: treating, administrator, care_team, explicit, emergency,
+# samu. `account_id`: a professional or a team. `facts`: {things, reason, place}.
+consents = Table(
+    "consents",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("account_id"),
+    _text("kind"),
+    _sealed("facts"),
+    _at("from_at"),
+    _at("until_at", optional=True),
+    _text("by"),
+    _text("message_id", ""),  # the card or the line it was given in
+    _at("ended_at", optional=True),
+    _text("ended_by", ""),
+)
+Index("consents_by_account", consents.c.account_id)
+
+# Which patients' dossiers an account found or opened: what the brakes on volume count. kind: found, opened.
+openings = Table(
+    "openings",
+    metadata,
+    _id("account_id", key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _id("space_id", key=True),
+    _text("kind"),
+    sqlite_with_rowid=False,
+)
+
+# What an operator has to look at. kind: emergency, unknown_person, volume. state: open, closed. `object`: the consent
+# or the audit row it is about.
+reviews = Table(
+    "reviews",
+    metadata,
+    _id("id", key=True),
+    _text("kind"),
+    _text("space_id", ""),
+    _text("account_id"),
+    _text("object", ""),
+    _text("state", "open"),
+    _text("by"),
+    _at("at"),
+    _text("decided_by", ""),
+    _text("decision", ""),
+    _at("decided_at", optional=True),
+)
+Index("reviews_by_state", reviews.c.state, reviews.c.at)
+
+# When somebody last looked at what: what is new since. area: documents, results, record.
+visits = Table(
+    "visits",
+    metadata,
+    _id("space_id", key=True),
+    _id("account_id", key=True),
+    _id("area", key=True),
+    _at("at"),
+    _at("before_at", optional=True),  # the visit before: a page loaded again still shows what was new
+    sqlite_with_rowid=False,
+)
+
+# The patient's own folders; the folder « pinned » needs no row.
+folders = Table(
+    "folders",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _sealed("name"),
+    _text("by"),
+    _at("at"),
+    _at("ended_at", optional=True),
+)
+folder_documents = Table(
+    "folder_documents",
+    metadata,
+    _id("space_id", key=True),
+    _id("folder_id", key=True),
+    _id("document_id", key=True),
+    _text("by"),
+    _at("at"),
+    sqlite_with_rowid=False,
+)
+
+# What happened to a space: one record a change. state: opposed, open, closed, suspended, deletion_asked,
+# deletion_withdrawn, majority, died, destroyed. `facts`: {reason, …}.
+space_changes = Table(
+    "space_changes",
+    metadata,
+    _id("space_id", key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),
+    _id("id", key=True),
+    _text("state"),
+    _text("by"),
+    _sealed("facts", optional=True),
+    sqlite_with_rowid=False,
+)
+
+# Exports that are made or fetched, imports that are read. kind: export, import. state: waiting, running, ready, failed,
+# cancelled, fetched, expired.
+exports = Table(
+    "exports",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("kind"),
+    _text("account_id"),
+    _text("state", "waiting"),
+    _number("done"),
+    _number("total"),
+    _text("blob_id", ""),
+    _sealed("facts", optional=True),
+    _at("at"),
+    _at("ready_at", optional=True),
+    _at("expires_at", optional=True),
 )
 
 # The agenda. `uid_hash`: of the iCalendar UID and its organiser. state: proposed, accepted, declined, cancelled.
@@ -812,6 +1015,7 @@ Index("enclosed_by_set", enclosed_documents.c.space_id, enclosed_documents.c.set
 # A blob is named by rows of its own space; a space cannot go while rows name it.
 for table in (
     conversations, messages, contacts, documents, appointments, grants, quarantine, absences, invitations, uploads,
-    corrections, templates, delegation_changes,
+    corrections, templates, delegation_changes, findings, visibilities, choices, consents, folders, folder_documents,
+    space_changes, exports,
 ):  # fmt: skip
     table.append_constraint(ForeignKeyConstraint(["space_id"], ["spaces.id"]))

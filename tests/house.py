@@ -25,8 +25,8 @@ PASSWORD = "un mot de passe assez long"
 
 @dataclass
 class House:
-    """An open Pli and its people: dominique, camille, marcel (holders); morel, petit, admissions,
-    anesthesia, lab, carnet, operator.
+    """An open Pli and its people: dominique, camille, marcel (holders); morel, petit, admissions, anesthesia; leroy (a
+    general practitioner), lunel (an optician), benali (an emergency doctor), rossi and pharmacy; lab, carnet, operator.
     """
 
     app: App

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from server import access, keeping, uploads, writing_rules
-from server.actions import dossier
+from server.dossier import documents as shelf
 from server.errors import PliError
 from server.handles import ConversationHandle, MailboxHandle
 from server.keeping import Kept, Writing
@@ -114,7 +114,7 @@ async def sheet(visit: Visit, begun: Kept | None, form: Form | None) -> dict[str
     }
 
 
-async def papers(visit: Visit, wanted: Sequence[str] | None = None) -> list[dossier.DocumentView]:
+async def papers(visit: Visit, wanted: Sequence[str] | None = None) -> list[shelf.DocumentView]:
     """Documents of the dossier that may be sent, all of them or those; none where there is no dossier to see."""
     if visit.box.owner_kind != "holder" or (wanted is not None and not wanted):
         return []
@@ -122,7 +122,7 @@ async def papers(visit: Visit, wanted: Sequence[str] | None = None) -> list[doss
         handle = await access.dossier(visit.app, visit.box)
     except PliError:
         return []  # messages were entrusted to them, not the dossier
-    found = await dossier.list_documents(visit.app, handle)
+    found = await shelf.list_documents(visit.app, handle)
     return [item for item in found if item.change is None and item.size and (wanted is None or item.id in wanted)]
 
 

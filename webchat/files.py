@@ -17,7 +17,7 @@ from urllib.parse import quote
 from aiohttp import web
 
 from server import access, attachments, reading
-from server.actions import dossier
+from server.dossier import documents as shelf
 from server.drafts import FETCHING_REMOVED, FileFacts
 from server.errors import Refused
 from webchat import present, viewer
@@ -67,7 +67,7 @@ async def give_file(visit: Visit) -> web.Response:
 async def give_document(visit: Visit) -> web.Response:
     """A document of the dossier."""
     handle = await access.dossier(visit.app, visit.box)
-    facts, data = await dossier.open_document(visit.app, handle, visit.request.match_info["document"])
+    facts, data = await shelf.open_document(visit.app, handle, visit.request.match_info["document"])
     return serve(facts, data, shown=visit.request.query.get("view") == "1")
 
 

@@ -9,7 +9,8 @@ import msgspec
 from aiohttp import web
 
 from server import access
-from server.actions import agenda, catalogue, dossier
+from server.actions import agenda, catalogue
+from server.dossier import documents as shelf
 from webchat import present, words
 from webchat.visit import Visit, nonce, route
 
@@ -27,8 +28,8 @@ def add_routes(app: App, site: web.Application) -> None:
 async def show_documents(visit: Visit) -> web.Response:
     """The dossier, by category."""
     handle = await access.dossier(visit.app, visit.box)
-    found = await dossier.list_documents(visit.app, handle)
-    order = list(dossier.CATEGORIES)
+    found = await shelf.list_documents(visit.app, handle)
+    order = list(shelf.CATEGORIES)
     found.sort(key=lambda item: order.index(item.category) if item.category in order else len(order))
     english = visit.words.language == "en"
     groups = [

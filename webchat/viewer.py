@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from server import access, attachments, reading, windows
-from server.actions import dossier
+from server.dossier import documents as shelf
 from server.drafts import FileFacts
 from server.errors import Refused
 from server.thumbnails import LARGE, PAGE, SMALL, Picture
@@ -112,10 +112,10 @@ async def of_dossier(visit: Visit) -> Sheet:
     base = f"{visit.desk.base}/documents"
 
     async def load() -> tuple[FileFacts, bytes]:
-        return await dossier.open_document(app, handle, document)
+        return await shelf.open_document(app, handle, document)
 
     async def around() -> dict[str, Any]:
-        found = await dossier.list_documents(app, handle)
+        found = await shelf.list_documents(app, handle)
         here = next((place for place, item in enumerate(found) if item.id == document), None)
         if here is None:
             raise Refused

@@ -18,7 +18,7 @@ from mail_gateway.imap.selected import Selected, open_folder
 from mail_gateway.imap.syntax import Ids
 from mail_gateway.imap.view import ALL_FLAGS
 from mail_gateway.imap.wire import Wire
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 from server.handles import MailboxHandle
 from storage import entries, renditions
 from storage.database import Tx

@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime
 from mail_gateway.headers import Headers, clean, decode_words
 from mail_gateway.headers import date as header_date
 from mail_gateway.imap.syntax import Cursor, Ids
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 from server.query import fold as folded
 from storage.entries import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 

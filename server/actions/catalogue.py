@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from server.actions import dossier
 from server.actions.ask import Ask, Done
+from server.dossier import documents as shelf
 from server.errors import Invalid, NotAllowed, Refused
 from storage import accounts, documents
 from storage.documents import Grant
@@ -171,7 +171,7 @@ def _iso(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-async def granted_documents(app: App, service: Actor, grant_id: str) -> list[dossier.DocumentView]:
+async def granted_documents(app: App, service: Actor, grant_id: str) -> list[shelf.DocumentView]:
     """The list of documents that a grant with scope `documents:list` shows its service, now. Raises `Refused`."""
     from server.handles import DossierHandle
 
@@ -191,4 +191,4 @@ async def granted_documents(app: App, service: Actor, grant_id: str) -> list[dos
                 return DossierHandle(service, space.id, keys, "grant", holder.id, holder.mailbox_id)
         raise Refused
 
-    return await dossier.list_documents(app, await app.db.write(decide))
+    return await shelf.list_documents(app, await app.db.write(decide))

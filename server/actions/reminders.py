@@ -8,13 +8,14 @@ patient changes it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from server.actions import dossier
 from server.actions.ask import Ask, Done
+from server.dossier import filing
 from server.drafts import FileFacts, Later
 from server.errors import Invalid
 from storage import documents
@@ -69,7 +70,6 @@ async def prepare_done(ask: Ask) -> Done:
         "Ce document est une déclaration, pas une preuve de vaccination.\n"
     )
     data = text.encode()
-    own = await ask.app.blobs.put(ask.conversation.keys, data)
     facts = FileFacts(
         "declaration.txt",
         "text/plain",
@@ -83,10 +83,13 @@ async def prepare_done(ask: Ask) -> Done:
         on or datetime.now(UTC).date().isoformat(),
     )
 
+    author = ask.conversation.holder
+    ready = await filing.of_octets(ask.app, ask.conversation.keys, facts, data, author_id=author, source="patient")
+
     def effect(doing: Doing) -> None:
         record(doing, card, "done", {"on": on})
-        identity = doing.app.vault.lookup("document", f"{doing.to.space_id}|{doing.message_id}")
-        dossier.keep(doing, facts, identity, own, None)
+        ready_now = replace(ready, message_id=doing.message_id)
+        filing.file(doing.tx, doing.app.vault, doing.to.keys, ready_now, doing.actor.account_id, doing.at)
 
     return Done("Noté comme déjà fait. Une déclaration est rangée dans votre dossier.", effect)
 

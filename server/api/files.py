@@ -13,10 +13,10 @@ from aiohttp import BodyPartReader, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from server import access, attachments
-from server.actions import dossier
 from server.api.door import MAX_MULTIPART, MULTIPART_S, Call
 from server.api.problems import TooSlow, WrongType
 from server.api.shapes import Nothing, SpaceQuery, Upload
+from server.dossier import documents as shelf
 from server.drafts import FileFacts
 from server.errors import Invalid, Throttled, TooLarge
 from storage import messages
@@ -118,7 +118,7 @@ async def document(call: Call[SpaceQuery, None]) -> web.Response:
     """`GET /documents/{id}`: a document of the dossier of the patient who calls, or for whom they act."""
     box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("dossier",))
     handle = await access.dossier(call.app, box)
-    return as_download(*await dossier.open_document(call.app, handle, call.at["id"]))
+    return as_download(*await shelf.open_document(call.app, handle, call.at["id"]))
 
 
 def as_download(facts: FileFacts, data: bytes) -> web.Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from server import access, listing, reading, sessions
-from server.actions import agenda, catalogue, dossier
+from server.actions import agenda, catalogue
 from server.api import shapes
 from server.api.door import Call
 from server.api.shapes import (
@@ -18,6 +18,7 @@ from server.api.shapes import (
     PageQuery,
     SpaceQuery,
 )
+from server.dossier import documents as shelf
 from server.errors import Unauthorised
 from server.views import AuthorView, Page
 from storage import entries as rows
@@ -89,7 +90,7 @@ async def one_conversation(call: Call[PageQuery, None]) -> Conversation:
 async def documents(call: Call[SpaceQuery, None]) -> Documents:
     """`GET /documents`: the dossier of the patient who calls, or for whom they act."""
     box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("dossier",))
-    return Documents(await dossier.list_documents(call.app, await access.dossier(call.app, box)))
+    return Documents(await shelf.list_documents(call.app, await access.dossier(call.app, box)))
 
 
 async def appointments(call: Call[SpaceQuery, None]) -> shapes.Appointments:

@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from server.actions.agenda import AppointmentView
 from server.actions.catalogue import GrantView
-from server.actions.dossier import DocumentView
+from server.dossier.documents import DocumentView
 from server.drafts import MAX_FILES, MAX_SUBJECT, MAX_TEXT
 from server.views import AuthorView, ConversationView, Entry
 

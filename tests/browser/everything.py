@@ -26,7 +26,8 @@ from server import (
     templates,
     undelivered,
 )
-from server.actions import acting, dossier
+from server.actions import acting
+from server.dossier import documents as shelf
 from server.drafts import Draft, Opening
 from server.handles import ConversationHandle
 from storage import delegations
@@ -127,7 +128,7 @@ async def _documents(scene: Everything) -> None:
     ids["letter"], ids["message"] = sent.conversation, sent.message
     report = (await reading.thread(house.app, await _open(scene, "letter"))).entries[0].message.attachments[1]
     await acting.act(house.app, box, sent.message, "dossier.file", {"attachment": report.id}, "1")
-    (document,) = await dossier.list_documents(house.app, await access.dossier(house.app, box))
+    (document,) = await shelf.list_documents(house.app, await access.dossier(house.app, box))
     ids |= {"space": report.space, "report": report.id, "document": document.id}
     files = ("pages.pdf", "application/pdf", three_pages()), ("note.txt", "text/plain", b"Une note"), (
         "photo.png", "image/png", DOT), ("notes.zip", "application/zip", b"PK")  # fmt: skip

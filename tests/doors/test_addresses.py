@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from stdnum.fr import nir
 
 from mail_gateway.addresses import ins_key_ok, is_address, normalise, parse_patient, split_token
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 from tests.letters import CAMILLE, DOMINIQUE, MARCEL
 
 DOMAINS = ("patient.pli.example", "Patient.MSSante.fr")

@@ -14,7 +14,7 @@ from mail_gateway import mime
 from mail_gateway.calendar import Attendee, counter, essence, read_invitation, reply
 from mail_gateway.compose import OutLetter, compose
 from mail_gateway.headers import Mailbox
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 from tests import letters
 
 DOMINIQUE = Mailbox("Dominique PAT-TROIS", "279035121518989@patient.pli.example")

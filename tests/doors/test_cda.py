@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mail_gateway import cda, documents, hl7
-from mail_gateway.malformed import Malformed
-from mail_gateway.sniff import sniff
-from server.actions import dossier
+from server.dossier import documents as shelf
+from server.formats import cda, document_types, hl7
+from server.formats.malformed import Malformed
+from server.formats.sniff import sniff
 from tests import letters
 
 PARIS = timezone(timedelta(hours=1))
@@ -313,25 +313,28 @@ def test_no_damage_to_a_document_raises_anything_but_a_refusal(data: st.DataObje
 
 
 def test_the_ten_categories_have_names_in_both_languages_and_every_type_one_of_them() -> None:
-    assert len(documents.CATEGORIES) == 10
-    assert [documents.category_label(slug) for slug in documents.CATEGORIES][:2] == [
+    assert len(document_types.CATEGORIES) == 10
+    assert [document_types.category_label(slug) for slug in document_types.CATEGORIES][:2] == [
         "Synthèses",
         "Ordonnances et soins",
     ]
-    assert all(documents.category_label(slug, "en") for slug in documents.CATEGORIES)
-    assert "ANS" in documents.SOURCE
+    assert all(document_types.category_label(slug, "en") for slug in document_types.CATEGORIES)
+    assert "ANS" in document_types.SOURCE
     for code in ("11502-2", "IMG-KOS", "DOCPAT06", "EXPPAT_3", "PRESC-BIO", "87273-9", "REMB"):
-        assert documents.category(code) in documents.CATEGORIES
-        assert documents.type_label(code)
-        assert documents.type_label(code, "en")
-    assert documents.category("FEUILLE-DE-STYLE") == ""  # never shown
-    assert documents.category("unknown", "31") == "imaging"
-    assert documents.category("unknown") == "reports"
+        assert document_types.category(code) in document_types.CATEGORIES
+        assert document_types.type_label(code)
+        assert document_types.type_label(code, "en")
+    assert document_types.category("FEUILLE-DE-STYLE") == ""  # never shown
+    assert document_types.category("unknown", "31") == "imaging"
+    assert document_types.category("unknown") == "reports"
 
 
 def test_the_dossier_shows_the_categories_this_door_speaks_of() -> None:
-    for slug in documents.CATEGORIES:
-        assert dossier.CATEGORIES[slug] == (documents.category_label(slug), documents.category_label(slug, "en"))
+    for slug in document_types.CATEGORIES:
+        assert shelf.CATEGORIES[slug] == (
+            document_types.category_label(slug),
+            document_types.category_label(slug, "en"),
+        )
 
 
 @pytest.mark.parametrize(

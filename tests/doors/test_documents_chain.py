@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from server import access, actions
-from server.actions import dossier
-from server.actions.dossier import DocumentView
+from server.dossier import documents as shelf
+from server.dossier.documents import DocumentView
 from server.errors import Conflict, NotAllowed
 from server.views import Entry, FileView
 from tests import letters
@@ -68,7 +68,7 @@ class Lab:
 
     async def filed(self) -> list[DocumentView]:
         handle = await access.dossier(self.house.app, await self.house.mailbox("dominique"))
-        return await dossier.list_documents(self.house.app, handle)
+        return await shelf.list_documents(self.house.app, handle)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def test_what_was_filed_is_marked_and_the_new_version_is_offered_not_filed
     await lab.file(1)
     assert {(one.title, one.change is not None) for one in await lab.filed()} == {("Bilan 1", True), ("Bilan 2", False)}
     handle = await access.dossier(lab.house.app, await lab.house.mailbox("dominique"))
-    _, data = await dossier.open_document(lab.house.app, handle, kept.id)
+    _, data = await shelf.open_document(lab.house.app, handle, kept.id)
     assert data == letters.pdf("Bilan 1"), "obsolete, and readable"
 
 

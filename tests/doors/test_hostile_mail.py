@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mail_gateway import mime, structure
 from mail_gateway.headers import Headers, addresses, date, decode_words, message_ids
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 from server.quotations import split_quoted
 from tests.support.hostile_mail import FROM, HOSTILE, nested
 

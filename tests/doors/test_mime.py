@@ -11,7 +11,7 @@ from email.message import EmailMessage
 import pytest
 
 from mail_gateway import mime, structure
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 from server.quotations import split_quoted
 from tests import letters
 

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mail_gateway import parser_process
-from mail_gateway.package import Parcel, unpack
-from mail_gateway.parser_process import Parsers
+from server.formats import parser_process
+from server.formats.package import Parcel, unpack
+from server.formats.parser_process import Parsers
 from tests import letters
 from tests.mail_house import ELSEWHERE, MailHouse, bring, open_mail_house
 
@@ -135,7 +135,7 @@ def test_readers_end_with_whoever_asked_them(parsers: Parsers) -> None:
 def test_readers_end_with_a_server_that_is_killed() -> None:
     """Nothing but their socket tells them."""
     server = (
-        "from mail_gateway.parser_process import PARSERS as p; from tests.doors.test_parser_process import REPORT;"
+        "from server.formats.parser_process import PARSERS as p; from tests.doors.test_parser_process import REPORT;"
         "p.unpack(REPORT); print(*p.pids(), flush=True); input()"
     )
     with subprocess.Popen([sys.executable, "-c", server], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:

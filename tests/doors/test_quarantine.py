@@ -13,9 +13,9 @@ from pytest_aiohttp import AiohttpClient
 from mail_gateway import verdict
 from mail_gateway.discretion import for_one
 from mail_gateway.imap import imap_door
-from mail_gateway.malformed import Malformed
 from server import access, blocking, doctor, listing, reading
 from server.api import health
+from server.formats.malformed import Malformed
 from storage import quarantine
 from storage.database import DatabaseDown
 from tests import letters

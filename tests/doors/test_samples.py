@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mail_gateway import cda, verdict
-from mail_gateway.package import Parcel
-from mail_gateway.parser_process import Parsers
+from mail_gateway import verdict
 from server import attachments
+from server.formats import cda
+from server.formats.package import Parcel
+from server.formats.parser_process import Parsers
 from tests import letters
 from tests.letters import DOMINIQUE
 from tests.mail_house import ELSEWHERE, bring, open_mail_house

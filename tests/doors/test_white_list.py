@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mail_gateway import subjects, trust, trust_lists, whitelist
-from mail_gateway.malformed import Malformed
 from server.app import App, open_core
 from server.errors import PliError
+from server.formats.malformed import Malformed
 from storage import operators
 from tests.certificates import Certificates, make
 from tests.house import settings_for

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mail_gateway import archive, cda, xdm
-from mail_gateway.malformed import Malformed
+from server.formats import archive, cda, xdm
+from server.formats.malformed import Malformed
 from tests import letters
 
 METADATA = "IHE_XDM/SUBSET01/METADATA.XML"

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from server import access, people, reading
-from server.actions import dossier
 from server.actions.acting import act
+from server.dossier import documents as shelf
 from server.drafts import Actor
 from storage import delegations
 from storage.ids import now_ms
@@ -72,7 +72,7 @@ async def scene(house: House) -> Scene:
     files = (await reading.since(house.app, box, 0)).entries[0].message.attachments
     report = next(item for item in files if item.title == REPORT)
     await act(house.app, box, receipt.message, "dossier.file", {"attachment": report.id}, "once")
-    (document,) = await dossier.list_documents(house.app, await access.dossier(house.app, box))
+    (document,) = await shelf.list_documents(house.app, await access.dossier(house.app, box))
     made = Scene(
         house,
         {

@@ -23,7 +23,7 @@ import pytest
 
 from mail_gateway import structure
 from mail_gateway.letterbox import read
-from mail_gateway.package import Package, Parcel, unpack
+from server.formats.package import Package, Parcel, unpack
 from tests.speed.house import House
 from tests.speed.load import Load, Refused, run_apart
 from tests.speed.messages import build

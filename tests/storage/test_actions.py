@@ -10,10 +10,11 @@ import pytest
 
 from mail_gateway import rendition
 from server import access, actions, reading
-from server.actions import agenda, catalogue, dossier, organiser
+from server.actions import agenda, catalogue, organiser
 from server.actions.acting import act
 from server.bots import reminders
 from server.delivery import DeliveryWorker
+from server.dossier import documents as shelf
 from server.drafts import Draft, File, FileFacts, Opening
 from server.errors import Conflict, Invalid, NotAllowed, Refused
 from server.handles import DossierHandle
@@ -48,11 +49,11 @@ async def test_already_done_is_filed_and_said_in_the_thread(core: House) -> None
     assert card.message.card["answered"]["label"] == "Noté comme fait"
     assert card.message.card["choices"] == []
     assert line.message.kind == "answer"
-    filed = await dossier.list_documents(core.app, await _dossier(core, "marcel"))
+    filed = await shelf.list_documents(core.app, await _dossier(core, "marcel"))
     assert [(item.category, item.author, item.created) for item in filed] == [
         ("prevention", "Marcel PAT-DEUX", "2024-10-02")
     ]
-    facts, data = await dossier.open_document(core.app, await _dossier(core, "marcel"), filed[0].id)
+    facts, data = await shelf.open_document(core.app, await _dossier(core, "marcel"), filed[0].id)
     assert "pneumocoque" in data.decode()
     assert facts.type == "text/plain"
     assert await reminders.remind_everybody(core.app) == 0, "he was already told"
@@ -105,7 +106,7 @@ async def test_of_two_answers_at_once_one_is_refused(core: House) -> None:
         return_exceptions=True,
     )
     assert sum(isinstance(outcome, Conflict) for outcome in outcomes) == 7
-    assert len(await dossier.list_documents(core.app, await _dossier(core, "marcel"))) == 1
+    assert len(await shelf.list_documents(core.app, await _dossier(core, "marcel"))) == 1
 
 
 async def test_a_tap_sent_twice_is_one_answer(core: House) -> None:
@@ -237,7 +238,7 @@ async def test_a_document_is_filed_once_with_what_its_header_says(core: House) -
     entries = await _entries(core, "dominique")
     assert entries[0].message.attachments[0].filed
     assert "rangé dans votre dossier" in entries[1].message.text
-    filed = await dossier.list_documents(core.app, await _dossier(core, "dominique"))
+    filed = await shelf.list_documents(core.app, await _dossier(core, "dominique"))
     assert [(item.title, item.label, item.author, item.created) for item in filed] == [
         ("Compte rendu de biologie", "CR de biologie", "Dr Marie CAMPARINI", "2026-11-20")
     ]

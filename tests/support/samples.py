@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mail_gateway.package import Package, Parcel
+from server.formats.package import Package, Parcel
 
 ROOT = Path(__file__).resolve().parents[2]
 

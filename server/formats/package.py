@@ -17,23 +17,27 @@ from typing import Final, Literal
 
 import msgspec
 
-from mail_gateway import archive, cda, hl7, xdm
-from mail_gateway.documents import category, type_label
-from mail_gateway.malformed import Malformed
-from mail_gateway.sniff import sniff
-from mail_gateway.words import decode_base64
-from mail_gateway.xml import Element, parse
+from server.formats import archive, cda, cda_entries, hl7, xdm
+from server.formats.document_types import category, type_label
+from server.formats.findings import Finding
+from server.formats.malformed import Malformed
+from server.formats.sniff import sniff
+from server.formats.words import decode_base64
+from server.formats.xml import Element, parse
 
 MAX_IMAGES: Final = 10  # of one document
 _EXTENSIONS: Final = {"application/pdf": ".pdf", "image/jpeg": ".jpg", "image/png": ".png", "text/plain": ".txt"}
 
 
 class Parcel(msgspec.Struct, frozen=True):
-    """Octets of a part of a mail, still in its transfer encoding: an archive, or an XML file that may be a CDA."""
+    """Octets of a part of a mail, still in its transfer encoding: an archive, or an XML file that may be a CDA. `deep`:
+    its findings are wanted too.
+    """
 
     kind: Literal["archive", "document"]
     encoding: str
     body: bytes
+    deep: bool = False
 
 
 class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -66,7 +70,8 @@ class Lineage(msgspec.Struct, frozen=True, omit_defaults=True):
 class Paper(msgspec.Struct, frozen=True, omit_defaults=True):
     """A document as a person opens it: the PDF a CDA carries, when it carries one; else the file itself. `class_code`
     is computed from the type, `received_class` is what the sender wrote. `marks`: its confidentiality codes. `images`:
-    (media type, octets) of those a reader of the file would miss.
+    (media type, octets) of those a reader of the file would miss. Of a deep parcel besides: `findings`, and `original`,
+    the CDA when `content` is not it.
     """
 
     name: str
@@ -87,6 +92,8 @@ class Paper(msgspec.Struct, frozen=True, omit_defaults=True):
     marks: tuple[str, ...] = ()
     inner: str = ""
     images: tuple[tuple[str, bytes], ...] = ()
+    findings: tuple[Finding, ...] = ()
+    original: bytes = b""
 
 
 class Package(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,7 +113,7 @@ class Package(msgspec.Struct, frozen=True, omit_defaults=True):
 def unpack(parcel: Parcel) -> Package:
     """What a parcel holds. Raises nothing of its own."""
     data = _decoded(parcel)
-    return _archive(data) if parcel.kind == "archive" else _alone(data)
+    return _archive(data, parcel.deep) if parcel.kind == "archive" else _alone(data, parcel.deep)
 
 
 def _decoded(parcel: Parcel) -> bytes:
@@ -115,10 +122,10 @@ def _decoded(parcel: Parcel) -> bytes:
     return binascii.a2b_qp(parcel.body) if parcel.encoding == "quoted-printable" else parcel.body
 
 
-def _archive(data: bytes) -> Package:
+def _archive(data: bytes, deep: bool) -> Package:
     try:
         package = xdm.open_xdm(data)
-        papers = tuple(_paper(item) for item in package.documents)
+        papers = tuple(_paper(item, deep) for item in package.documents)
     except Malformed as error:
         patients, claims, marks = _glimpsed(data)
         return Package(patients=patients, claims=claims, marks=marks, damaged=error.detail)
@@ -130,14 +137,14 @@ def _archive(data: bytes) -> Package:
     )
 
 
-def _alone(data: bytes) -> Package:
+def _alone(data: bytes, deep: bool) -> Package:
     """A CDA that was attached by itself, as some software does."""
     try:
         document = cda.find(data)
     except Malformed as error:
         return Package(damaged=error.detail) if error.code == "xml_doctype" else Package(foreign=True)
     try:
-        paper = _laid_out(document, data, cda.header(document), None)
+        paper = _laid_out(document, data, cda.header(document), None, deep)
     except Malformed as error:
         return Package(damaged=error.detail)
     return Package((paper,), (), (paper.claim,), paper.marks)
@@ -146,11 +153,11 @@ def _alone(data: bytes) -> Package:
 # ---- one document ----------------------------------------------------------------------------------------------------
 
 
-def _paper(item: xdm.XdmDocument) -> Paper:
+def _paper(item: xdm.XdmDocument, deep: bool) -> Paper:
     """Raises `Malformed` for what is said to be a CDA, or looks like one, and cannot be read."""
     if "xml" in item.mime_type or not item.mime_type or b"ClinicalDocument" in item.content:
         document = cda.find(item.content)
-        return _laid_out(document, item.content, cda.header(document), item)
+        return _laid_out(document, item.content, cda.header(document), item, deep)
     family, given, birth, sex = hl7.source_patient(item.source)
     claim = Claim((), family, (given,) if given else (), birth.isoformat() if birth else "", sex)
     label = type_label(item.type_code)
@@ -175,7 +182,7 @@ def _paper(item: xdm.XdmDocument) -> Paper:
     )
 
 
-def _laid_out(document: Element, data: bytes, header: cda.CdaHeader, item: xdm.XdmDocument | None) -> Paper:
+def _laid_out(document: Element, data: bytes, header: cda.CdaHeader, item: xdm.XdmDocument | None, deep: bool) -> Paper:
     content, kind, images = _shown(document, data)
     label = header.type_label
     title = header.title or (item.title if item else "") or label
@@ -206,6 +213,8 @@ def _laid_out(document: Element, data: bytes, header: cda.CdaHeader, item: xdm.X
         marks=tuple(dict.fromkeys(marks)),
         inner=item.path if item else "",
         images=images,
+        findings=cda_entries.findings(document) if deep else (),
+        original=data if deep and content is not data else b"",
     )
 
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
-from mail_gateway import archive, documents, hl7
-from mail_gateway.headers import clean
-from mail_gateway.malformed import Malformed
-from mail_gateway.xml import Element, parse
+from server.formats import archive, document_types, hl7
+from server.formats.malformed import Malformed
+from server.formats.words import clean
+from server.formats.xml import Element, parse
 
 __all__ = ["Action", "Malformed", "PatientId", "XdmDocument", "XdmPackage", "is_xdm", "open_xdm"]
 
@@ -142,7 +142,7 @@ def patients_of(root: Element) -> list[PatientId]:
 def marks_of(root: Element) -> list[str]:
     """The confidentiality codes of everything METADATA.XML describes."""
     described = root.iterfind(".//{*}ExtrinsicObject")
-    return [documents.confidentiality(code) for one in described for code in _codes(one, _CONFIDENTIALITY)]
+    return [document_types.confidentiality(code) for one in described for code in _codes(one, _CONFIDENTIALITY)]
 
 
 def _is_metadata(name: str) -> bool:
@@ -172,10 +172,10 @@ def _document(data: bytes, entries: dict[str, archive.Entry], folder: str, descr
         mime_type=described.get("mimeType", "").lower(),
         title=_title(described),
         type_code=type_code,
-        class_code=documents.class_code(type_code) or received_class,
+        class_code=document_types.class_code(type_code) or received_class,
         received_class_code=received_class,
         format_code=_code(described, _FORMAT),
-        confidentiality=tuple(documents.confidentiality(code) for code in _codes(described, _CONFIDENTIALITY)),
+        confidentiality=tuple(document_types.confidentiality(code) for code in _codes(described, _CONFIDENTIALITY)),
         unique_id=_identifier(described, _UNIQUE),
         created=hl7.instant(_slot(described, "creationTime"), UTC),
         author=author,

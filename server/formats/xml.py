@@ -11,8 +11,8 @@ import re
 
 from lxml import etree
 
-from mail_gateway.headers import decode_text
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
+from server.formats.words import decode_text
 
 MAX_BYTES = 60_000_000
 MAX_TAGS = 400_000  # opening and closing: a tree costs some 200 octets an element, 60 MB of `<a/>` would cost 3 GB

@@ -14,12 +14,12 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Literal
 
-from mail_gateway import documents, hl7
-from mail_gateway.documents import category
-from mail_gateway.headers import clean, decode_base64
-from mail_gateway.malformed import Malformed
-from mail_gateway.sniff import sniff
-from mail_gateway.xml import Element, parse, text_of
+from server.formats import document_types, hl7
+from server.formats.document_types import category
+from server.formats.malformed import Malformed
+from server.formats.sniff import sniff
+from server.formats.words import clean, decode_base64
+from server.formats.xml import Element, parse, text_of
 
 __all__ = [
     "CdaAuthor", "CdaHeader", "CdaPatient", "Malformed", "category", "find", "header", "media", "n1_body", "of",
@@ -137,8 +137,8 @@ def header(document: Element) -> CdaHeader:
         version=int(version) if version.isascii() and version.isdigit() and len(version) < 10 else 1,
         replaces=_identifier(parent),
         type_code=clean(type_code)[:60],
-        type_label=documents.type_label(type_code) or _label(code),
-        class_code=documents.class_code(type_code),
+        type_label=document_types.type_label(type_code) or _label(code),
+        class_code=document_types.class_code(type_code),
         category=category(type_code),
         title=clean(text_of(document.find(f"{_V3}title")))[:MAX_TITLE],
         effective=hl7.instant(_attribute(document, "effectiveTime", "value")),
@@ -319,4 +319,4 @@ def _identifier(element: Element | None, extension_only: bool = False) -> str:
 def _confidentiality(document: Element) -> tuple[str, ...]:
     """N, R or V, then MASQUE_PS, INVISIBLE_PATIENT, INVISIBLE_REPRESENTANTS_LEGAUX, as the CI-SIS spells them."""
     codes = [clean(found.get("code", "")).strip()[:60] for found in document.iterfind(f"{_V3}confidentialityCode")]
-    return tuple(documents.confidentiality(code) for code in codes if code)
+    return tuple(document_types.confidentiality(code) for code in codes if code)

@@ -13,8 +13,8 @@ from typing import Final
 
 import msgspec
 
-from mail_gateway.package import Package, Parcel, unpack
 from server.apart import WAIT_S, Died, Workers, serve
+from server.formats.package import Package, Parcel, unpack
 
 WORKERS: Final = 2
 _UNREADABLE: Final = {"archive": "Cette archive n’a pas pu être lue.", "document": "Ce document n’a pas pu être lu."}
@@ -28,7 +28,7 @@ class Parsers(Workers):
     """The workers of this process, for threads that may wait."""
 
     def __init__(self, workers: int = WORKERS, wait_s: float = WAIT_S) -> None:
-        super().__init__("mail_gateway.parser_process", workers, wait_s)
+        super().__init__("server.formats.parser_process", workers, wait_s)
 
     def unpack(self, parcel: Parcel) -> Package:
         """What a parcel holds; damaged when reading it took too much. Raises `OSError` when no worker can be had."""

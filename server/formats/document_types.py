@@ -20,10 +20,13 @@ class _File(msgspec.Struct):
     types: dict[str, dict[str, str]]
 
 
-_DATA: Final = msgspec.json.decode(files("mail_gateway").joinpath("data/document_types.json").read_bytes(), type=_File)
+_DATA: Final = msgspec.json.decode(
+    files("server.formats").joinpath("data/document_types.json").read_bytes(), type=_File
+)
 
 CATEGORIES: Final = tuple(_DATA.categories)  # slugs, in the order they are shown
 SOURCE: Final = _DATA.source
+TYPES: Final = frozenset(_DATA.types)
 
 
 def class_code(type_code: str) -> str:

@@ -13,7 +13,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from mail_gateway.malformed import Malformed
+from server.formats.malformed import Malformed
 
 MAX_ENTRIES = 100
 MAX_TOTAL = 200_000_000
