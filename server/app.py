@@ -20,6 +20,7 @@ from server.bots.reminders import ReminderChannel
 from server.contacts import AccountMail
 from server.delegates import DelegationEnds
 from server.delivery import DeliveryWorker
+from server.dossier import habilitation
 from server.hub import Hub, RedisHub
 from server.lookups import LookUps
 from server.metrics import Metrics
@@ -69,6 +70,7 @@ def _lookup_key(tx: Tx, vault: Vault) -> bytes:
 async def open_core(settings: Settings) -> AsyncIterator[App]:
     """Storage, vault, hub and delivery, without a door. Raises `DatabaseDown`, `NoMasterKey`."""
     logs.set_up()
+    habilitation.use(settings.habilitation_file)
     async with AsyncExitStack() as stack:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(migrate, settings.database)

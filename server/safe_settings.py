@@ -52,6 +52,8 @@ def unsafe(settings: Settings) -> list[str]:
             found.append("oidc_private: for tests and demonstrations only; these providers are in the world.")
     if settings.push_private:
         found.append("push_private: for tests only.")
+    if not settings.habilitation_file:
+        found.append("habilitation_file: who may read which documents is not settled; « illustrative » is ours alone.")
     return found
 
 

@@ -18,6 +18,7 @@ from typing import Any, get_type_hints
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
+from server.dossier import habilitation
 from server.safe_settings import unsafe
 
 
@@ -103,6 +104,11 @@ class Settings:
         "1.2.250.1.213.1.4.8,1.2.250.1.213.1.4.9",
     )
     strict_ins_key: bool = _say("Refuse an INS whose check key is wrong.", True)
+    habilitation_file: str = _say(
+        "The matrix of professions and types of documents (JSON, as the one shipped); « illustrative » takes the one "
+        "shipped knowingly, which is not the official table.",
+        "",
+    )
     correction_hours: int = _say("For how long whoever wrote a message may correct it, with its trace; 0: never.", 24)
     session_idle_minutes: int = _say("A session unused for that long ends.", 30)
     session_hours: int = _say("A session ends after that long, used or not.", 12)
@@ -245,6 +251,11 @@ def problems(settings: Settings) -> list[str]:
         found.append("helper_months: from 1 to 12; a helper's right is confirmed every year at least.")
     if settings.clamd and not _CLAMD.fullmatch(settings.clamd):
         found.append("clamd: neither unix:/path nor host:port.")
+    if settings.habilitation_file not in {"", habilitation.ILLUSTRATIVE}:
+        try:
+            habilitation.matrix(settings.habilitation_file)
+        except ValueError:
+            found.append(f"habilitation_file: {settings.habilitation_file} is no matrix of habilitations.")
     found += _trust_problems(settings)
     found += _gateway_problems(settings)
     if not settings.demo:

@@ -240,8 +240,12 @@ def matrix(path: str = "") -> Matrix:
 _used: list[str] = [""]
 
 
-def use(path: str) -> Matrix:
-    """Decide by this file from now on; the one shipped when "". Raises `ValueError`."""
+ILLUSTRATIVE: Final = "illustrative"  # the setting that takes the shipped matrix knowingly
+
+
+def use(setting: str) -> Matrix:
+    """Decide by this file from now on; by the one shipped when "" or `ILLUSTRATIVE`. Raises `ValueError`."""
+    path = "" if setting == ILLUSTRATIVE else setting
     found = matrix(path)
     _used[0] = path
     return found

@@ -26,6 +26,7 @@ GOOD: dict[str, Any] = {
     "psc_client_id": "pli",
     "franceconnect_issuer": "https://fc.hopital-de-pli.fr/api/v2",
     "franceconnect_client_id": "pli",
+    "habilitation_file": "illustrative",
 }
 NO_WAY = "no way in is open for"
 
@@ -57,6 +58,8 @@ REFUSALS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"public_url": ""}, "public_url: must start with https:// to serve real people."),
     ({"public_url": "https://pli.example"}, "public_url: still the example domain."),
     ({"public_url": "https://localhost:8080"}, "public_url: still the example domain."),
+    ({"habilitation_file": ""}, "habilitation_file: who may read which documents is not settled; « illustrative » is "
+     "ours alone."),
     ({"mail_domain": "pli.example"}, "mail_domain: still the example domain."),
     ({"patient_domain": "patient.pli.example"}, "patient_domain: still the example domain."),
     ({"patient_domain": "mail.example.org"}, "patient_domain: still the example domain."),
