@@ -100,7 +100,8 @@ def demo_settings(settings: Settings) -> Settings:
     authority = Authority.at(settings.data_dir / "certificates")
     certificate, key = authority.issue("pli", ["localhost", settings.mail_domain], server=True)
     return replace(
-        settings, demo=True, ins_oids=f"{settings.ins_oids},{TEST_OID}", strict_ins_key=False,
+        settings, demo=True, samu_organisations=settings.samu_organisations or WRITERS["benali"]["organisation_id"],
+        ins_oids=f"{settings.ins_oids},{TEST_OID}", strict_ins_key=False,
         tls_certificate=settings.tls_certificate or str(certificate), tls_key=settings.tls_key or str(key),
         tls_ca=settings.tls_ca or str(authority.certificate),
         # One account often plays a whole ministry here: the usual limit is lifted, another one counts.

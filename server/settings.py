@@ -62,6 +62,11 @@ class Settings:
     master_key_file: str = _say(
         "File of the master key; in the data folder when empty. Keep it out of the backups.", ""
     )
+    erased: str = _say(
+        "File of the ids of destroyed spaces, applied at every start; in the data folder when empty. Keep it out of "
+        "the backups: it is what keeps them from bringing anybody back.",
+        "",
+    )
     tls_certificate: str = _say("PEM chain shown by the mail doors and to other operators.", "")
     tls_key: str = _say("PEM key of that certificate.", "")
     tls_ca: str = _say(
@@ -114,6 +119,9 @@ class Settings:
     session_hours: int = _say("A session ends after that long, used or not.", 12)
     device_days: int = _say("A remembered device is asked for a second factor again after that long.", 90)
     step_up_minutes: int = _say("A second factor given that long ago does for a dangerous act.", 10)
+    samu_organisations: str = _say(
+        "Organisation ids (FINESS) of the SAMU whose doctors regulate calls, by commas; nobody does if empty.", ""
+    )
     helper_months: int = _say("A helper is asked to be confirmed again after that many months at most.", 12)
     sms_url: str = _say("https:// address of the gateway that sends SMS; none is sent, nor offered, if empty.", "")
     sms_method: str = _say("POST or PUT.", "POST")
@@ -182,6 +190,10 @@ class Settings:
     @property
     def key_file(self) -> Path:
         return Path(self.master_key_file) if self.master_key_file else self.data_dir / "master.key"
+
+    @property
+    def erased_file(self) -> Path:
+        return Path(self.erased) if self.erased else self.data_dir / "erased"
 
     @property
     def secure(self) -> bool:

@@ -31,5 +31,16 @@ def since(tx: Tx, account_id: str, at: int, kind: str) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows}
 
 
+def first(tx: Tx, account_id: str, at: int, kind: str) -> dict[str, int]:
+    """The spaces since then, and when first since then (ms)."""
+    rows = tx.run(
+        "SELECT space_id, MIN(at) FROM openings WHERE account_id = :a AND at > :at AND kind = :kind GROUP BY space_id",
+        a=account_id,
+        at=at,
+        kind=kind,
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
 def forget(tx: Tx, before: int) -> None:
     tx.run("DELETE FROM openings WHERE at < :at", at=before)
