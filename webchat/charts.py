@@ -6,7 +6,8 @@
 
 Promises: what comes from elsewhere is escaped; nothing depends on colour alone (WCAG 1.4.1: curves differ by
 dash and by the shape of their points); text keeps the reader's own size, since the picture has no fixed scale
-(positions are in percent, sizes in rem); no script, no inline style. Does not: know what a number means, or convert one.
+(positions are in percent, sizes in rem); no script, no inline style. Does not: know what a number means, or convert
+one.
 Its look is `static/charts.css`.
 """
 

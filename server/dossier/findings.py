@@ -37,6 +37,9 @@ _finding: Final[msgspec.json.Decoder[Finding]] = msgspec.json.Decoder(Finding)
 class Held:
     """A finding, and where it comes from. `document`: its id ("" when somebody entered it), `title` of it. `at`: when
     it was recorded, ISO 8601. `by`: an account. `state`: current, corrected, withdrawn, outdated (its document is).
+    `marks`: that are on, its own and its document's.
+    `author`, `organisation`, `dated` (the act, ISO 8601): of the document, as its producer says. `ended_by`,
+    `ended_at`: who corrected or withdrew it, when.
     """
 
     id: str
@@ -50,6 +53,11 @@ class Held:
     state: str = "current"
     corrects: str = ""
     marks: tuple[str, ...] = ()
+    author: str = ""
+    organisation: str = ""
+    dated: str = ""
+    ended_by: str = ""
+    ended_at: str = ""
 
 
 async def of(app: App, handle: DossierHandle, kinds: Sequence[str] = (), *, current: bool = True) -> list[Held]:
@@ -78,20 +86,31 @@ def held(tx: Tx, handle: DossierHandle, kinds: Sequence[str] = (), *, current: b
         )
         if (document is None or on) and not decide(reader, own, now):
             continue
-        title = document.facts.title if document else ""
-        outdated = document is not None and document.row.state != "current"
-        found.append(_held(handle, row, title, tuple(sorted(on)), outdated=outdated))
+        found.append(_held(handle, row, document, tuple(sorted(on | document.marks.keys() if document else on))))
     return found
 
 
-def _held(handle: DossierHandle, row: Row, title: str, marks: tuple[str, ...], *, outdated: bool) -> Held:
-    finding = _finding.decode(handle.keys.open("finding", row.id, row.content))
-    state = "outdated" if outdated and row.state == "current" else row.state
-    message = row.message_id if handle.ground != standing.CARE else ""
+def _held(handle: DossierHandle, row: Row, document: shelf.Seen | None, marks: tuple[str, ...]) -> Held:
+    facts = document.facts if document else None
+    outdated = document is not None and document.row.state != "current" and row.state == "current"
     return Held(
-        row.id, finding, row.document_id, title, message, row.source, row.by, reading.iso(row.at), state, row.corrects,
+        row.id,
+        _finding.decode(handle.keys.open("finding", row.id, row.content)),
+        row.document_id,
+        facts.title if facts else "",
+        row.message_id if handle.ground != standing.CARE else "",
+        row.source,
+        row.by,
+        reading.iso(row.at),
+        "outdated" if outdated else row.state,
+        row.corrects,
         marks,
-    )  # fmt: skip
+        facts.author if facts else "",
+        facts.organisation if facts else "",
+        facts.created if facts else "",
+        row.ended_by,
+        reading.iso(row.ended_at) if row.ended_at else "",
+    )
 
 
 def source_of(handle: DossierHandle) -> str:
