@@ -1,6 +1,7 @@
 """Typed audit entries: who did what, for whom, on which ground. Written in the transaction of what they are about.
 
-An act is named `object:verb`. Each says how long it is kept; none holds a name, an address or a health word.
+An act is named `object:verb`. Each says how long it is kept; none holds a name, an address or a health word. Who reads
+the rows: their patient (`server.journal`). That none is lost or changed: `server.audit_chain`.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from storage import audit_rows
 from storage.database import Tx
-from storage.ids import new_id, now_ms
+from storage.ids import now_ms
 
 if TYPE_CHECKING:
     from server.drafts import Actor
@@ -29,6 +31,7 @@ class Act(Enum):
     CONSENT_GIVEN = ("consent:given", ACCESS_YEARS * 12)
     CONSENT_REFUSED = ("consent:refused", ACCESS_YEARS * 12)
     CONSENT_WITHDRAWN = ("consent:withdrawn", ACCESS_YEARS * 12)
+    CHOICE_MADE = ("choice:made", ACCESS_YEARS * 12)  # object: which; outcome: on or off
     CONTACT_CHANGED = ("contact:changed", ACCESS_YEARS * 12)
     CONVERSATION_ASSIGNED = ("conversation:assigned", ACCESS_YEARS * 12)
     CONVERSATION_CLOSED = ("conversation:closed", ACCESS_YEARS * 12)
@@ -55,6 +58,9 @@ class Act(Enum):
     MAIL_EXAMINED = ("mail:examined", ACCESS_YEARS * 12)  # what stands around it, never what it says
     MAIL_HELD = ("mail:held", ACCESS_YEARS * 12)
     MAIL_RELEASED = ("mail:released", ACCESS_YEARS * 12)
+    MEASURE_CORRECTED = ("measure:corrected", ACCESS_YEARS * 12)
+    MEASURE_ENTERED = ("measure:entered", ACCESS_YEARS * 12)
+    MEASURES_SENT = ("measure:sent", ACCESS_YEARS * 12)
     MESSAGE_POSTED = ("message:posted", ACCESS_YEARS * 12)
     OPENINGS_STOPPED = ("openings:stopped", ACCESS_YEARS * 12)
     PASSWORD_CHANGED = ("password:changed", ACCESS_YEARS * 12)
@@ -70,14 +76,12 @@ class Act(Enum):
     WRITER_TURNED_AWAY = ("writer:turned-away", ACCESS_YEARS * 12)
 
 
-_INSERT = """
-INSERT INTO audit (space_id, id, at, actor_id, actor_kind, act, ground, object, outcome, why)
-VALUES (:space, :id, :at, :actor, :kind, :act, :ground, :object, :outcome, :why)
-"""
-_LATELY = """
-SELECT 1 FROM audit
-WHERE space_id = :space AND at > :since AND actor_id = :actor AND act = :act AND object = :object AND why = :why LIMIT 1
-"""
+_MONTHS = {act.value[0]: act.value[1] for act in Act}
+
+
+def months_of(act: str) -> int:
+    """How long rows of that name are kept; what no longer has a name here is kept as an access is."""
+    return _MONTHS.get(act, ACCESS_YEARS * 12)
 
 
 def record(
@@ -86,26 +90,14 @@ def record(
     """One row. `space_id`: whose record is touched ('' for none). `ground`: what gave the right; `why`: the id of the
     consent or emergency that did. `subject`: the object's id.
     """
-    tx.run(
-        _INSERT,
-        space=space_id,
-        id=new_id(),
-        at=now_ms(),
-        actor=actor.account_id or "correspondent",
-        kind=actor.kind,
-        act=act.value[0],
-        ground=ground,
-        object=subject,
-        outcome=outcome,
-        why=why,
-    )
+    who = actor.account_id or "correspondent"
+    audit_rows.insert(tx, space_id, who, actor.kind, act.value[0], ground, subject, outcome, why)
 
 
 def record_once(
     tx: Tx, act: Act, actor: Actor, space_id: str, ground: str, subject: str, *, why: str, within_ms: int
 ) -> None:
     """As `record`, unless the same was recorded within that time: the pages of a document are one reading of it."""
-    since = now_ms() - within_ms
     who = actor.account_id or "correspondent"
-    if not tx.run(_LATELY, space=space_id, since=since, actor=who, act=act.value[0], object=subject, why=why):
+    if not audit_rows.lately(tx, space_id, who, act.value[0], subject, why, now_ms() - within_ms):
         record(tx, act, actor, space_id, ground, subject, why=why)
