@@ -28,10 +28,10 @@ from server import audit, exchanges, threads
 from server.audit import Act
 from server.dossier import standing, volume
 from server.drafts import Actor
-from server.errors import NotAllowed, Refused
+from server.errors import NotAllowed, Refused, SpaceClosed
 from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
 from server.scopes import EVERYTHING, MESSAGES, WRITE, may, need
-from storage import accounts, consents, conversations, delegations, entries, messages, teams
+from storage import accounts, consents, conversations, delegations, documents, entries, lifecycle, messages, teams
 from storage import exchanges as standings
 from storage.database import Tx
 from storage.vault import CannotOpen, SpaceKeys
@@ -43,7 +43,7 @@ WRITERS = frozenset({"professional", "team", "bot"})
 TEAM = "team"
 
 
-def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str, *needs: str) -> MailboxHandle:
+def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str, *needs: str, closed: bool = False) -> MailboxHandle:
     owner = accounts.by_mailbox(tx, mailbox_id)
     if owner is None or actor.external:
         raise Refused
@@ -60,6 +60,8 @@ def _mailbox(app: App, tx: Tx, actor: Actor, mailbox_id: str, *needs: str) -> Ma
     if not ground:
         raise Refused
     need(scopes, *needs)
+    if owner.kind == "holder" and not closed and not lifecycle.is_open(tx, owner.space_id):
+        raise SpaceClosed
     return MailboxHandle(actor, mailbox_id, owner.space_id, owner.id, owner.kind, ground, scopes)
 
 
@@ -113,13 +115,16 @@ def _conversation_in_mailbox(app: App, tx: Tx, box: MailboxHandle, conversation_
     return _conversation(app, tx, box.actor, space_id, conversation_id, box.owner, box.mailbox_id, ground)
 
 
-async def mailbox(app: App, actor: Actor, mailbox_id: str = "", needs: Sequence[str] = (MESSAGES,)) -> MailboxHandle:
+async def mailbox(
+    app: App, actor: Actor, mailbox_id: str = "", needs: Sequence[str] = (MESSAGES,), *, closed: bool = False
+) -> MailboxHandle:
     """One's own mailbox (default), or that of a space one has a delegation in, for all that one `needs` there. One
-    audit row a call: keep the handle.
+    audit row a call: keep the handle. `closed`: also of a space that is closed, for what is about the account and not
+    in the mailbox. Raises `Refused`, `NotAllowed`, `SpaceClosed`.
     """
 
     def decide(tx: Tx) -> MailboxHandle:
-        handle = _mailbox(app, tx, actor, mailbox_id or actor.mailbox_id, *needs)
+        handle = _mailbox(app, tx, actor, mailbox_id or actor.mailbox_id, *needs, closed=closed)
         audit.record(tx, Act.MAILBOX_READ, actor, handle.space_id, handle.ground, handle.mailbox_id)
         return handle
 
@@ -216,7 +221,7 @@ async def record_of(app: App, box: MailboxHandle, space_id: str) -> DossierHandl
     def decide(tx: Tx) -> DossierHandle:
         _mailbox(app, tx, box.actor, box.mailbox_id)
         holder, space = accounts.holder_of(tx, space_id), accounts.space(tx, space_id)
-        if box.actor.kind != "professional" or holder is None or space is None or not _knows(tx, box, space_id):
+        if box.actor.kind not in {"professional", TEAM} or holder is None or space is None or not _knows(tx, box, space_id):
             raise Refused
         keys = _keys(app, tx, space_id)
         reader = standing.professional(tx, keys, space_id, box.actor.account_id)
@@ -236,7 +241,35 @@ def _knows(tx: Tx, box: MailboxHandle, space_id: str) -> bool:
         any(conversations.knows(tx, space_id, member) for member in known)
         or bool(consents.in_force(tx, space_id, known))
         or volume.found_lately(tx, box.actor.account_id, space_id)
+        or documents.deposited(tx, space_id, known)
     )
+
+
+async def machine(app: App, actor: Actor, space_id: str, scope: str) -> DossierHandle:
+    """A patient's dossier, for a bot: what it was granted when that has this `scope` (of the catalogue), else what it
+    deposited there itself. Raises `Refused`.
+    """
+
+    def decide(tx: Tx) -> DossierHandle:
+        holder = accounts.holder_of(tx, space_id)
+        if actor.kind != "bot" or holder is None or not accounts.in_force(tx, actor.account_id):
+            raise Refused
+        keys = _keys(app, tx, space_id)
+        grants = [one for one in documents.grants_in_force(tx, actor.account_id) if one.space_id == space_id]
+        given = next((one for one in grants if scope and scope in standing.scopes_of(keys, one)), None)
+        if given is None and not documents.deposited(tx, space_id, {actor.account_id}):
+            raise Refused
+        ground = standing.SERVICE if given else standing.CARE
+        audit.record(tx, Act.DOSSIER_READ, actor, space_id, ground, why=given.id if given else "")
+        return DossierHandle(actor, space_id, keys, ground, holder.id, holder.mailbox_id)
+
+    return await app.db.write(decide)
+
+
+async def has_ins(app: App, space: SpaceHandle, ins: str) -> bool:
+    """Whether the space is that of the patient with this INS."""
+    known = await app.db.read(accounts.space_by_ins, app.vault.lookup("ins", ins))
+    return known is not None and known.id == space.space_id
 
 
 def confirm_record(tx: Tx, to: DossierHandle, *needs: str) -> None:
@@ -384,12 +417,10 @@ def confirm(tx: Tx, to: SpaceHandle) -> None:
     _confirm_team(tx, to)
     may(tx, to, MESSAGES, WRITE)
     told = to.ground == "system" and not (isinstance(to, ConversationHandle) and to.member)  # by Pli, of no part
+    if to.ground != "system" and not lifecycle.is_open(tx, to.space_id):
+        raise Refused("closed", "L’espace de ce patient est fermé.") if isinstance(to, ConversationHandle) else Refused
     if isinstance(to, ConversationHandle):
         if not told and not conversations.takes_part(tx, to.space_id, to.conversation_id, to.member):
-            raise Refused
-    elif to.ground in {"correspondent", TEAM}:
-        space = accounts.space(tx, to.space_id)
-        if space is None or space.state != "open":
             raise Refused
 
 

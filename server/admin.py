@@ -21,13 +21,14 @@ from typing import Any
 import structlog
 
 from mail_gateway import trust, trust_lists
-from server import absence, delegates, doctor, logins, people, sessions, teams
+from server import absence, audit_chain, delegates, doctor, logins, people, sessions, teams
 from server.app import App, open_core
 from server.bots import reminders
+from server.enrolment import lifecycle
 from server.errors import Invalid, PliError
 from server.people import Traits
 from server.settings import PLACE, Settings
-from storage import accounts, operators
+from storage import accounts, audit_rows, operators
 from storage.accounts import Account
 from storage.database import DatabaseDown, Tx, open_database
 
@@ -75,6 +76,23 @@ async def _reset_sign_in(app: App, who: str) -> dict[str, Any]:
     if account.kind != "holder":
         raise Invalid("not_a_holder", "Seul un titulaire a un identifiant et des façons de confirmer.")
     return {"account": account.id, "had_login": await logins.reset(app, account.id)}
+
+
+async def _space(app: App, who: str, what: str, reason: str, on: str) -> dict[str, Any]:
+    account = await _find(app, who)
+    if account.kind != "holder" or not reason.strip():
+        raise Invalid("not_a_holder", "Il faut le compte d’un titulaire, et un motif.")
+    await lifecycle.by_operator(app, account.space_id, what, reason, _past_day(on))
+    return {"account": account.id, "space": what}
+
+
+def _past_day(on: str) -> str:
+    try:
+        if on and datetime.fromisoformat(on).date() > datetime.now(PLACE).date():
+            raise ValueError
+    except ValueError:
+        raise Invalid("bad_day", "Le jour s’écrit AAAA-MM-JJ, et n’est pas à venir.") from None
+    return on
 
 
 async def _password(app: App, who: str, password: str) -> dict[str, Any]:
@@ -181,8 +199,27 @@ async def _trust_status(app: App) -> dict[str, Any]:
     return await trust_lists.status(app.settings, app.db, app)
 
 
+async def _audit_verify(app: App, anchors: str) -> dict[str, Any]:
+    return asdict(await audit_chain.verify(app, anchors))
+
+
+async def _audit_touched(app: App, who: str, since: str, until: str) -> list[dict[str, Any]]:
+    """Also of an account that ended: who is no longer here may have to be answered for."""
+    known = await app.db.read(accounts.even_ended, who)
+    account = known[0] if known else await _find(app, who)
+    try:
+        first, last = (datetime.fromisoformat(moment) for moment in (since, until))
+    except ValueError as error:
+        raise Invalid("bad_date", "Une date s’écrit 2026-12-24 ou 2026-12-24T08:00.") from error
+    start, end = (moment if moment.tzinfo else moment.replace(tzinfo=PLACE) for moment in (first, last))
+    found = await app.db.read(
+        audit_rows.touched, account.id, int(start.timestamp() * 1000), int(end.timestamp() * 1000)
+    )
+    return [{"space": space, "acts": count} for space, count in sorted(found.items())]
+
+
 async def _look(app: App) -> dict[str, Any]:
-    return {"doors": app.ports, "found": [asdict(finding) for finding in await doctor.look(app.db)]}
+    return {"doors": app.ports, "found": [asdict(finding) for finding in await doctor.look(app.db, app.settings)]}
 
 
 async def _quarantine_list(app: App, everything: bool) -> list[dict[str, Any]]:
@@ -212,12 +249,15 @@ async def _quarantine_drop(app: App, mail: str, by: str) -> dict[str, Any]:
 
 
 COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "audit.touched": _audit_touched,
+    "audit.verify": _audit_verify,
     "doctor.look": _look,
     "people.add-writer": _add_writer,
     "people.add-holder": _add_holder,
     "people.list": _list_people,
     "people.sign-in-link": _sign_in_link,
     "people.reset-sign-in": _reset_sign_in,
+    "people.space": _space,
     "people.password": _password,
     "people.absence": _absence,
     "people.team": _team,

@@ -14,13 +14,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import structlog
 from aiohttp import web
 
-from server import keeping, logs, notices
+from server import audit_chain, journal_notice, keeping, logs, notices
 from server.absence import AbsenceNotes
 from server.bots.reminders import ReminderChannel
 from server.contacts import AccountMail
 from server.delegates import DelegationEnds
 from server.delivery import DeliveryWorker
 from server.dossier import habilitation
+from server.dossier.announcing import UntoldDocuments
+from server.dossier.emergencies import EmergencyTold
+from server.enrolment import endings
 from server.hub import Hub, RedisHub
 from server.lookups import LookUps
 from server.metrics import Metrics
@@ -85,6 +88,7 @@ async def open_core(settings: Settings) -> AsyncIterator[App]:
         await hub.open()
         stack.push_async_callback(hub.close)
         app = App(settings, db, vault, store, hub)
+        await endings.apply(app)
         stack.callback(app.passwords.close)
         stack.callback(app.thumbnails.close)
         stack.push_async_callback(app.delivery.close)
@@ -110,9 +114,14 @@ async def open_app(
             app.delivery.add(AbsenceNotes(app))
             app.delivery.add(AccountMail(app))
             app.delivery.add(DelegationEnds(app))
+            app.delivery.add(UntoldDocuments(app))
+            app.delivery.add(EmergencyTold(app))
+            app.delivery.add(journal_notice.AccessTold(app))
+            app.delivery.add(endings.Endings(app))
             for channel in notices.channels(app):
                 app.delivery.add(channel)
             app.delivery.start()
+            await doors.enter_async_context(audit_chain.kept_whole(app))
             sweeper = asyncio.create_task(_sweep_forever(app), name="sweep")
             doors.callback(sweeper.cancel)
         if role in {"all", "worker", "smtp"}:
@@ -163,11 +172,12 @@ async def _http_door(app: App, more_routes: Callable[[App, web.Application], Non
 
 
 async def _sweep_forever(app: App) -> None:
-    """Hourly: files that no row names, retry keys older than any resend."""
+    """Hourly: files that no row names, retry keys older than any resend, rows of the audit whose time is over."""
     while True:
         try:
             await app.blobs.sweep(await app.db.read(blobs.named))
             await app.db.write(messages.forget_retry_keys, now_ms() - RETRY_KEYS_KEPT_MS)
+            await audit_chain.purge(app)
             await app.db.write(brakes.forget_old)
             await app.db.write(proofs.forget_old)
             await app.db.write(uploads.sweep, now_ms())

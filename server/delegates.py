@@ -28,7 +28,7 @@ from server.errors import Conflict, Invalid, Refused
 from server.handles import MailboxHandle
 from server.people import majority
 from server.settings import PLACE
-from storage import accounts, delegations
+from storage import accounts, delegations, lifecycle
 from storage.accounts import Account
 from storage.database import Tx
 from storage.delegations import EVERYTHING
@@ -299,7 +299,13 @@ class DelegationEnds:
         news = await app.db.read(find)
         if news is not None:  # at majority it is told once, of both parents
             key = f"delegation:{news.account_id}:{until}"
-            await announce(app, space_id, Actor("", "system", "Pli"), news.kind, news, _nothing, retry_key=key)
+            effect = _of_age if news.what == "majority" else _nothing
+            await announce(app, space_id, Actor("", "system", "Pli"), news.kind, news, effect, retry_key=key)
+
+
+def _of_age(doing: Doing) -> None:
+    """The space is handed over: from now on it is its holder's alone."""
+    lifecycle.record(doing.tx, doing.to.space_id, new_id(), "majority", "")
 
 
 def _nothing(_: Doing) -> None:

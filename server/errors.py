@@ -4,6 +4,7 @@
     ├── Unauthorised      401   nobody is signed in, or no longer
     ├── Refused           404   absent or forbidden: the same answer, so that nobody learns which
     ├── NotAllowed        403   the person may see it but not do this, and is told why
+    │   ├── SpaceClosed   403   the space is closed: nothing of it opens but the page that opens it again
     │   └── StepUp        403   to go on, a second factor must be given again (« step-up »)
     ├── Conflict          409   it was already done, or done otherwise
     ├── TooLarge          413   over a stated limit
@@ -40,6 +41,12 @@ class Refused(PliError):
 
 class NotAllowed(PliError):
     status, code, detail = 403, "not_allowed", "Cette action n’est pas possible."
+
+
+class SpaceClosed(NotAllowed):
+    """The page /closed says since when, and opens it again."""
+
+    code, detail = "space_closed", "Cet espace est fermé."
 
 
 class StepUp(NotAllowed):

@@ -67,6 +67,19 @@ def people_link(settings_of: Callable[[], Settings], who: str) -> None:
     do(settings_of(), "people.sign-in-link", who=who)
 
 
+@people_group.command("space")
+@click.argument("who")
+@click.argument("what", type=click.Choice(["opposed", "closed", "suspended", "died", "open"]))
+@click.option("--reason", required=True, help="Why, in words: it is kept, sealed, with the record.")
+@click.option("--on", default="", help="The day it happened (AAAA-MM-JJ), when that is not today.")
+@click.pass_obj
+def people_space(settings_of: Callable[[], Settings], who: str, what: str, reason: str, on: str) -> None:
+    """Record what happens to a holder's space: it is opposed to, closed, suspended, its holder died; or open it
+    again. WHO is an account. A space that is not open is kept ten years out of everybody's reach, then destroyed.
+    """
+    do(settings_of(), "people.space", who=who, what=what, reason=reason, on=on)
+
+
 @people_group.command("reset-sign-in")
 @click.argument("who")
 @click.pass_obj

@@ -76,13 +76,14 @@ def iso(ms: int) -> str:
 
 
 def keys_of(app: App, tx: Tx, space_id: str, known: dict[str, SpaceKeys]) -> SpaceKeys:
-    """The keys of a space, looked up once. Raises `Refused`, `CannotOpen`."""
+    """The keys of a space, looked up once; of one that was destroyed, keys that open nothing. Raises `Refused`."""
     keys = known.get(space_id)
     if keys is None:
         space = accounts.space(tx, space_id)
         if space is None:
             raise Refused
-        keys = known[space_id] = app.vault.space(space_id, space.wrapped_key)
+        wrapped = space.wrapped_key
+        keys = known[space_id] = app.vault.space(space_id, wrapped) if wrapped else app.vault.lost(space_id)
     return keys
 
 

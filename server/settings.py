@@ -114,6 +114,12 @@ class Settings:
         "shipped knowingly, which is not the official table.",
         "",
     )
+    document_mb: int = _say("Megabytes of a document that a patient adds, at most (1 to 20).", 5)
+    audit_anchor_file: str = _say(
+        "File on another mount that the chain of the audit is told to, every few minutes; append-only if it can be.", ""
+    )
+    audit_anchor_url: str = _say("https:// address elsewhere that it is posted to: {number, chain, at}.", "")
+    audit_anchor_private: bool = _say("That address may be one of this network.", False)
     correction_hours: int = _say("For how long whoever wrote a message may correct it, with its trace; 0: never.", 24)
     session_idle_minutes: int = _say("A session unused for that long ends.", 30)
     session_hours: int = _say("A session ends after that long, used or not.", 12)
@@ -259,6 +265,8 @@ def problems(settings: Settings) -> list[str]:
         value = getattr(settings, name)
         if value and not Path(value).is_file():
             found.append(f"{name}: {value} is not a file.")
+    if not 1 <= settings.document_mb <= 20:
+        found.append("document_mb: from 1 to 20.")
     if not 1 <= settings.helper_months <= 12:
         found.append("helper_months: from 1 to 12; a helper's right is confirmed every year at least.")
     if settings.clamd and not _CLAMD.fullmatch(settings.clamd):
@@ -316,6 +324,8 @@ def _gateway_problems(settings: Settings) -> list[str]:
             ipaddress.ip_network(each)
     except ValueError:
         found.append("proxies: not a list of addresses or networks.")
+    if settings.audit_anchor_url and not (settings.demo or settings.audit_anchor_url.startswith("https://")):
+        found.append("audit_anchor_url: must start with https://.")
     if settings.sms_url and not (settings.demo or settings.sms_url.startswith("https://")):
         found.append("sms_url: must start with https://.")
     if settings.sms_method not in {"POST", "PUT"}:

@@ -133,16 +133,21 @@ class Vault:
 
     def space(self, space_id: str, wrapped: bytes) -> SpaceKeys:
         """The keys of a space from its wrapped data key. Raises `CannotOpen` when the space was forgotten."""
+        if not wrapped:
+            self.forget(space_id)  # another process destroyed it
+            raise CannotOpen("the key of this space was destroyed")
         known = self._spaces.get(space_id)
         if known is not None:
             self._spaces.move_to_end(space_id)
             return known
-        if not wrapped:
-            raise CannotOpen("the key of this space was destroyed")
         keys = self._spaces[space_id] = SpaceKeys(space_id, self.unwrap(wrapped))
         if len(self._spaces) > CACHED_SPACES:
             self._spaces.popitem(last=False)
         return keys
+
+    def lost(self, space_id: str) -> SpaceKeys:
+        """Keys that open nothing: of a space whose own were destroyed, for mailboxes that still hold its messages."""
+        return SpaceKeys(space_id, random_octets(32))
 
     def forget(self, space_id: str) -> None:
         """Drop the keys of a space from memory, after its row lost them."""

@@ -37,6 +37,7 @@ from webchat import (
     account,
     app_shell,
     assets,
+    closing,
     delegates,
     devices,
     display,
@@ -81,6 +82,7 @@ def add_routes(app: App, site: web.Application) -> None:
     passkeys.add_routes(app, site)
     devices.add_routes(app, site)
     step_up.add_routes(app, site)
+    closing.add_routes(app, site)
     drafting.add_routes(app, site)
     uploading.add_routes(app, site)
     office.add_routes(app, site)

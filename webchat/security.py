@@ -20,7 +20,7 @@ import structlog
 from aiohttp import web
 
 from server import devices, sessions
-from server.errors import NotAllowed, PliError, Refused, StepUp, TooLarge, Unavailable
+from server.errors import NotAllowed, PliError, Refused, SpaceClosed, StepUp, TooLarge, Unavailable
 from storage.database import DatabaseDown
 from storage.vault import CannotOpen
 from webchat import present
@@ -210,6 +210,9 @@ def guard(app: App, site: web.Application) -> None:
         except PliError as error:
             if error.status == 401 and request.method in SAFE and not wants_json(request):
                 raise web.HTTPSeeOther("/sign-in") from error
+            if isinstance(error, SpaceClosed) and request.method in SAFE and not wants_json(request):
+                box = request.match_info.get("mailbox", "")
+                raise web.HTTPSeeOther(f"/for/{box}/closed" if box else "/closed") from error
             if isinstance(error, StepUp) and not wants_json(request):
                 raise step_up_page(request) from error
             return error_page(request, error)

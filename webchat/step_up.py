@@ -21,10 +21,10 @@ KINDS = ("passkey", "totp", "sms", "recovery")
 
 def add_routes(app: App, site: web.Application) -> None:
     """The page, the giving of a factor, and what two of them need first."""
-    route(app, site, "GET", "/step-up", show)
-    route(app, site, "POST", "/step-up", give)
-    route(app, site, "POST", "/step-up/options", options)
-    route(app, site, "POST", "/step-up/code", send_code)
+    route(app, site, "GET", "/step-up", show, closed=True)
+    route(app, site, "POST", "/step-up", give, closed=True)
+    route(app, site, "POST", "/step-up/options", options, closed=True)
+    route(app, site, "POST", "/step-up/code", send_code, closed=True)
 
 
 async def show(visit: Visit) -> web.Response:

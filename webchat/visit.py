@@ -84,27 +84,35 @@ def _whose(own: OwnSpace) -> Whose:
     return Whose(own.mailbox_id, own.name, own.birth_year, own.kind, own.sex, own.unread, home)
 
 
-async def enter(app: App, request: web.Request, needs: Sequence[str] = (MESSAGES,)) -> Visit:
-    """The visit of this request, for what it `needs` of a delegation. Raises `Unauthorised`, `Refused`,
-    `NotAllowed`.
+async def enter(app: App, request: web.Request, needs: Sequence[str] = (MESSAGES,), *, closed: bool = False) -> Visit:
+    """The visit of this request, for what it `needs` of a delegation; `closed`: also of a space that is closed. Raises
+    `Unauthorised`, `Refused`, `NotAllowed`, `SpaceClosed`.
     """
     actor = await sessions.actor_of_session(app, session_secret(app, request))
-    box = await access.mailbox(app, actor, request.match_info.get("mailbox", ""), needs)
+    box = await access.mailbox(app, actor, request.match_info.get("mailbox", ""), needs, closed=closed)
     return Visit(app, request, actor, box, await desk_of(app, actor, box, language_of(request, actor.language)))
 
 
 def route(
-    app: App, site: web.Application, method: str, path: str, page: Page, needs: Sequence[str] = (MESSAGES,)
+    app: App,
+    site: web.Application,
+    method: str,
+    path: str,
+    page: Page,
+    needs: Sequence[str] = (MESSAGES,),
+    *,
+    closed: bool = False,
 ) -> None:
     """Serve a page of one's own mailbox at `path`, and of a delegated one at `/for/{mailbox}path` for who has the
-    scopes it `needs`; besides, to change something one may write. With no `needs` the page decides itself.
+    scopes it `needs`; besides, to change something one may write. With no `needs` the page decides itself. `closed`: it
+    is about the account, and works while the space is closed.
 
     « Mon compte » is one's own: nobody settles there how somebody else signs in or is told.
     """
     wanted = (*needs, WRITE) if needs and method != "GET" else tuple(needs)
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        return await page(await enter(app, request, wanted))
+        return await page(await enter(app, request, wanted, closed=closed))
 
     async def lead_home(request: web.Request) -> web.StreamResponse:
         raise web.HTTPSeeOther("/" + request.path.split("/", 3)[3])

@@ -18,10 +18,12 @@ class Delays(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     untold_notice_days: int
     untold_release_days: int
     kept_after_closing_days: int
-    deletion_days: int
+    deletion_after_days: int
+    deletion_days_most: int
     emergency_hours: int
     consent_days_offered: tuple[int, ...]
     consent_days_most: int
+    ask_again_days: int
 
 
 DELAYS: Final = msgspec.json.decode((Path(__file__).parent / "data" / "delays.json").read_bytes(), type=Delays)

@@ -53,7 +53,7 @@ class Scene:
                 return kind in {"professional", "team"}
             case Rule.TEAM:
                 return kind == "team" and not named
-            case Rule.HOLDER:
+            case Rule.HOLDER | Rule.OWN_AFFAIRS:  # those who act for Dominique here are helpers
                 return kind == "holder" and owner == who
         if rule is Rule.AUTHOR:
             return owner == who == "morel"

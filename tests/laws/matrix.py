@@ -21,6 +21,7 @@ class Rule(Enum):
     DOSSIER = "the mailbox is a patient's; for a delegate, the scope dossier"
     AGENDA = "the mailbox is a patient's; for a delegate, the scope agenda"
     SERVICES = "the mailbox is a patient's; for a delegate, the scope services"
+    OWN_AFFAIRS = "the mailbox is a patient's, and one is that patient or represents them by law"
     HOLDER = "the mailbox is one's own, and a patient's"
     OFFICE = "the mailbox is a professional's or a team's"
     TEAM = "the mailbox is a team's"
@@ -88,6 +89,11 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/absence"): R.OFFICE,
     ("GET", "/templates"): R.OFFICE,
     ("POST", "/templates"): R.OFFICE,
+    # The life of the space.
+    ("GET", "/closing"): R.OWN_AFFAIRS,
+    ("POST", "/closing"): R.OWN_AFFAIRS,
+    ("GET", "/closed"): R.SIGNED_IN,
+    ("POST", "/closed"): R.OWN_AFFAIRS,
     # One's own account.
     ("GET", "/account"): R.SIGNED_IN,
     ("GET", "/account/devices"): R.SIGNED_IN,
