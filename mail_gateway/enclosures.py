@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Final
 
 from mail_gateway import identity, structure
 from mail_gateway.headers import clean, decode_base64
-from mail_gateway.identity import Recipient
 from mail_gateway.lineage import Followed
 from mail_gateway.mime import Letter
 from mail_gateway.parts import Part
 from mail_gateway.smtp_syntax import Refusal
 from mail_gateway.structure import Node
 from server import people
+from server.dossier import filing
+from server.dossier.about import Recipient
 from server.drafts import MAX_FILES, File, FileFacts
 from server.formats import xdm
 from server.formats.package import Package, Paper, Parcel
@@ -87,7 +88,7 @@ async def enclosed(
         raise Refusal(552, "5.3.4", f"Trop de documents : {MAX_DOCUMENTS} au plus, pièces jointes comprises")
     followed += [Followed("", paper.lineage) for paper in papers if paper.lineage.action == "delete"]
     for paper in shown:
-        files.append(await _kept(app, space, _facts(paper), paper.content))
+        files.append(await _kept(app, space, filing.facts_of(paper), paper.content))
         followed.append(Followed(files[-1].id, paper.lineage))
     for image in _images(shown)[: MAX_DOCUMENTS - len(files)]:
         files.append(await _kept(app, space, *image))
@@ -149,7 +150,7 @@ def _file(raw: bytes, part: Part, node: Node, number: int, package: Package, alo
     kind = announced if found in (OCTETS, "text/plain") and announced not in _ACTIVE else found
     name = part.name or f"piece-jointe-{number}{_EXTENSIONS.get(kind, '')}"
     if alone is not None:
-        return File(_facts(alone, name, part.size), part=place, id=new_id())
+        return File(filing.facts_of(alone, name, part.size), part=place, id=new_id())
     withdraws = any(paper.lineage.action == "delete" for paper in package.papers)
     facts = FileFacts(
         name, kind, part.size, damaged=package.damaged or part.unread, note=_WITHDRAWAL if withdraws else ""
@@ -163,28 +164,6 @@ def _head(raw: bytes, node: Node) -> bytes:
     if node.encoding == "base64":
         return decode_base64(start[: start.rfind(b"\n")] if len(start) == 6000 else start)
     return structure.decode(raw, node)[:4096] if node.encoding == "quoted-printable" else start
-
-
-def _facts(paper: Paper, name: str = "", size: int = 0) -> FileFacts:
-    """What is known of a health document. `name`, `size`: of the attachment it is, when it is one."""
-    return FileFacts(
-        name=name or paper.name.replace("/", "-")[:200],
-        type="application/xml" if name else paper.type,
-        size=size or len(paper.content),
-        title=paper.title[:300],
-        document_type=paper.type_code,
-        document_label=paper.label,
-        category=paper.category,
-        author=paper.author,
-        organisation=paper.organisation,
-        created=paper.created,
-        unique_id=paper.lineage.unique_id,
-        inner=paper.inner,
-        class_code=paper.class_code,
-        received_class=paper.received_class,
-        confidentiality=paper.marks,
-        version=paper.lineage.version if paper.lineage.set_id else 0,
-    )
 
 
 def _images(papers: list[Paper]) -> list[tuple[FileFacts, bytes]]:

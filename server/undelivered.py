@@ -142,9 +142,14 @@ async def _tell(
 
 def to_writer(tx: Tx, keys: SpaceKeys, message: Message) -> ConversationHandle | None:
     """Where Pli itself tells whoever wrote this message; None when they take no part any more."""
-    people = conversations.participants(tx, keys.space_id, message.conversation_id)
-    writer = next((one for one in people if one.member_id == message.author_id and one.mailbox_id), None)
-    header = conversations.header(tx, keys.space_id, message.conversation_id)
+    return to_member(tx, keys, message.conversation_id, message.author_id)
+
+
+def to_member(tx: Tx, keys: SpaceKeys, conversation_id: str, member_id: str) -> ConversationHandle | None:
+    """Where Pli itself tells somebody who takes part in a conversation; None when they do no more."""
+    people = conversations.participants(tx, keys.space_id, conversation_id)
+    writer = next((one for one in people if one.member_id == member_id and one.mailbox_id), None)
+    header = conversations.header(tx, keys.space_id, conversation_id)
     if writer is None or header is None:
         return None
     holder = accounts.holder_of(tx, keys.space_id)
@@ -155,10 +160,10 @@ def to_writer(tx: Tx, keys: SpaceKeys, message: Message) -> ConversationHandle |
         "system",
         holder.id if holder else "",
         holder.mailbox_id if holder else "",
-        message.conversation_id,
+        conversation_id,
         writer.member_id,
         writer.mailbox_id,
-        keys.open("subject", message.conversation_id, header[0]).decode(),
+        keys.open("subject", conversation_id, header[0]).decode(),
         "open",
     )
 

@@ -19,7 +19,7 @@ from server import attachments
 from server.dossier import choices
 from server.dossier.habilitation import HIDDEN, MARKS, RESTRICTED
 from server.drafts import FileFacts
-from server.errors import Conflict
+from server.errors import Conflict, NotAllowed
 from server.formats.findings import Finding
 from server.formats.package import Package, Paper, Parcel
 from server.formats.parser_process import PARSERS
@@ -67,7 +67,7 @@ async def of_attachment(app: App, keys: SpaceKeys, attachment: Attachment, facts
     original = await app.blobs.put(keys, paper.original) if paper and paper.original else None
     message = await app.db.read(messages.find, keys.space_id, attachment.message_id)
     return Filing(
-        facts,
+        fingerprinted(facts, paper.original if paper and paper.original else data),
         own.id if own else attachment.blob_id,
         hashlib.sha256(data).hexdigest(),
         paper.findings if paper else (),
@@ -95,7 +95,7 @@ async def of_octets(
     paper = next(iter((await unpacked("document", data)).papers), None) if kind in XML else None
     own = await app.blobs.put(keys, data)
     return Filing(
-        facts,
+        fingerprinted(facts, data),
         own.id,
         hashlib.sha256(data).hexdigest(),
         paper.findings if paper else (),
@@ -105,6 +105,12 @@ async def of_octets(
         organisation_id=organisation_id,
         source=source,
     )
+
+
+def fingerprinted(facts: FileFacts, data: bytes) -> FileFacts:
+    """With the size and SHA-1 of the document as its producer made it: what XDS and FHIR say of it."""
+    said = {"size": str(len(data)), "sha1": hashlib.sha1(data, usedforsecurity=False).hexdigest()}
+    return msgspec.structs.replace(facts, extra={**facts.extra, **said})
 
 
 async def unpacked(kind: str, data: bytes) -> Package:
@@ -131,11 +137,35 @@ async def _paper(app: App, keys: SpaceKeys, attachment: Attachment, facts: FileF
     return None
 
 
+def facts_of(paper: Paper, name: str = "", size: int = 0) -> FileFacts:
+    """What is known of a health document. `name`, `size`: of the file it is, when it is one."""
+    return FileFacts(
+        name=name or paper.name.replace("/", "-")[:200],
+        type="application/xml" if name else paper.type,
+        size=size or len(paper.content),
+        title=paper.title[:300],
+        document_type=paper.type_code,
+        document_label=paper.label,
+        category=paper.category,
+        author=paper.author,
+        organisation=paper.organisation,
+        created=paper.created,
+        unique_id=paper.lineage.unique_id,
+        inner=paper.inner,
+        class_code=paper.class_code,
+        received_class=paper.received_class,
+        confidentiality=paper.marks,
+        version=paper.lineage.version if paper.lineage.set_id else 0,
+    )
+
+
 def file(tx: Tx, vault: Vault, keys: SpaceKeys, filing: Filing, by: str, at: int) -> str:
     """File it inside a transaction; returns the document's id. `by`: the account that files. Raises `Conflict`
     (`already_filed`).
     """
     space_id, facts = keys.space_id, filing.facts
+    if {"MASQUE_PS", "INVISIBLE_PATIENT"}.issubset(facts.confidentiality):  # DMP EX_2.1-1050
+        raise NotAllowed("hidden_and_untold", "Un document ne peut pas être masqué à la fois à tous.")
     for blob in (filing.own, filing.original):
         if blob is not None:
             blobs.insert(tx, blob)
