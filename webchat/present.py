@@ -22,6 +22,7 @@ import jinja2
 from server.actions import catalogue
 from server.settings import PLACE
 from server.views import AuthorView, Entry, FileView, MessageView
+from webchat.saying import say_date, say_quantity, say_range
 from webchat.texts import folded
 from webchat.words import Words, instant
 
@@ -311,6 +312,9 @@ def environment() -> jinja2.Environment:
         last_of,
         acts_as,
         instant,
+        say_date,
+        say_quantity,
+        say_range,
     ]
     made.globals.update({helper.__name__: helper for helper in helpers})
     return made

@@ -1,0 +1,295 @@
+"""The synthèse: one's health on one screen, each line with who says so. Pure over what is held.
+
+    findings.held  →  of(app, tx, handle)  →  Synthesis: sections of lines, each line with its sources
+
+Promises: what the reader may not see is not there (`findings.held` decided, item by item); the same thing said by
+several documents is one line with all its sources; what is masked says so; nothing is invented: that there is no
+allergy stands only where somebody said it (`said_none`), else the section is empty, which means that nothing is noted.
+Does not: judge a result, or say what a person should do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from server.dossier import findings, results
+from server.dossier.findings import Held
+from server.dossier.results import Reported, concept, normalised
+from server.dossier.sources import Source, Sources
+from server.formats.findings import (
+    MASKED,
+    Allergy,
+    Coded,
+    Finding,
+    Immunisation,
+    Measure,
+    Problem,
+    Quantity,
+    Statement,
+    Treatment,
+)
+from server.settings import PLACE
+from storage.database import Tx
+from storage.ids import now_ms
+
+if TYPE_CHECKING:
+    from server.app import App
+    from server.handles import DossierHandle
+
+ALLERGIES, PROBLEMS, PAST, TREATMENTS, OLD_TREATMENTS = "allergies", "problems", "past", "treatments", "old_treatments"
+VACCINATIONS, RESULTS, MEASURES, STAYS, PEOPLE = "vaccinations", "results", "measures", "stays", "people"
+SECTIONS: Final = (
+    ALLERGIES, TREATMENTS, PROBLEMS, RESULTS, MEASURES, VACCINATIONS, STAYS, PAST, OLD_TREATMENTS, PEOPLE
+)  # fmt: skip
+# A treatment whose end nobody gives is shown as one of now for that long, then as one of before: ours, no rule of law.
+NOW_FOR = timedelta(days=365)
+# LOINC of sections (facts dossier.md § 3.2): history of illness, of acts.
+HISTORY, ACTS = "11348-0", "47519-4"
+# SNOMED CT and HL7 v3 words for what is over.
+OVER: Final = frozenset({"413322009", "73425007", "resolved", "inactive", "completed", "résolu", "inactif"})
+SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
+TOGETHER: Final = {
+    PAST: PROBLEMS,
+    OLD_TREATMENTS: TREATMENTS,
+}  # the same thing is in one of the two: as its newest source
+DATED: Final = (RESULTS, VACCINATIONS, STAYS, PAST, TREATMENTS, OLD_TREATMENTS)  # the newest first
+STATEMENTS: Final = {"stays": STAYS, "emergency": PEOPLE, "trusted": PEOPLE, "carers": PEOPLE, "professionals": PEOPLE}
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`text`: what it is, `MASKED` when its author does not show it. `at`, `until`: ISO 8601 as precise as given.
+    `details`: (name, words), names as in `health.detail.<name>`. `state`: of a vaccination « not_done ». Of a number:
+    `value`, and of a result besides `result` (all of it) and `key` (of its analyte, for an address).
+    """
+
+    text: str
+    sources: tuple[Source, ...]
+    at: str = ""
+    until: str = ""
+    code: str = ""
+    system: str = ""
+    state: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+    value: Quantity | None = None
+    key: str = ""
+    result: Reported | None = None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether every source of it is hidden from professionals."""
+        return all("hidden" in source.marks for source in self.sources)
+
+
+class Section(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`said_none`: who says that there is none, or that it does not concern them. With neither: nothing is noted."""
+
+    name: str
+    lines: tuple[Line, ...] = ()
+    said_none: tuple[Source, ...] = ()
+
+
+class Synthesis(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Every section of `SECTIONS`, in that order. `at`: when it was made, ISO 8601."""
+
+    sections: tuple[Section, ...]
+    at: str
+
+    def section(self, name: str) -> Section:
+        return next(one for one in self.sections if one.name == name)
+
+
+def of(app: App, tx: Tx, handle: DossierHandle) -> Synthesis:
+    """The synthèse of a dossier, as the reader of this handle may see it. Inside a transaction."""
+    held = findings.held(tx, handle)
+    sources = Sources(app, tx, handle)
+    now = datetime.fromtimestamp(now_ms() / 1000, PLACE)
+    lines: list[tuple[str, Line]] = []
+    none: dict[str, list[Source]] = {name: [] for name in SECTIONS}
+    for one in held:
+        name = _section(one.finding, now)
+        if name and _says_none(one.finding):
+            none[TOGETHER.get(name, name)].append(sources.of(one))
+        elif name and (line := _line(one.finding, sources.of(one))):
+            lines.append((name, line))
+    found = _merged(lines)
+    found[RESULTS] = [_result(one.last, one.code, one.system) for one in results.analytes(app.vault, sources, held)]
+    found[MEASURES] = _measures(held, sources)
+    for name in DATED:
+        found[name].sort(key=lambda line: line.at, reverse=True)
+    return Synthesis(
+        tuple(Section(name, tuple(found[name]), tuple(none[name])) for name in SECTIONS),
+        now.isoformat(timespec="seconds"),
+    )
+
+
+def _section(finding: Finding, now: datetime) -> str:
+    """Where a finding stands; "" for what stands elsewhere (numbers), or in the profile alone."""
+    match finding:
+        case Allergy():
+            return ALLERGIES
+        case Immunisation():
+            return VACCINATIONS
+        case Problem():
+            if finding.section == ACTS:
+                return STAYS
+            return PAST if _over(finding, now) else PROBLEMS
+        case Treatment():
+            return TREATMENTS if _now(finding, now) else OLD_TREATMENTS
+        case Statement():
+            return STATEMENTS.get(finding.section, "")
+    return ""
+
+
+def _over(problem: Problem, now: datetime) -> bool:
+    ended = bool(problem.until) and problem.until[:10] <= now.date().isoformat()
+    return ended or problem.section == HISTORY or problem.status.casefold() in OVER
+
+
+def _now(treatment: Treatment, now: datetime) -> bool:
+    if treatment.until:
+        return treatment.until[:10] >= now.date().isoformat()[: len(treatment.until[:10])]
+    return not treatment.at or treatment.at[:10] >= (now - NOW_FOR).date().isoformat()
+
+
+def _says_none(finding: Finding) -> bool:
+    match finding:
+        case Allergy() | Problem():
+            return finding.none_known
+        case Statement():
+            return finding.not_concerned
+    return False
+
+
+def _line(finding: Finding, source: Source) -> Line | None:
+    match finding:
+        case Allergy():
+            said = (("reaction", finding.reaction), ("severity", finding.severity), ("note", finding.note))
+            return _of(finding.agent, source, finding.at, details=said)
+        case Problem():
+            return _of(finding.what, source, finding.at, finding.until, details=(("note", finding.note),))
+        case Treatment():
+            taken = (("mood", finding.mood), ("dose", finding.dose), ("reason", finding.reason), ("note", finding.note))
+            return _of(_named(finding.product, finding.atc), source, finding.at, finding.until, details=taken)
+        case Immunisation():
+            return _vaccination(finding, source)
+        case Statement():
+            return _statement(finding, source)
+    return None
+
+
+def _vaccination(finding: Immunisation, source: Source) -> Line:
+    same = finding.product.label == finding.atc.label or not finding.product.label
+    said = (
+        ("against", "" if same else finding.atc.label),
+        ("rank", finding.rank),
+        ("lot", finding.lot),
+        ("reason", finding.reason),
+        ("reaction", finding.reaction),
+    )
+    state = "" if finding.done else "not_done"
+    return _of(_named(finding.product, finding.atc), source, finding.at, details=said, state=state)
+
+
+def _statement(finding: Statement, source: Source) -> Line:
+    others = (("note", finding.note), *((name, value) for name, value in finding.values.items() if name != "what"))
+    named = Coded(finding.what.code, finding.what.system, finding.text or finding.what.label or finding.section)
+    return _of(named, source, finding.at, finding.until, details=(("role", finding.section), *others))
+
+
+def _of(
+    what: Coded, source: Source, at: str, until: str = "", *, details: Iterable[tuple[str, str]] = (), state: str = ""
+) -> Line:
+    said = tuple((name, words) for name, words in details if words)
+    return Line(what.label or what.code or MASKED, (source,), at, until, what.code, what.system, state, said)
+
+
+def _named(product: Coded, atc: Coded) -> Coded:
+    """What it is called, and the code that most documents share."""
+    return Coded(atc.code or product.code, atc.system or product.system, product.label or atc.label)
+
+
+def _result(last: Reported, code: str, system: str) -> Line:
+    return Line(last.label, last.sources, last.at, "", code, system, value=last.value, key=last.key, result=last)
+
+
+# ---- the same thing, once --------------------------------------------------------------------------------------------
+
+
+def _merged(lines: Sequence[tuple[str, Line]]) -> dict[str, list[Line]]:
+    """The same thing once, where and as its newest source says it, with every source, and with what only an older one
+    says.
+    """
+    found: dict[object, tuple[str, Line]] = {}
+    for section, line in sorted(lines, key=lambda one: one[1].sources[0].at, reverse=True):
+        same = (TOGETHER.get(section, section), _same(section, line))
+        where, newest = found.get(same, (section, line))
+        found[same] = (where, line if newest is line else _joined(newest, line))
+    made: dict[str, list[Line]] = {name: [] for name in SECTIONS}
+    for section, line in found.values():
+        made[section].append(line)
+    return made
+
+
+def _same(section: str, line: Line) -> object:
+    """What makes two lines of a section the same thing. What is masked is like nothing else."""
+    if line.text == MASKED:
+        return line.sources[0].finding
+    if section == PEOPLE:
+        return normalised(line.text), dict(line.details).get("role")
+    what = concept(Coded(line.code, line.system, line.text))
+    return (what, line.at[:10], line.state) if section in {VACCINATIONS, STAYS} else what
+
+
+def _joined(newest: Line, older: Line) -> Line:
+    known = {name for name, _ in newest.details}
+    more = tuple(detail for detail in older.details if detail[0] not in known)
+    return msgspec.structs.replace(
+        newest,
+        at=newest.at or older.at,
+        until=newest.until or older.until,
+        details=(*newest.details, *more),
+        sources=(*newest.sources, *older.sources),
+    )
+
+
+# ---- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def _measures(held: Iterable[Held], sources: Sources) -> list[Line]:
+    """The last of each measure; the two numbers of a blood pressure stand together."""
+    last: dict[str, Held] = {}
+    for one in held:
+        if isinstance(one.finding, Measure):
+            name = concept(one.finding.what)
+            known = last.get(name)
+            if known is None or _when(one) >= _when(known):
+                last[name] = one
+    lines = []
+    for one in last.values():
+        measure = one.finding
+        if not isinstance(measure, Measure) or (measure.what.code == DIASTOLIC and _other(last, SYSTOLIC, one)):
+            continue
+        value, low = measure.value, _other(last, DIASTOLIC, one) if measure.what.code == SYSTOLIC else None
+        if low is not None:
+            value = Quantity(f"{value.value} / {low.value.value}", value.unit)
+        label = measure.what.label or measure.what.code
+        lines.append(
+            Line(label, (sources.of(one),), _when(one), "", measure.what.code, measure.what.system, value=value)
+        )
+    return lines
+
+
+def _other(last: dict[str, Held], code: str, one: Held) -> Measure | None:
+    """The other number of the same blood pressure: taken at the same moment."""
+    found = last.get(f"{results.LOINC}|{code}")
+    if found is None or not isinstance(found.finding, Measure) or _when(found) != _when(one):
+        return None
+    return found.finding
+
+
+def _when(held: Held) -> str:
+    return held.finding.at or held.dated or held.at
