@@ -23,7 +23,7 @@ from server.formats.xml import Element, parse, text_of
 
 __all__ = [
     "CdaAuthor", "CdaHeader", "CdaPatient", "Malformed", "category", "find", "header", "media", "n1_body", "of",
-    "pdf_copy", "read_header",
+    "pdf_copy", "person_name", "read_header",
 ]  # fmt: skip
 
 _V3 = "{urn:hl7-org:v3}"
@@ -146,7 +146,7 @@ def header(document: Element) -> CdaHeader:
         language=clean(_attribute(document, "languageCode", "code"))[:20],
         patient=_patient(role),
         authors=tuple(_author(found) for found in document.iterfind(f"{_V3}author/{_V3}assignedAuthor"))[:50],
-        custodian=_name(custodian.find(f"{_V3}name")) if custodian is not None else "",
+        custodian=person_name(custodian.find(f"{_V3}name")) if custodian is not None else "",
         body="N3" if text is None else "N1",
         media="" if text is None else sniff(_content(text, HEAD)),
         custodian_id=_national(custodian, _STRUCTURE),
@@ -249,15 +249,15 @@ def _author(author: Element) -> CdaAuthor:
     person = author.find(f"{_V3}assignedPerson/{_V3}name")
     device = author.find(f"{_V3}assignedAuthoringDevice")
     if person is not None:
-        name = _name(person)
+        name = person_name(person)
     elif device is not None:
-        name = _name(device.find(f"{_V3}softwareName")) or _name(device.find(f"{_V3}manufacturerModelName"))
+        name = person_name(device.find(f"{_V3}softwareName")) or person_name(device.find(f"{_V3}manufacturerModelName"))
     else:
         name = ""
     return CdaAuthor(
         name=name,
         role=_label(author.find(f"{_V3}code")),
-        organisation=_name(author.find(f"{_V3}representedOrganization/{_V3}name")),
+        organisation=person_name(author.find(f"{_V3}representedOrganization/{_V3}name")),
         identifier=_identifier(next(iter(national or identifiers), None), extension_only=bool(national)),
         organisation_id=_national(author.find(f"{_V3}representedOrganization"), _STRUCTURE),
         device=person is None,
@@ -272,7 +272,7 @@ def _national(holder: Element | None, root: str) -> str:
     return ""
 
 
-def _name(name: Element | None) -> str:
+def person_name(name: Element | None) -> str:
     """A name as a person says it, whatever order its pieces are written in: « Dr Pierre LEGRIS », « M. Bernard
     VACQUIER ».
 

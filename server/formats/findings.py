@@ -87,7 +87,9 @@ class Measure(Found, frozen=True, omit_defaults=True, tag="measure"):
 
 
 class Treatment(Found, frozen=True, omit_defaults=True, tag="treatment"):
-    """A medicine or a device prescribed (INT), taken (EVN) or dispensed (DISP). `at`: from when; `until`: to when."""
+    """A medicine or a device prescribed (INT), taken (EVN) or dispensed (DISP). `at`: from when; `until`: to when.
+    `device`: it is no medicine.
+    """
 
     kind: ClassVar[str] = "treatment"
     mood: str = "EVN"
@@ -102,10 +104,13 @@ class Treatment(Found, frozen=True, omit_defaults=True, tag="treatment"):
     reason: str = ""
     line: str = ""  # the identifier of the prescription's line, root^extension
     answers: str = ""  # for what is dispensed: the line it answers
+    device: bool = False
 
 
 class Allergy(Found, frozen=True, omit_defaults=True, tag="allergy"):
-    """An allergy or intolerance; `none_known`: that there is none known, which is said, never supposed."""
+    """An allergy or intolerance; `none_known`: that there is none known, which is said, never supposed. `status`: as
+    for `Problem`.
+    """
 
     kind: ClassVar[str] = "allergy"
     agent: Coded = Coded()
@@ -116,7 +121,10 @@ class Allergy(Found, frozen=True, omit_defaults=True, tag="allergy"):
 
 
 class Problem(Found, frozen=True, omit_defaults=True, tag="problem"):
-    """A diagnosis, a history, a symptom. `at`: since when; `until`: when it ended. `none_known`: as for `Allergy`."""
+    """A diagnosis, a history, a symptom. `at`: since when; `until`: when it ended. `none_known`: as for `Allergy`.
+    `section`: the LOINC code of its section (11450-4 active, 11348-0 history …). `status` absent: its document says
+    that the patient does not have it, and `what` says so in words.
+    """
 
     kind: ClassVar[str] = "problem"
     what: Coded = Coded()
