@@ -26,7 +26,7 @@ from mail_gateway.quarantine import Kept, Returned, why
 from mail_gateway.smtp_syntax import Asked, Refusal
 from mail_gateway.structure import Node
 from server import access, actions, audit, exchanges, posting, reading
-from server.actions import acting
+from server.actions import acting, consent
 from server.actions.confirmations import confirmation_card
 from server.audit import Act
 from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailFacts, Member
@@ -46,6 +46,7 @@ LARGE: Final = 512 * 1024  # octets from which a letter is read in a thread
 ABSENCE_DAYS: Final = 7
 _SIGNATURE: Final = re.compile(r"^-- ?$", re.MULTILINE)
 _NUMBER: Final = re.compile(r"\s*([1-9])\s*[.)]?\s*")
+_SAYING: Final = frozenset({"agenda.counter", "measures.correct"})  # actions that take words
 _BLOCKED: Final = "Ce patient ne souhaite pas recevoir vos messages. Un document de soins (IHE_XDM) reste possible."
 _DEPOSIT: Final = "Un document a été déposé par ce professionnel, que vous avez bloqué. Son message n’est pas affiché."
 _CUT: Final = "\n\n[…] La suite de ce message est dans le fichier joint."
@@ -157,6 +158,9 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
         files = [file for file in files if file.part == "" or xdm.is_xdm(file.facts.name, "zip")]
     elif brought.card is None and placing.asks_confirmation(letter):
         brought = replace(brought, kind="card", card=confirmation_card(sent.actor.name))
+    elif brought.card is None and placing.asks_to_read(letter) and not place.actor.external:
+        card, asks = consent.asking(place.actor, consent.wish_of_letter(letter.text))
+        brought = replace(brought, kind="card", card=card, effect=asks)
     author = Author(sent.actor.kind, sent.actor.name, sent.actor.role, sent.actor.organisation)
     chain = lineage.following(within.followed, files, sent.actor, author)
     draft = Draft(
@@ -261,7 +265,7 @@ async def _answered(app: App, sent: Sent, draft: Draft) -> bool:
     if action is None:
         return False
     try:
-        wish = {"text": _SIGNATURE.split(rest)[0].strip()} if action == "agenda.counter" else {}
+        wish = {"text": _SIGNATURE.split(rest)[0].strip()} if action in _SAYING else {}
         await acting.act_in(app, draft.to, draft.in_reply_to, action, wish, draft.retry_key)
     except (Conflict, Invalid, NotAllowed, Refused):
         return False

@@ -32,6 +32,7 @@ _PREFIX: Final = re.compile(r"(?:re|ré|rép|reponse|réponse|aw|sv|fw|fwd|tr|wg
 _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{21}")  # as `storage.ids` makes them
 _XDM: Final = "XDM/1.0/DDM+"
 _CONFIRM: Final = re.compile(r"\[[àa] confirmer\]\s*", re.IGNORECASE)
+_READ: Final = re.compile(r"\[lire le dossier\]\s*", re.IGNORECASE)
 _ELSEWHERE: Final = "Ce message répond à un message d’une autre personne que le destinataire."
 
 
@@ -75,8 +76,13 @@ async def _check_answered(app: App, sent: Sent, space: SpaceHandle, names: Seque
 
 
 def subject(letter: Letter) -> str:
-    """ECO.3.1.3: the software's prefix is not for people; nor is what asks for a confirmation."""
-    return _CONFIRM.sub("", letter.subject.removeprefix(_XDM)).strip() or "(sans objet)"
+    """ECO.3.1.3: the software's prefix is not for people; nor is what asks for a confirmation, or to read."""
+    own = _asked_off(letter.subject.removeprefix(_XDM)).strip()
+    return own or ("Demande à lire votre dossier" if asks_to_read(letter) else "(sans objet)")
+
+
+def _asked_off(text: str) -> str:
+    return _READ.sub("", _CONFIRM.sub("", text))
 
 
 def asks_confirmation(letter: Letter) -> bool:
@@ -84,6 +90,11 @@ def asks_confirmation(letter: Letter) -> bool:
     mail client can write. Not in an answer, whose subject only repeats it, nor in what no person wrote.
     """
     return bool(_CONFIRM.search(letter.subject)) and not _PREFIX.match(letter.subject) and not letter.auto_submitted
+
+
+def asks_to_read(letter: Letter) -> bool:
+    """Whether the sender asks the patient to let them read the dossier: `[lire le dossier]`, as `[à confirmer]`."""
+    return bool(_READ.search(letter.subject)) and not _PREFIX.match(letter.subject) and not letter.auto_submitted
 
 
 def _named(letter: Letter, ins: str, space: SpaceHandle) -> tuple[str, ...]:
@@ -102,7 +113,7 @@ def _about_something_else(letter: Letter, known: str) -> bool:
     short one leaves out do not make it another; nor does the subject that software writes by itself: a health software,
     an answering machine.
     """
-    new, old = _plain(_CONFIRM.sub("", letter.subject)), _plain(known)
+    new, old = _plain(_asked_off(letter.subject)), _plain(known)
     automatic = letter.auto_submitted or letter.subject.startswith(_XDM) or letter.subject == FIN
     written_by_hand = bool(new) and not automatic
     return written_by_hand and new not in old and (not old or old not in new)

@@ -13,6 +13,7 @@ from storage.ids import new_id, now_ms
 
 REPLIES = "replies"  # open, ended: said by the writer (MSSanté, X-MSS-MES)
 BLOCK = "block"  # blocked, free: the holder's wish
+READING = "reading"  # asked, allowed, refused, withdrawn: what became of the last request to read the dossier
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,33 @@ def told(tx: Tx, space_id: str) -> dict[str, dict[str, tuple[str, int]]]:
         if found.get(member_id, {}).get(kind, ("", 0))[0] != state:
             found.setdefault(member_id, {})[kind] = (state, at)
     return found
+
+
+def newest(tx: Tx, space_id: str, member_id: str, kind: str) -> tuple[str, int, str] | None:
+    """(state, at in ms, message) of the newest record of that kind about this member."""
+    rows = tx.run(
+        "SELECT state, at, message_id FROM exchanges WHERE space_id = :s AND member_id = :m AND kind = :kind"
+        " ORDER BY at DESC LIMIT 1",
+        s=space_id,
+        m=member_id,
+        kind=kind,
+    )
+    return (rows[0][0], int(rows[0][1]), rows[0][2]) if rows else None
+
+
+def wrote_since(tx: Tx, space_id: str, author: str, member_id: str, at: int) -> bool:
+    """Whether `author` wrote words of their own, since then, where this member takes part."""
+    return bool(
+        tx.run(
+            "SELECT 1 FROM messages m JOIN participants p ON p.space_id = m.space_id"
+            " AND p.conversation_id = m.conversation_id AND p.member_id = :m WHERE m.space_id = :s"
+            " AND m.author_id = :author AND m.kind = 'text' AND m.at > :at LIMIT 1",
+            s=space_id,
+            m=member_id,
+            author=author,
+            at=at,
+        )
+    )
 
 
 def _standing(newest: dict[str, str]) -> Standing:

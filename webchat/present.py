@@ -225,7 +225,7 @@ def says_more(message: MessageView) -> bool:
     card = message.card or {}
     wrote, shown = ("".join(str(text).split()) for text in (message.text, f"{card.get('title')}{card.get('text')}"))
     return (
-        card.get("type") in ("appointment", "cancellation", "confirmation", "kept", "publication")
+        card.get("type") in ("appointment", "cancellation", "confirmation", "consent_request", "kept", "publication")
         and wrote not in shown
     )
 

@@ -51,11 +51,20 @@ ACTIONS: dict[str, Named] = {
     "catalogue.withdraw": Named(
         "Retirer l’autorisation", "Withdraw the permission", "Autorisation retirée", "Permission withdrawn"
     ),
+    "consent.allow": Named("Autoriser", "Allow", "Lecture autorisée", "Reading allowed"),
+    "consent.refuse": Named("Refuser", "Refuse", "Lecture refusée", "Reading refused"),
+    "consent.withdraw": Named(
+        "Retirer l’autorisation", "Withdraw the permission", "Autorisation retirée", "Permission withdrawn"
+    ),
     "confirm.done": Named("C’est fait", "It is done", "Fait", "Done"),
     "confirm.understood": Named("J’ai bien compris", "I have understood", "Compris", "Understood"),
     "dossier.file": Named(
         "Ranger dans mon dossier", "File in my record", "Rangé dans votre dossier", "Filed in your record"
     ),
+    "measures.correct": Named("Corriger", "Correct", "Mesure corrigée et notée", "Measure corrected and recorded"),
+    "measures.note": Named("Noter", "Record", "Mesure notée", "Measure recorded"),
+    "measures.refuse": Named("Ne pas noter", "Do not record", "Mesure non notée", "Measure not recorded"),
+    "measures.undo": Named("Annuler", "Undo", "Mesure retirée", "Measure withdrawn"),
     "reminders.done": Named("Déjà fait", "Already done", "Noté comme fait", "Noted as done"),
     "reminders.later": Named(
         "Me le rappeler dans un mois", "Remind me in a month", "Rappel dans un mois", "Reminder in a month"
@@ -97,7 +106,20 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "confirm.understood": ("confirm.done",),
         "confirm.done": (),
     },
+    "consent_request": {
+        "": ("consent.allow", "consent.refuse"),
+        "consent.allow": ("consent.withdraw",),
+        "consent.refuse": ("consent.allow",),
+        "consent.withdraw": ("consent.allow",),
+    },
     "kept": {"": ()},
+    "measure": {
+        "": ("measures.note", "measures.correct", "measures.refuse"),
+        "measures.correct": ("measures.undo",),
+        "measures.note": ("measures.undo",),
+        "measures.refuse": ("measures.note", "measures.correct"),
+        "measures.undo": ("measures.note", "measures.correct"),
+    },
     "publication": {"": ("agenda.add",), "agenda.add": ("agenda.remove",), "agenda.remove": ("agenda.add",)},
     "reminder": {
         "": ("reminders.done", "reminders.later", "reminders.not_concerned"),
@@ -176,6 +198,8 @@ def letter_form(card: dict[str, Any]) -> str:
         lines += [f"  {number}. {ACTIONS[name].fr}" for number, name in enumerate(choices, 1)]
     if "agenda.counter" in choices:
         lines.append("Pour un autre moment, écrivez sous le numéro ce qui vous conviendrait.")
+    if "measures.correct" in choices:
+        lines.append("Pour corriger, écrivez la mesure sous le numéro.")
     return "\n".join(lines).rstrip() + "\n"
 
 

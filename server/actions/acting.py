@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from server import access, audit, posting, reading, scopes
-from server.actions import ACTIONS, agenda, catalogue, confirmations, dossier, open_choices, reminders
+from server.actions import (
+    ACTIONS,
+    agenda,
+    catalogue,
+    confirmations,
+    consent,
+    dossier,
+    measures,
+    open_choices,
+    reminders,
+)
 from server.actions.ask import Ask, Done
 from server.audit import Act
 from server.drafts import Draft, Receipt
@@ -35,9 +45,16 @@ _PREPARE: dict[str, Callable[[Ask], Awaitable[Done]]] = {
     "catalogue.grant": catalogue.prepare_grant,
     "catalogue.refuse": catalogue.prepare_refuse,
     "catalogue.withdraw": catalogue.prepare_withdraw,
+    "consent.allow": consent.prepare_allow,
+    "consent.refuse": consent.prepare_refuse,
+    "consent.withdraw": consent.prepare_withdraw,
     "confirm.done": confirmations.prepare_done,
     "confirm.understood": confirmations.prepare_understood,
     "dossier.file": dossier.prepare_file,
+    "measures.correct": measures.prepare_correct,
+    "measures.note": measures.prepare_note,
+    "measures.refuse": measures.prepare_refuse,
+    "measures.undo": measures.prepare_undo,
     "reminders.done": reminders.prepare_done,
     "reminders.later": reminders.prepare_later,
     "reminders.not_concerned": reminders.prepare_not_concerned,
@@ -83,7 +100,9 @@ def _confirm(tx: Tx, ask: Ask) -> None:
     service = ask.action.partition(".")[0]
     if service in {"agenda", "dossier"}:
         scopes.may(tx, ask.conversation, service, scopes.WRITE)
-    elif service == "catalogue":
+    elif service == "measures":
+        scopes.may(tx, ask.conversation, "dossier", scopes.WRITE)
+    elif service in {"catalogue", "consent"}:
         scopes.shares(tx, ask.conversation)
 
 

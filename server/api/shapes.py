@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from server.actions.agenda import AppointmentView
 from server.actions.catalogue import GrantView
+from server.dossier.delays import DELAYS
 from server.dossier.documents import DocumentView
 from server.drafts import MAX_FILES, MAX_SUBJECT, MAX_TEXT
 from server.views import AuthorView, ConversationView, Entry
@@ -105,7 +106,22 @@ class ServiceCard(Request, frozen=True, tag_field="type", tag="service", omit_de
     months: Annotated[int, Meta(ge=1, le=12)] = 1
 
 
-Card = AppointmentCard | CancellationCard | ReminderCard | ServiceCard
+class ConsentRequestCard(Request, frozen=True, tag_field="type", tag="consent_request", omit_defaults=True):
+    """A professional or a team asks to read the dossier. `things`: categories, or PLI-MEASURES, PLI-RECORD,
+    PLI-PROFILE; all that may be shared when empty. `reason`: why, which the patient reads. Title and text are ours,
+    whatever is sent here.
+    """
+
+    reason: Annotated[str, Meta(min_length=3, max_length=1_000)]
+    things: Annotated[list[Short], Meta(max_length=20)] = []
+    days: Annotated[int, Meta(ge=1, le=DELAYS.consent_days_most)] = 90
+    title: Short = ""
+    text: Annotated[str, Meta(max_length=10_000)] = ""
+    title_en: Short = ""
+    text_en: Annotated[str, Meta(max_length=10_000)] = ""
+
+
+Card = AppointmentCard | CancellationCard | ConsentRequestCard | ReminderCard | ServiceCard
 Uploads = Annotated[
     list[Id],
     Meta(extra_json_schema={"maxItems": MAX_FILES}, description="Ids of files uploaded before, by the same account."),

@@ -8,17 +8,19 @@ second one comes.
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from stdnum.fr import nir
 
 from server import access, actions, people, posting, reading
-from server.actions import acting, catalogue
+from server.actions import acting, catalogue, consent
 from server.api import shapes
 from server.api.door import Call
 from server.api.shapes import (
     Card,
+    ConsentRequestCard,
     NewAction,
     NewConversation,
     NewMessage,
@@ -28,10 +30,13 @@ from server.api.shapes import (
     ServiceCard,
     Unread,
 )
-from server.drafts import Draft, Member, Opening
+from server.drafts import Actor, Draft, Member, Opening
 from server.drafts import Receipt as Posted
 from server.errors import Invalid, NotAllowed, Refused
 from server.handles import ConversationHandle, SpaceHandle
+
+if TYPE_CHECKING:
+    from server.posting import Doing
 
 # Sex (or NIA), year, month, department and the rest, key included: 15 characters (référentiel INS). ASCII digits only.
 _INS = re.compile(r"[1-478][0-9]{4}(?:[0-9]{2}|2[AB])[0-9]{8}")
@@ -83,7 +88,7 @@ async def _post(
     body = call.body
     if shapes.NOT_IN_A_TEXT.search(body.text):
         raise Invalid("control_characters", "text : des caractères de commande n’ont pas leur place dans un message.")
-    card = _card(body.card)
+    card, effect = _card(call.actor, body.card)
     space = to.space if isinstance(to, Opening) else to
     retry_key = f"api:{call.actor.account_id}:{where}:{call.retry_key}" if call.retry_key else ""
     if retry_key and (known := await posting.receipt_again(call.app, call.actor, space.space_id, retry_key)):
@@ -96,6 +101,7 @@ async def _post(
         uploads=tuple(dict.fromkeys(body.attachments)),
         retry_key=retry_key,
         in_reply_to=(body.in_reply_to or "") if isinstance(body, NewMessage) else "",
+        effect=effect,
     )
     try:
         return _receipt(await posting.post(call.app, call.actor, draft))
@@ -107,18 +113,22 @@ async def _post(
         return _receipt(known)
 
 
-def _card(card: Card | None) -> dict[str, Any] | None:
-    """The card as stored. A service is offered in the catalogue's words, not in those of whoever offers it."""
+def _card(actor: Actor, card: Card | None) -> tuple[dict[str, Any] | None, Callable[[Doing], None] | None]:
+    """The card as stored, and what posting it does besides. A service is offered in the catalogue's words, and reading
+    is asked for in ours, not in those of whoever offers or asks.
+    """
     if card is None:
-        return None
+        return None, None
     if isinstance(card, ServiceCard):
-        return catalogue.service_card(card.service)
+        return catalogue.service_card(card.service), None
+    if isinstance(card, ConsentRequestCard):
+        return consent.asking(actor, consent.wish(card.things, card.days, card.reason))
     built: dict[str, Any] = msgspec.to_builtins(card)
     for name in ("title", "title_en"):
         _check_line(built.get(name, ""))
     if any(isinstance(value, str) and shapes.NOT_IN_A_TEXT.search(value) for value in built.values()):
         raise Invalid("control_characters", "card : des caractères de commande n’y ont pas leur place.")
-    return actions.check_card(built)
+    return actions.check_card(built), None
 
 
 def _check_line(text: str) -> None:
