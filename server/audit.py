@@ -31,7 +31,6 @@ class Act(Enum):
     CONSENT_GIVEN = ("consent:given", ACCESS_YEARS * 12)
     CONSENT_REFUSED = ("consent:refused", ACCESS_YEARS * 12)
     CONSENT_WITHDRAWN = ("consent:withdrawn", ACCESS_YEARS * 12)
-    CHOICE_MADE = ("choice:made", ACCESS_YEARS * 12)  # object: which; outcome: on or off
     CONTACT_CHANGED = ("contact:changed", ACCESS_YEARS * 12)
     CONVERSATION_ASSIGNED = ("conversation:assigned", ACCESS_YEARS * 12)
     CONVERSATION_CLOSED = ("conversation:closed", ACCESS_YEARS * 12)
@@ -63,12 +62,15 @@ class Act(Enum):
     MEASURES_SENT = ("measure:sent", ACCESS_YEARS * 12)
     MESSAGE_POSTED = ("message:posted", ACCESS_YEARS * 12)
     OPENINGS_STOPPED = ("openings:stopped", ACCESS_YEARS * 12)
+    PATIENT_FOUND = ("patient:found", ACCESS_YEARS * 12)  # by their identity; of a search that failed no space
     PASSWORD_CHANGED = ("password:changed", ACCESS_YEARS * 12)
+    PROFILE_CHANGED = ("profile:changed", ACCESS_YEARS * 12)  # outcome: entered, corrected, withdrawn, none
     REVIEW_CLOSED = ("review:closed", ACCESS_YEARS * 12)
     SIGNED_IN = ("session:opened", TECHNICAL_MONTHS)
     SIGNED_OUT = ("session:closed", TECHNICAL_MONTHS)
     SIGN_IN_REFUSED = ("session:refused", TECHNICAL_MONTHS)
     SPACE_CHANGED = ("space:changed", ACCESS_YEARS * 12)
+    SPACE_COPIED = ("space:copied", ACCESS_YEARS * 12)
     SPACE_WRITTEN_TO = ("space:written-to", ACCESS_YEARS * 12)
     STEPPED_UP = ("session:stepped-up", TECHNICAL_MONTHS)
     WRITER_BLOCKED = ("writer:blocked", ACCESS_YEARS * 12)

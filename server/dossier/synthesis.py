@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from server.dossier import findings, results
-from server.dossier.findings import Held
+from server.dossier import findings, measure_kinds, measures, results
 from server.dossier.results import Reported, concept, normalised
 from server.dossier.sources import Source, Sources
 from server.formats.findings import (
@@ -26,7 +25,6 @@ from server.formats.findings import (
     Coded,
     Finding,
     Immunisation,
-    Measure,
     Problem,
     Quantity,
     Statement,
@@ -51,7 +49,6 @@ NOW_FOR = timedelta(days=365)
 HISTORY, ACTS = "11348-0", "47519-4"
 # SNOMED CT and HL7 v3 words for what is over.
 OVER: Final = frozenset({"413322009", "73425007", "resolved", "inactive", "completed", "résolu", "inactif"})
-SYSTOLIC, DIASTOLIC = "8480-6", "8462-4"
 TOGETHER: Final = {
     PAST: PROBLEMS,
     OLD_TREATMENTS: TREATMENTS,
@@ -62,8 +59,9 @@ STATEMENTS: Final = {"stays": STAYS, "emergency": PEOPLE, "trusted": PEOPLE, "ca
 
 class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     """`text`: what it is, `MASKED` when its author does not show it. `at`, `until`: ISO 8601 as precise as given.
-    `details`: (name, words), names as in `health.detail.<name>`. `state`: of a vaccination « not_done ». Of a number:
-    `value`, and of a result besides `result` (all of it) and `key` (of its analyte, for an address).
+    `text_en`: in English, where that is ours to say. `details`: (name, words), names as in `health.detail.<name>`.
+    `state`: of a vaccination « not_done ». Of a number: `value`, and of a result besides `result` (all of it) and
+    `key` (of its analyte, for an address).
     """
 
     text: str
@@ -77,6 +75,7 @@ class Line(msgspec.Struct, frozen=True, omit_defaults=True):
     value: Quantity | None = None
     key: str = ""
     result: Reported | None = None
+    text_en: str = ""
 
     @property
     def hidden(self) -> bool:
@@ -117,7 +116,7 @@ def of(app: App, tx: Tx, handle: DossierHandle) -> Synthesis:
             lines.append((name, line))
     found = _merged(lines)
     found[RESULTS] = [_result(one.last, one.code, one.system) for one in results.analytes(app.vault, sources, held)]
-    found[MEASURES] = _measures(held, sources)
+    found[MEASURES] = _measures(measures.gathered(tx, app, handle), handle)
     for name in DATED:
         found[name].sort(key=lambda line: line.at, reverse=True)
     return Synthesis(
@@ -259,37 +258,22 @@ def _joined(newest: Line, older: Line) -> Line:
 # ---- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _measures(held: Iterable[Held], sources: Sources) -> list[Line]:
-    """The last of each measure; the two numbers of a blood pressure stand together."""
-    last: dict[str, Held] = {}
-    for one in held:
-        if isinstance(one.finding, Measure):
-            name = concept(one.finding.what)
-            known = last.get(name)
-            if known is None or _when(one) >= _when(known):
-                last[name] = one
-    lines = []
-    for one in last.values():
-        measure = one.finding
-        if not isinstance(measure, Measure) or (measure.what.code == DIASTOLIC and _other(last, SYSTOLIC, one)):
-            continue
-        value, low = measure.value, _other(last, DIASTOLIC, one) if measure.what.code == SYSTOLIC else None
-        if low is not None:
-            value = Quantity(f"{value.value} / {low.value.value}", value.unit)
-        label = measure.what.label or measure.what.code
-        lines.append(
-            Line(label, (sources.of(one),), _when(one), "", measure.what.code, measure.what.system, value=value)
-        )
-    return lines
+def _measures(known: measures.Gathered, handle: DossierHandle) -> list[Line]:
+    """The last of each measure, in the order of their table."""
+    lasts = ((measure_kinds.KINDS[slug], known.last(slug)) for slug in measure_kinds.LISTED)
+    return [_measure(kind, last, handle) for kind, last in lasts if last is not None]
 
 
-def _other(last: dict[str, Held], code: str, one: Held) -> Measure | None:
-    """The other number of the same blood pressure: taken at the same moment."""
-    found = last.get(f"{results.LOINC}|{code}")
-    if found is None or not isinstance(found.finding, Measure) or _when(found) != _when(one):
-        return None
-    return found.finding
-
-
-def _when(held: Held) -> str:
-    return held.finding.at or held.dated or held.at
+def _measure(kind: measure_kinds.Kind, last: measures.MeasureView, handle: DossierHandle) -> Line:
+    source = Source(
+        last.source,
+        last.id,
+        last.recorded,
+        last.by,
+        document=last.document,
+        title=last.title,
+        message=last.message,
+        own=last.source == "patient" and handle.ground == "self",
+    )
+    value = Quantity(" / ".join(last.values), last.unit)
+    return Line(kind.fr, (source,), last.at, "", kind.what.code, kind.what.system, value=value, text_en=kind.en)
