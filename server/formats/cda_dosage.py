@@ -49,6 +49,8 @@ def dose(element: Element) -> str:
     rate = _between(element.find(f"{V3}rateQuantity"))
     most = element.find(f"{V3}maxDoseQuantity")
     limit = _most(most) if most is not None else ""
+    if not quantity and rhythm.startswith("par "):
+        quantity = "une fois"
     return joined((" ".join(one for one in (quantity, rhythm) if one), f"débit {rate}" if rate else "", limit), ", ")
 
 

@@ -63,7 +63,9 @@ def _section(section: Element, above: Place, depth: int) -> Iterator[Finding]:
         title=words(section.find(f"{V3}title"))[:200] or (label.label[:200] if label else "") or above.title,
         laboratory=above.laboratory or bool(_LABORATORY & templates(section)),
     )
-    for number, entry in enumerate(section.iterfind(f"{V3}entry")):
+    entries = section.findall(f"{V3}entry")
+    here = replace(here, narrative=words(section.find(f"{V3}text"))[:300] if len(entries) == 1 else "")
+    for number, entry in enumerate(entries):
         inside = replace(here, group=f"{here.section}.{number}")
         for act in entry:
             if act.tag in ACTS:

@@ -36,6 +36,7 @@ RANK: Final = "30973-2"
 LINE: Final = "1.3.6.1.4.1.19376.1.9.1.3.11"  # IHE PHARM, reference to a line of a prescription
 _PATIENT: Final = "1.3.6.1.4.1.19376.1.5.3.1.4.3"
 _SUBSTITUTION: Final = "1.3.6.1.4.1.19376.1.9.1.3.9."
+_GIVEN: Final = f"{V3}substanceAdministration"
 _MATERIAL: Final = at("manufacturedProduct/manufacturedMaterial")
 
 
@@ -75,9 +76,9 @@ def treatment(element: Element, place: Place) -> Treatment | None:
     if not product.label:
         product = Coded(label=said or place.title)
     begins, ends = span(element)
-    steps = [dose(one) for one in related(element, "COMP") if one.tag == f"{V3}substanceAdministration"]
+    steps = joined((dose(one) for one in related(element, "COMP") if one.tag == _GIVEN), " ; puis ")
     supply = next((one for one in related(element, "COMP", "REFR") if one.tag == f"{V3}supply"), None)
-    taken = joined((dose(element), *steps), " ; puis ") if steps else dose(element)
+    taken = joined((steps, dose(element)), ", ")
     return Treatment(
         at=begins,
         until=ends,
@@ -102,7 +103,7 @@ def dispensed(element: Element, place: Place) -> Treatment | None:
     if not product.label:
         product = Coded(label=place.texts.referred(element.find(f"{V3}text")) or place.title)
     answered = next((one for one in related(element, "REFR") if LINE in templates(one)), None)
-    doses = (dose(one) for one in related(element, "COMP") if one.tag == f"{V3}substanceAdministration")
+    doses = (dose(one) for one in related(element, "COMP") if one.tag == _GIVEN)
     given = moment(element.find(at("performer/time"))) or moment(element.find(at("author/time")))
     lot = words(material.find(f"{V3}lotNumberText"))[:100] if material is not None else ""
     return Treatment(
@@ -157,6 +158,7 @@ def _product(material: Element | None, place: Place) -> tuple[Coded, Coded]:
     own = next((one for one in found if one.system != ATC), Coded())
     label = own.label if own.label != own.code else ""
     label = label or name or place.texts.referred(code.find(f"{V3}originalText")) or own.code or atc.label
+    label = label or coded(material.find("{*}formCode"), place.texts).label
     return Coded(own.code, own.system, label[:MOST]), atc if atc.code else _atc_class(material)
 
 

@@ -23,7 +23,8 @@ COMMENT = "1.3.6.1.4.1.19376.1.5.3.1.4.2"
 @dataclass(frozen=True, slots=True)
 class Place:
     """`at`: the time one has from above; `section`, `title`: the section's LOINC code and its heading. `laboratory`: in
-    a chapter of a laboratory report. `group`: of the organizer. `specimen`: what was examined.
+    a chapter of a laboratory report. `group`: of the organizer. `specimen`: what was examined. `narrative`: the words
+    of a section that has one entry, which are that entry's: many entries refer to words that are not there.
     """
 
     texts: Texts
@@ -33,6 +34,7 @@ class Place:
     laboratory: bool = False
     group: str = ""
     specimen: str = ""
+    narrative: str = ""
 
 
 def related(element: Element, *kinds: str) -> Iterator[Element]:

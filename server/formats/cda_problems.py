@@ -39,12 +39,13 @@ def allergy(element: Element, place: Place) -> Allergy | None:
     negated = element.get("negationInd") in {"true", "1"}
     none_known = bool({kind_of.code, said.code, agent.code} & _NO_ALLERGY) or (negated and not agent.label)
     if none_known:
-        told = next((one for one in (said, agent, kind_of) if one.code in _NO_ALLERGY), None)
-        agent = told or Coded(label="Aucune allergie connue")
+        told = [one for one in (said, agent, kind_of) if one.code in _NO_ALLERGY]
+        agent = told[0] if told else Coded(label="Aucune allergie connue")
     elif negated:
         agent = _absent(agent)
     elif not agent.label:
-        agent = said if said.label else Coded(label=place.texts.referred(element.find(f"{V3}text")) or kind_of.label)
+        words_ = place.texts.referred(element.find(f"{V3}text")) or place.narrative
+        agent = said if said.label else Coded(label=words_ or kind_of.label)
     if not agent.label:
         return None
     began, ended = interval(element.find(f"{V3}effectiveTime"))
@@ -70,9 +71,12 @@ def _agent(element: Element, place: Place) -> Coded:
 
 
 def problem(element: Element, place: Place) -> Problem | None:
-    what = coded(element.find(f"{V3}value"), place.texts)
+    value = element.find(f"{V3}value")
+    what = coded(value, place.texts)
     if not what.label:
-        what = Coded(label=quantities(element, place.texts).value or place.texts.referred(element.find(f"{V3}text")))
+        told = quantities(element, place.texts).value or place.texts.referred(element.find(f"{V3}text"))
+        applies = value is None or value.get("nullFlavor") != "NA"
+        what = Coded(label=told or (place.narrative if applies else ""))
     if not what.label:
         return None
     negated = element.get("negationInd") in {"true", "1"}

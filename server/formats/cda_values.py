@@ -227,7 +227,8 @@ def amount(element: Element | None, units: dict[str, str] | None = None) -> str:
         return ""
     value = number(element.get("value", ""))
     unit = clean(element.get("unit", "")).strip()[:60]
-    return " ".join(piece for piece in (value, (units or {}).get(unit, unit.strip("{}"))) if piece) if value else ""
+    named = (units or {}).get(unit, "" if unit.isdigit() else unit.strip("{}"))  # a code of a package nobody can read
+    return " ".join(piece for piece in (value, named) if piece) if value else ""
 
 
 def joined(found: Iterable[str], between: str = " ; ") -> str:
