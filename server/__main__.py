@@ -21,8 +21,10 @@ import click
 from mail_gateway import dkim, whitelist
 from server import admin, demo, doctor
 from server.app import open_app
+from server.audit_commands import audit_group
 from server.command_line import do, run
 from server.errors import PliError
+from server.inspecting import inspect_command
 from server.people_commands import people_group
 from server.settings import BadSettings, Settings, load, problems
 from storage.database import DatabaseDown, hold
@@ -128,6 +130,8 @@ def people_remind(settings_of: Callable[[], Settings]) -> None:
 
 
 cli.add_command(people_group)
+cli.add_command(audit_group)
+cli.add_command(inspect_command)
 
 
 @cli.group("trust")

@@ -9,12 +9,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from storage import audit_rows
+from storage import access_notices, audit_rows
 from storage.database import Tx
 from storage.ids import now_ms
 
 if TYPE_CHECKING:
     from server.drafts import Actor
+    from server.handles import DossierHandle
 
 ACCESS_YEARS = 3  # accesses to a record (CNIL 2021-122: up to three years when internal control justifies it)
 TECHNICAL_MONTHS = 12
@@ -94,6 +95,14 @@ def record(
     """
     who = actor.account_id or "correspondent"
     audit_rows.insert(tx, space_id, who, actor.kind, act.value[0], ground, subject, outcome, why)
+
+
+def owe_notice(tx: Tx, handle: DossierHandle) -> None:
+    """In the transaction of an access to a dossier: its patient is told within a minute (`server.journal_notice`). Not
+    of their own reading, nor of a service they allowed, which reads by itself.
+    """
+    if handle.ground not in {"self", "grant"} and handle.actor.kind != "bot":
+        access_notices.owe(tx, handle.keys, handle.actor.account_id)
 
 
 def record_once(

@@ -17,7 +17,7 @@ from email.policy import SMTP
 from typing import Any
 
 from server.settings import Settings, problems
-from storage import quarantine
+from storage import audit_blocks, quarantine
 from storage.database import Database, DatabaseDown, Tx, open_database
 from storage.ids import now_ms
 from storage.vault import NoMasterKey, Vault
@@ -32,6 +32,7 @@ class Finding:
     warning: bool = False
 
 
+AUDIT_LATE_MS = 10 * 60_000  # the chain is told outside each five minutes at most
 _UPGRADE = "3.11.10 or later does not. Pli guards against it itself."
 
 
@@ -101,12 +102,12 @@ async def _database(settings: Settings) -> list[Finding]:
     except (DatabaseDown, OSError) as error:
         return [Finding(False, f"database: {error}")]
     try:
-        return await look(database)
+        return await look(database, settings)
     finally:
         await database.close()
 
 
-async def look(database: Database) -> list[Finding]:
+async def look(database: Database, settings: Settings) -> list[Finding]:
     """What an open database says of itself: beside a running server, it is the server that looks."""
 
     def ask(tx: Tx) -> str:
@@ -116,7 +117,26 @@ async def look(database: Database) -> list[Finding]:
         return str(tx.run("SHOW server_version")[0][0])
 
     answers = Finding(True, f"database: {database.engine} answers ({await database.read(ask)})")
-    return [answers, *await _quarantine(database)]
+    return [answers, *await _quarantine(database), *await _audit(database, settings)]
+
+
+async def _audit(database: Database, settings: Settings) -> list[Finding]:
+    """How far the chain over the audit is, and whether it is told outside (`server.audit_chain`)."""
+    try:
+        newest, told = await database.read(lambda tx: (audit_blocks.newest(tx), audit_blocks.last_anchored(tx)))
+        count, since = await database.read(audit_blocks.waiting)
+    except Exception:  # noqa: BLE001 - a database that was never migrated has no audit
+        return []
+    late = bool(count) and now_ms() - since > AUDIT_LATE_MS
+    said = f"audit: {newest.number if newest else 0} blocks, {count} rows not sealed yet"
+    found = [Finding(not late, said + (f", the oldest for {_age(since)}" if late else ""), warning=True)]
+    if not (settings.audit_anchor_file or settings.audit_anchor_url):
+        nowhere = "audit: the chain is told nowhere else (audit_anchor_file, audit_anchor_url): a cut end is not found"
+        return [*found, Finding(False, nowhere, warning=True)]
+    behind = newest is not None and (told is None or told.number < newest.number)
+    late = behind and newest is not None and now_ms() - newest.at > AUDIT_LATE_MS
+    last = f"{_age(told.anchored_at)} ago" if told and told.anchored_at else "never"
+    return [*found, Finding(not late, f"audit: the chain was last told outside {last}", warning=True)]
 
 
 async def _quarantine(database: Database) -> list[Finding]:

@@ -53,7 +53,13 @@ class Metrics:
         self._unknown = Counter(
             "pli_unknown_recipients", "Recipients asked for who are not here, by door", ["door"], registry=self.registry
         )
+        self._unanchored = Counter(
+            "pli_audit_anchor_failures", "The audit's chain could not be sealed, or told outside", registry=self.registry
+        )
         self.sessions = Gauge("pli_sessions", "Open sessions, by door", ["door"], registry=self.registry)
+
+    def anchor_failed(self) -> None:
+        self._unanchored.inc()
 
     def report_dropped(self) -> None:
         self._reports_dropped.inc()
