@@ -4,7 +4,8 @@
     visit      who looks, at which mailbox: every page begins there
     lists      the list of conversations, search; marks: archive, pin, mute, label
     thread     a conversation
-    pages      documents, agenda, services
+    pages      agenda, services
+    shelf      documents; shelf_actions: what is done with them; adding: to add one's own
     writing    to write, answer a card, open a conversation, correct; composing: what stands where one writes;
                drafting: drafts; uploading: files in pieces; forms: what comes in a form
     oidc       to come in by Pro Santé Connect or FranceConnect
@@ -35,9 +36,11 @@ from aiohttp import web
 
 from webchat import (
     account,
+    adding,
     app_shell,
     assets,
     closing,
+    copies,
     delegates,
     devices,
     display,
@@ -46,12 +49,15 @@ from webchat import (
     files,
     lists,
     marks,
+    measures,
     notices,
     office,
     oidc,
     pages,
     passkeys,
     security,
+    shelf,
+    shelf_actions,
     signing,
     socket,
     step_up,
@@ -71,8 +77,12 @@ def add_routes(app: App, site: web.Application) -> None:
     assets.add_routes(app, site)
     lists.add_routes(app, site)
     marks.add_routes(app, site)
+    measures.add_routes(app, site)
     thread.add_routes(app, site)
     pages.add_routes(app, site)
+    shelf.add_routes(app, site)
+    adding.add_routes(app, site)
+    shelf_actions.add_routes(app, site)
     writing.add_routes(app, site)
     door.add_routes(app, site)
     oidc.add_routes(app, site)
@@ -83,6 +93,7 @@ def add_routes(app: App, site: web.Application) -> None:
     devices.add_routes(app, site)
     step_up.add_routes(app, site)
     closing.add_routes(app, site)
+    copies.add_routes(app, site)
     drafting.add_routes(app, site)
     uploading.add_routes(app, site)
     office.add_routes(app, site)

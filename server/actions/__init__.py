@@ -61,6 +61,12 @@ ACTIONS: dict[str, Named] = {
     "dossier.file": Named(
         "Ranger dans mon dossier", "File in my record", "Rangé dans votre dossier", "Filed in your record"
     ),
+    "journal.known": Named(
+        "Finalement, je la connais", "I do know this person", "Signalement retiré", "Report withdrawn"
+    ),
+    "journal.unknown": Named(
+        "Je ne connais pas cette personne", "I do not know this person", "Accès signalé", "Access reported"
+    ),
     "measures.correct": Named("Corriger", "Correct", "Mesure corrigée et notée", "Measure corrected and recorded"),
     "measures.note": Named("Noter", "Record", "Mesure notée", "Measure recorded"),
     "measures.refuse": Named("Ne pas noter", "Do not record", "Mesure non notée", "Measure not recorded"),
@@ -94,6 +100,7 @@ REOPENS = frozenset({"agenda.kept"})
 
 # type → last answer ('' before any) → what may be answered now; the first is the primary one.
 CARDS: dict[str, dict[str, tuple[str, ...]]] = {
+    "access": {"": ("journal.unknown",), "journal.known": ("journal.unknown",), "journal.unknown": ("journal.known",)},
     "appointment": {
         "": ("agenda.accept", "agenda.decline", "agenda.counter"),
         "agenda.accept": ("agenda.decline", "agenda.counter"),
@@ -134,6 +141,7 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "catalogue.withdraw": ("catalogue.grant",),
     },
 }
+QUIET = frozenset({"access"})  # that one is told is all: most people answer nothing
 MAX_CARD = 20_000  # octets of a card in JSON
 
 
@@ -167,7 +175,7 @@ def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) ->
             "action": name,
             "label": ACTIONS[name].fr,
             "label_en": ACTIONS[name].en,
-            "primary": number == 0 and (last is None or event is not None),
+            "primary": number == 0 and (last is None or event is not None) and card.get("type") not in QUIET,
         }
         for number, name in enumerate(open_choices(card, last.action if last else ""))
     ]

@@ -180,6 +180,11 @@ def said(of: Kind, values: tuple[Decimal, ...], language: str = "fr") -> str:
     return f"{'/'.join(written(display(of, one), language) for one in values)}\u00a0{shown_unit(of, language)}"
 
 
+def pair(text: str) -> tuple[Decimal, ...]:
+    """The numbers of « 135/85 », or of « 7 », as they were kept."""
+    return tuple(Decimal(part) for part in text.split("/"))
+
+
 # ---- what somebody enters --------------------------------------------------------------------------------------------
 
 

@@ -141,7 +141,7 @@ def _unread(text: str, left: str) -> tuple[str, ...]:
     kept = []
     for piece in re.finditer(r"[^\0]+", left):
         if any(word.strip(_POINTS) not in _FILLING for word in piece[0].split()):
-            kept.append(text[piece.start() : piece.end()].strip(f" {_POINTS}"))
+            kept.append(re.sub(r"^(?:et|and) ", "", text[piece.start() : piece.end()].strip(f" {_POINTS}")))
     return tuple(kept)
 
 

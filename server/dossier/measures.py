@@ -21,12 +21,13 @@ import msgspec
 
 from server import access, audit, people
 from server.audit import Act
-from server.dossier import choices, findings, standing
+from server.dossier import choices, findings, measure_targets, standing
 from server.dossier import measure_kinds as kinds
 from server.dossier.findings import Held
 from server.dossier.measure_kinds import Doubt, Entry, Kind, known_codes
-from server.errors import Conflict, Invalid, NotAllowed, Refused
-from server.formats.findings import Coded, Found, Measure, Quantity, Statement
+from server.dossier.measure_targets import Target
+from server.errors import Conflict, Invalid, Refused
+from server.formats.findings import Found, Measure, Quantity
 from server.people import Traits
 from server.settings import PLACE
 from storage import accounts
@@ -37,10 +38,9 @@ if TYPE_CHECKING:
     from server.app import App
     from server.handles import DossierHandle
 
-__all__ = ["Doubt", "Entry", "Kind", "enter", "known_codes"]
+__all__ = ["Doubt", "Entry", "Kind", "Target", "enter", "known_codes"]
 
 READ, WRITE = "measures:read", "measures:write"  # scopes of a service of the catalogue
-TARGET: Final = "measure-target"  # the section of a statement that is a personal target
 COMPUTED: Final = "computed"
 HEIGHT_DAYS_OF_A_CHILD: Final = 92  # a height is a child's for so long; an adult's, for ever
 _ADULT: Final = 18
@@ -83,17 +83,6 @@ class MeasureView(msgspec.Struct, frozen=True):
         return kinds.moment_of(self.at) or datetime(1900, 1, 1, tzinfo=UTC)
 
 
-class Target(msgspec.Struct, frozen=True):
-    """A personal target, in the canonical unit: from `low` to `high`, "" for no end. `by`: who set it, `at` when."""
-
-    measure: str
-    low: str
-    high: str
-    by: str
-    at: str
-    id: str
-
-
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """Everything known: `series`, by measure, the oldest first; `ended`: what was corrected or withdrawn."""
@@ -132,7 +121,7 @@ def gathered(tx: Tx, app: App, handle: DossierHandle) -> Gathered:
     born = date.fromisoformat(traits.birth_date) if traits else None
     if computed := _indices(series.get("weight", []), series.get("height", []), born):
         series["bmi"] = sorted([*series.get("bmi", []), *computed], key=lambda view: view.moment_of)
-    return Gathered(series, ended, _targets(tx, handle, names), traits)
+    return Gathered(series, ended, measure_targets.of(tx, handle, names.of), traits)
 
 
 async def series(app: App, handle: DossierHandle, slug: str, since: str = "", until: str = "") -> list[MeasureView]:
@@ -368,46 +357,8 @@ def _measures(entry: Entry) -> list[Measure]:
     ]
 
 
-# ---- targets ---------------------------------------------------------------------------------------------------------
-
-
 def aim(tx: Tx, handle: DossierHandle, slug: str, low: str, high: str) -> None:
-    """A personal target, in the canonical unit: what stood before is corrected, and stays; both "" is none any more.
-    Raises `Invalid`, `Refused`, `NotAllowed`.
-    """
+    """A personal target (`measure_targets`), with the right to write. Raises `Invalid`, `Refused`, `NotAllowed`."""
     may_write(tx, handle)
-    of = kinds.kind(slug)
-    if low and high and Decimal(low) > Decimal(high):
-        raise Invalid("target_turned", "Le premier nombre de l’objectif est plus petit que le second : vérifiez-les.")
-    said = Statement(section=TARGET, what=Coded(of.codes[0], kinds.LOINC, of.fr), values={"low": low, "high": high})
-    new = said if low or high else None
-    known = next((one for one in _aims(tx, handle) if _aim_of(one) == slug), None)
-    if known is not None:
-        try:
-            findings.correct(tx, handle, known.id, new)
-        except NotAllowed:  # somebody else set it: it stays, and ours comes after it
-            if new is not None:
-                findings.enter(tx, handle, new)
-    elif new is not None:
-        findings.enter(tx, handle, new)
+    measure_targets.aim(tx, handle, slug, low, high)
     audit.record(tx, Act.MEASURE_ENTERED, handle.actor, handle.space_id, handle.ground, "", outcome="target")
-
-
-def _aims(tx: Tx, handle: DossierHandle) -> list[Held]:
-    """The newest first."""
-    found = findings.held(tx, handle, ("statement",))
-    return [one for one in reversed(found) if isinstance(one.finding, Statement) and one.finding.section == TARGET]
-
-
-def _aim_of(one: Held) -> str:
-    return kinds.known_codes().get(one.finding.what.code, "") if isinstance(one.finding, Statement) else ""
-
-
-def _targets(tx: Tx, handle: DossierHandle, names: _Names) -> dict[str, Target]:
-    found: dict[str, Target] = {}
-    for one in _aims(tx, handle):
-        slug = _aim_of(one)
-        if slug and slug not in found and isinstance(one.finding, Statement):
-            values = one.finding.values
-            found[slug] = Target(slug, values.get("low", ""), values.get("high", ""), names.of(one.by), one.at, one.id)
-    return found
