@@ -29,7 +29,7 @@ from server.dossier.standing import ConsentFacts
 from server.dossier.things import checked
 from server.dossier.things import listed as listed_things
 from server.dossier.words import day
-from server.errors import Invalid, NotAllowed, Refused
+from server.errors import Invalid, NotAllowed, PliError, Refused
 from server.handles import MailboxHandle
 from server.people import traits
 from storage import accounts, consents, conversations, delegations, entries, exchanges, messages, teams
@@ -85,6 +85,21 @@ class ConsentView:
     reason: str
     conversation: str
     running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Somebody who wrote to this patient, and whom they may allow. `doctor`: may be the médecin traitant; `given`: the
+    kinds that run already.
+    """
+
+    account_id: str
+    name: str
+    role: str
+    organisation: str
+    team: bool
+    doctor: bool
+    given: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +184,8 @@ def may_have(tx: Tx, space_id: str, giving: Giving) -> Account:
         raise NotAllowed("closed", "Cet espace est fermé.")
     if exchanges.standing(tx, space_id, account.id).blocked:
         raise NotAllowed("reader_blocked", "Vous avez bloqué cette personne. Débloquez-la avant de l’autoriser à lire.")
-    if giving.kind == TREATING and account.profession.partition("/")[0] != DOCTOR:
+    doctor = account.kind == "professional" and account.profession.partition("/")[0] == DOCTOR
+    if giving.kind == TREATING and not doctor:
         raise NotAllowed("not_a_doctor", "Un médecin traitant est un médecin, nommé.")
     if giving.kind == ADMINISTRATOR and account.kind != "professional":
         raise NotAllowed("not_a_person", "Choisissez une personne, pas une équipe.")
@@ -276,6 +292,27 @@ async def listed(app: App, box: MailboxHandle) -> list[ConsentView]:
         keys = reading.space_keys(app, tx, box.space_id)
         found = [_view(app, tx, one, standing.consent_facts(keys, one)) for one in consents.of(tx, box.space_id)]
         return sorted(found, key=lambda one: not one.running)
+
+    return await app.db.read(pull)
+
+
+async def candidates(app: App, box: MailboxHandle) -> list[Candidate]:
+    """Who may be allowed, the latest exchange first. Raises `NotAllowed`, `Refused`."""
+
+    def pull(tx: Tx) -> list[Candidate]:
+        scopes.own_affairs(tx, box)
+        found: dict[str, Candidate] = {}
+        for member, kind, *_ in conversations.correspondents(tx, box.space_id, box.owner):
+            if kind != "account" or member in found:
+                continue
+            try:
+                one = may_have(tx, box.space_id, Giving(member, CARE_TEAM))
+            except PliError:
+                continue
+            given = frozenset(known.kind for known in consents.in_force(tx, box.space_id, [member]))
+            doctor = one.profession.partition("/")[0] == DOCTOR and one.kind == "professional"
+            found[member] = Candidate(member, one.name, one.role, one.organisation, one.kind == "team", doctor, given)
+        return list(found.values())
 
     return await app.db.read(pull)
 

@@ -1,0 +1,247 @@
+"""Consent is a conversation: asked for, given, refused, withdrawn; whom it covers, and who may not ask."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from time_machine import TimeMachineFixture
+
+from server import access, reading
+from server.actions import consent, letter_form
+from server.actions.acting import act
+from server.dossier import consents, filing, standing
+from server.dossier import documents as shelf
+from server.dossier.consents import Giving
+from server.drafts import FileFacts, Receipt
+from server.errors import Conflict, Invalid, NotAllowed, PliError, Refused
+from server.handles import DossierHandle
+from server.views import MessageView
+from storage import conversations, delegations
+from storage.database import Tx
+from storage.ids import now_ms
+from storage.vault import SpaceKeys
+from tests.house import House
+
+WHY = "Préparer votre opération"
+
+
+async def request(house: House, who: str = "morel", *things: str, days: int = 90) -> Receipt:
+    """Somebody who exchanges with Dominique asks her to read, in their newest thread."""
+    box = await house.mailbox(who)
+    known = await house.app.db.read(conversations.newest_with, house.dominique.space_id, box.owner)
+    assert known
+    to = await access.conversation(house.app, box, known)
+    return await consent.ask(house.app, box, to, consent.Wish(things, days, WHY))
+
+
+async def answer(house: House, asked: Receipt, action: str, **values: object) -> Receipt:
+    return await act(house.app, await house.mailbox("dominique"), asked.message, f"consent.{action}", values, "")
+
+
+async def seen_by(house: House, who: str, message: str) -> MessageView:
+    box = await house.mailbox(who)
+    handle = await access.conversation_of_message(house.app, box, message)
+    return (await reading.message(house.app, handle, message)).message
+
+
+async def file(house: House, category: str, type_code: str, title: str) -> str:
+    """A document that came from nobody here."""
+    own = await access.own_space(house.app, house.dominique)
+    data = title.encode()
+    facts = FileFacts(f"{title}.txt", "text/plain", len(data), title=title, category=category, document_type=type_code)
+    ready = await filing.of_octets(house.app, own.keys, facts, data, source="import")
+
+    def write(tx: Tx, keys: SpaceKeys) -> str:
+        return filing.file(tx, house.app.vault, keys, ready, "import", now_ms())
+
+    return await house.app.db.write(write, own.keys)
+
+
+async def record(house: House, who: str) -> DossierHandle:
+    return await access.record_of(house.app, await house.mailbox(who), house.dominique.space_id)
+
+
+async def titles(house: House, who: str) -> list[str]:
+    return sorted(one.title for one in await shelf.list_documents(house.app, await record(house, who)))
+
+
+async def test_dr_morel_asks_in_the_thread_and_reads_what_dominique_allows_until_she_takes_it_back(core: House) -> None:
+    await core.letter("morel", "dominique")
+    await file(core, "prescriptions", "57833-6", "Ordonnance")
+    await file(core, "imaging", "18748-4", "Radio")
+    assert await titles(core, "morel") == []
+    asked = await request(core, "morel", "prescriptions", "biology")
+    card = (await seen_by(core, "dominique", asked.message)).card
+    assert card
+    assert card["title"] == "Dr Agathe MOREL demande à lire vos ordonnances et vos analyses pendant 3 mois"
+    assert WHY in card["text"]
+    assert [choice["action"] for choice in card["choices"]] == ["consent.allow", "consent.refuse"]
+
+    line = await answer(core, asked, "allow")
+    assert await titles(core, "morel") == ["Ordonnance"]
+    told = (await seen_by(core, "morel", line.message)).text
+    assert told.startswith("Dr Agathe MOREL peut lire dans le dossier : Ordonnances et soins, Biologie. Jusqu’au ")
+    (patient,) = await consents.patients(core.app, core.morel)
+    assert (patient.name, patient.kind, patient.through) == ("Dominique PAT-TROIS", "explicit", "")
+
+    await answer(core, asked, "withdraw")
+    assert await titles(core, "morel") == []
+    assert await consents.patients(core.app, core.morel) == []
+    (given,) = await consents.listed(core.app, await core.mailbox("dominique"))
+    assert (given.running, given.ended_by, given.reason) == (False, "Dominique PAT-TROIS", WHY)
+
+
+async def test_dominique_gives_less_than_was_asked_and_never_more(
+    core: House, time_machine: TimeMachineFixture
+) -> None:
+    await core.letter("morel", "dominique")
+    await file(core, "prescriptions", "57833-6", "Ordonnance")
+    await file(core, "biology", "11502-2", "Analyses")
+    asked = await request(core, "morel", "prescriptions", "biology")
+    for more in ({"things": "imaging"}, {"things": ""}, {"days": 91}, {"things": "secrets"}):
+        with pytest.raises(Invalid):
+            await answer(core, asked, "allow", **more)
+    await answer(core, asked, "allow", things=["biology"], days=1)
+    assert await titles(core, "morel") == ["Analyses"]
+    time_machine.move_to(datetime.now(UTC) + timedelta(days=1))
+    assert await titles(core, "morel") == []
+
+
+async def test_the_letter_form_of_a_request_has_numbered_choices(core: House) -> None:
+    card, _ = consent.asking(core.morel, consent.Wish((), 365, WHY))
+    form = letter_form(card)
+    assert form.startswith("Dr Agathe MOREL demande à lire votre dossier pendant 1 an\n")
+    assert "  1. Autoriser\n  2. Refuser" in form
+
+
+async def test_nobody_nags(core: House, time_machine: TimeMachineFixture) -> None:
+    await core.letter("morel", "dominique")
+    asked = await request(core)
+    with pytest.raises(Conflict, match="asked_already"):
+        await request(core)
+    await answer(core, asked, "refuse")
+    with pytest.raises(NotAllowed, match="asked_too_soon"):
+        await request(core)
+    await core.answer("dominique", asked.conversation, "Pourquoi voulez-vous lire mon dossier ?")
+    again = await request(core)  # she wrote: they may explain, and ask
+    await answer(core, again, "refuse")
+    time_machine.move_to(datetime.now(UTC) + timedelta(days=30))
+    await request(core)
+
+
+async def test_who_is_blocked_or_has_no_such_profession_does_not_ask(core: House) -> None:
+    for who in ("morel", "admissions", "lab"):
+        await core.letter(who, "dominique")
+    await core.stand("morel", "dominique", "block", "blocked")
+    with pytest.raises(NotAllowed, match="writer_blocked"):
+        await request(core)
+    for who, code in (("admissions", "not_habilitated"), ("lab", "not_a_reader")):
+        with pytest.raises(NotAllowed, match=code):
+            await request(core, who)
+    assert await consents.candidates(core.app, await core.mailbox("dominique")) == []
+
+
+async def test_a_team_that_is_allowed_covers_each_colleague_by_their_own_profession_and_says_so(core: House) -> None:
+    await core.letter("pharmacy", "dominique")
+    await file(core, "prescriptions", "57833-6", "Ordonnance")
+    await file(core, "summaries", "68599-0", "Synthèse psychiatrique")  # no pharmacist's
+    asked = await request(core, "pharmacy")
+    line = await answer(core, asked, "allow")
+    assert "Tous les soignants de cette équipe sont concernés." in (await seen_by(core, "dominique", line.message)).text
+    assert await titles(core, "rossi") == ["Ordonnance"]
+    (patient,) = await consents.patients(core.app, core.rossi)
+    assert patient.through == "Pharmacie du Port"
+
+
+async def give(house: House, who: str, kind: str, box: str = "dominique", **more: object) -> None:
+    giving = Giving(house.people[who].account_id, kind, **more)  # type: ignore[arg-type]
+    await consents.give(house.app, await house.mailbox(box), giving)
+
+
+async def test_there_is_one_medecin_traitant_at_a_time_and_it_is_a_doctor(core: House) -> None:
+    for who in ("leroy", "morel", "lunel", "pharmacy"):
+        await core.letter(who, "dominique")
+    await give(core, "leroy", "treating")
+    await give(core, "morel", "treating")
+    box = await core.mailbox("dominique")
+    assert [(one.name, one.running) for one in await consents.listed(core.app, box)] == [
+        ("Dr Agathe MOREL", True), ("Dr Paul LEROY", False),
+    ]  # fmt: skip
+    for who, kind, code in (
+        ("lunel", "treating", "not_a_doctor"),
+        ("pharmacy", "administrator", "not_a_person"),
+        ("morel", "emergency", "unknown_consent"),
+        ("morel", "explicit", "bad_duration"),
+    ):
+        with pytest.raises(PliError, match=code):
+            await give(core, who, kind)
+    with pytest.raises(Refused):
+        await give(core, "benali", "care_team")  # who never wrote
+
+
+async def test_a_helper_never_settles_who_reads_and_a_representative_does(core: House) -> None:
+    helper, space = core.marcel, core.dominique.space_id
+    await core.letter("leroy", "dominique")
+    await core.app.db.write(
+        delegations.grant, space, helper.account_id, "helper", None, core.dominique.account_id, delegations.EVERYTHING
+    )
+    box = await access.mailbox(core.app, helper, core.dominique.mailbox_id)
+    giving = Giving(core.leroy.account_id, "treating")
+    with pytest.raises(NotAllowed, match="holders_only"):
+        await consents.give(core.app, box, giving)
+    asked = await request(core, "leroy")
+    with pytest.raises(NotAllowed, match="holders_only"):
+        await act(core.app, box, asked.message, "consent.allow", {}, "")
+    await core.letter("leroy", "camille")
+    childs = await access.mailbox(core.app, core.dominique, core.camille.mailbox_id)
+    await consents.give(core.app, childs, giving)
+    (given,) = await consents.listed(core.app, childs)
+    assert (given.name, given.by, given.running) == ("Dr Paul LEROY", "Dominique PAT-TROIS", True)
+
+
+async def test_what_is_withdrawn_on_the_page_is_withdrawn_on_the_card_too(core: House) -> None:
+    await core.letter("morel", "dominique")
+    asked = await request(core)
+    await answer(core, asked, "allow")
+    box = await core.mailbox("dominique")
+    (given,) = await consents.listed(core.app, box)
+    await consents.withdraw(core.app, box, given.id)
+    for who in ("dominique", "morel"):
+        card = (await seen_by(core, who, asked.message)).card
+        assert card
+        assert card["answered"]["action"] == "consent.withdraw"
+    with pytest.raises(Refused):
+        await consents.withdraw(core.app, box, given.id)
+
+
+async def test_of_300_races_between_withdrawing_and_reading_none_reads_after_the_withdrawal(core: House) -> None:
+    await core.letter("morel", "dominique")
+    document = await file(core, "prescriptions", "57833-6", "Ordonnance")
+    box, handle = await core.mailbox("dominique"), await record(core, "morel")
+    late = 0
+    for _ in range(30):
+        await give(core, "morel", "care_team")
+        (given, *_) = await consents.listed(core.app, box)
+        committed = asyncio.Event()
+
+        async def end(consent_id: str = given.id, done: asyncio.Event = committed) -> None:
+            await consents.withdraw(core.app, box, consent_id)
+            done.set()
+
+        async def read(done: asyncio.Event = committed) -> tuple[bool, bool]:
+            after = done.is_set()
+            reader = await core.app.db.read(lambda tx: standing.reader(tx, handle))
+            return after, bool(reader.grounds)
+
+        assert await read() == (False, True)
+        first = [asyncio.create_task(read()) for _ in range(5)]
+        ending = asyncio.create_task(end())
+        answers = [await read() for _ in range(3)]
+        await ending
+        answers += [await one for one in first] + [await read(), await read()]
+        late += sum(after and may for after, may in answers)
+    assert late == 0
+    with pytest.raises(Refused):
+        await shelf.open_document(core.app, handle, document)
