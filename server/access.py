@@ -205,8 +205,12 @@ async def dossier(app: App, box: MailboxHandle, area: str = "dossier") -> Dossie
         if box.owner_kind != "holder":
             raise Refused
         keys = _keys(app, tx, box.space_id)
-        audit.record(tx, Act.DOSSIER_READ, box.actor, box.space_id, box.ground)
-        return DossierHandle(box.actor, box.space_id, keys, box.ground, box.owner, box.mailbox_id)
+        part = "" if area == "dossier" else area
+        audit.record(tx, Act.DOSSIER_READ, box.actor, box.space_id, box.ground, part)
+        handle = DossierHandle(box.actor, box.space_id, keys, box.ground, box.owner, box.mailbox_id)
+        if not part:
+            audit.owe_notice(tx, handle)
+        return handle
 
     return await app.db.write(decide)
 
@@ -221,7 +225,8 @@ async def record_of(app: App, box: MailboxHandle, space_id: str) -> DossierHandl
     def decide(tx: Tx) -> DossierHandle:
         _mailbox(app, tx, box.actor, box.mailbox_id)
         holder, space = accounts.holder_of(tx, space_id), accounts.space(tx, space_id)
-        if box.actor.kind not in {"professional", TEAM} or holder is None or space is None or not _knows(tx, box, space_id):
+        office = box.actor.kind in {"professional", TEAM}
+        if not office or holder is None or space is None or not _knows(tx, box, space_id):
             raise Refused
         keys = _keys(app, tx, space_id)
         reader = standing.professional(tx, keys, space_id, box.actor.account_id)
@@ -230,9 +235,13 @@ async def record_of(app: App, box: MailboxHandle, space_id: str) -> DossierHandl
         volume.opened(tx, box.actor.account_id, space_id)
         ground, given = (why.kind, why.id) if why else (standing.CARE, "")
         audit.record(tx, Act.DOSSIER_READ, box.actor, space_id, ground, outcome=outcome, why=given)
-        return DossierHandle(box.actor, space_id, keys, standing.CARE, holder.id, holder.mailbox_id)
+        handle = DossierHandle(box.actor, space_id, keys, standing.CARE, holder.id, holder.mailbox_id)
+        audit.owe_notice(tx, handle)
+        return handle
 
-    return await app.db.write(decide)
+    opened = await app.db.write(decide)
+    app.delivery.wake()
+    return opened
 
 
 def _knows(tx: Tx, box: MailboxHandle, space_id: str) -> bool:
@@ -246,8 +255,8 @@ def _knows(tx: Tx, box: MailboxHandle, space_id: str) -> bool:
 
 
 async def machine(app: App, actor: Actor, space_id: str, scope: str) -> DossierHandle:
-    """A patient's dossier, for a bot: what it was granted when that has this `scope` (of the catalogue), else what it
-    deposited there itself. Raises `Refused`.
+    """A patient's dossier, for a bot: what it was granted when that has this `scope` (of the catalogue; "*": any), else
+    what it deposited there itself. Raises `Refused`.
     """
 
     def decide(tx: Tx) -> DossierHandle:
@@ -256,7 +265,7 @@ async def machine(app: App, actor: Actor, space_id: str, scope: str) -> DossierH
             raise Refused
         keys = _keys(app, tx, space_id)
         grants = [one for one in documents.grants_in_force(tx, actor.account_id) if one.space_id == space_id]
-        given = next((one for one in grants if scope and scope in standing.scopes_of(keys, one)), None)
+        given = next((one for one in grants if scope in {"*", *standing.scopes_of(keys, one)}), None)
         if given is None and not documents.deposited(tx, space_id, {actor.account_id}):
             raise Refused
         ground = standing.SERVICE if given else standing.CARE

@@ -132,6 +132,7 @@ class FileFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     received_class: str = ""  # as its sender wrote it: provenance only
     confidentiality: tuple[str, ...] = ()  # N, R or V, then MASQUE_PS and its like (JDV_J08)
     version: int = 0  # of its set; 0 when it has none
+    extra: dict[str, str] = {}  # what its producer said besides and we do not model: facility, setting, event, format …
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
 from storage.database import Tx
@@ -70,6 +71,12 @@ def document(tx: Tx, space_id: str, document_id: str) -> Document | None:
     return Document(*rows[0]) if rows else None
 
 
+def deposited(tx: Tx, space_id: str, account_ids: Iterable[str]) -> bool:
+    """Whether one of these accounts answers for a document there."""
+    query = "SELECT 1 FROM documents WHERE space_id = :s AND author_id = :a AND state <> 'removed' LIMIT 1"
+    return any(tx.run(query, s=space_id, a=account_id) for account_id in account_ids)
+
+
 def alike(tx: Tx, space_id: str, column: str, hashed: str) -> list[Document]:
     """Those with the same `id_hash`, `content_hash` or `set_hash`, the newest version first."""
     assert column in {"id_hash", "content_hash", "set_hash"}  # noqa: S101 - a name of ours goes into the statement
@@ -91,6 +98,32 @@ def outdate(tx: Tx, space_id: str, document_id: str, state: str, by: str) -> boo
             state=state,
             by=by,
             at=now_ms(),
+            s=space_id,
+            id=document_id,
+        )
+    )
+
+
+def rewrite(tx: Tx, space_id: str, document_id: str, facts: Sealed) -> None:
+    """Other facts for a document: another title."""
+    tx.run(
+        "UPDATE documents SET facts = :facts WHERE space_id = :s AND id = :id", facts=facts, s=space_id, id=document_id
+    )
+
+
+def remove(tx: Tx, space_id: str, document_id: str, nothing: Sealed, by: str) -> bool:
+    """The patient removes what they had added: the row stays, for the log, and says nothing any more; the same content
+    may be added again. Whether it was there.
+    """
+    return bool(
+        tx.run(
+            "UPDATE documents SET state = 'removed', replaced_by = :by, changed_at = :at, facts = :nothing,"
+            " unique_hash = :gone, id_hash = '', content_hash = '', set_hash = '', blob_id = '', original_blob = ''"
+            " WHERE space_id = :s AND id = :id AND state <> 'removed' RETURNING id",
+            by=by,
+            at=now_ms(),
+            nothing=nothing,
+            gone=f"removed:{document_id}",
             s=space_id,
             id=document_id,
         )

@@ -140,13 +140,18 @@ async def grants(app: App, space: DossierHandle) -> list[GrantView]:
 
 async def grants_to(app: App, service: Actor) -> list[GrantView]:
     """What a service is allowed now, grant by grant: the conversation of each is what it knows the patient by."""
+    return [grant for _, grant in await granted_spaces(app, service)]
 
-    def look(tx: Tx) -> list[GrantView]:
+
+async def granted_spaces(app: App, service: Actor) -> list[tuple[str, GrantView]]:
+    """As `grants_to`, each with the space it is about."""
+
+    def look(tx: Tx) -> list[tuple[str, GrantView]]:
         found = []
         for item in documents.grants_in_force(tx, service.account_id):
             space = accounts.space(tx, item.space_id)
             if space is not None and space.wrapped_key:
-                found.append(_view(app.vault.space(space.id, space.wrapped_key), item))
+                found.append((item.space_id, _view(app.vault.space(space.id, space.wrapped_key), item)))
         return found
 
     return await app.db.read(look)

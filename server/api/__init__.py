@@ -7,6 +7,7 @@
     writing.py   reads.py, files.py: the handlers
     problems.py  errors as problem+json
     openapi.py   asyncapi.py, events.py: the published descriptions, made from the tables
+    fhir/        the FHIR R4 façade under `/api/fhir`, with a table, a description and errors of its own
     health.py    probes and counters
     punctual.py  the header deadline of the whole HTTP door
 
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from aiohttp import web
 
-from server.api import asyncapi, health, openapi, punctual
+from server.api import asyncapi, fhir, health, openapi, punctual
 from server.api.door import Call, Description, Door, Route, handler, nowhere
 from server.api.shapes import Nothing
 from server.api.table import ROUTES
@@ -72,6 +73,7 @@ def add_routes(app: App, site: web.Application) -> None:
     door, routes = Door(app), described(app)
     for route in routes:
         site.router.add_route(route.method, route.path, handler(door, route))
+    fhir.add_routes(door, site)
     rest = nowhere(door, routes)
     site.router.add_route("*", "/api", rest)
     site.router.add_route("*", "/api/{rest:.*}", rest)

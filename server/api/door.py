@@ -152,31 +152,37 @@ def handler(door: Door, route: Route) -> Callable[[web.Request], Awaitable[web.S
     """The aiohttp handler of a route."""
 
     async def serve(request: web.Request) -> web.StreamResponse:
-        try:
-            return await _serve(door, route, request)
-        except PliError as error:
-            told = error
-        except (web.RequestPayloadError, ConnectionError):
-            if request.transport is None or request.transport.is_closing():
-                raise
-            told = Unreadable()
-        except TimeoutError:
-            told = TooSlow()
-        except (DatabaseDown, OSError):
-            told = Unavailable()
-        except CannotOpen:
-            door.app.metrics.unopened()
-            told = Unavailable("damaged", "Un élément est abîmé et ne peut pas être ouvert. Il a été signalé.")
-        except Exception as error:  # noqa: BLE001 - nothing of what failed goes out; the log gets its kind and place
-            told = problems.unexpected(error)
-        door.app.metrics.refused("api", told.code)
-        return problems.response(told)
+        told = await answered(door, request, _serve(door, route, request))
+        return problems.response(told) if isinstance(told, PliError) else told
 
     return serve
 
 
+async def answered(door: Door, request: web.Request, answer: Awaitable[web.Response]) -> web.Response | PliError:
+    """An answer under way, or the error to tell instead, whatever failed; counted."""
+    try:
+        return await answer
+    except PliError as error:
+        told = error
+    except (web.RequestPayloadError, ConnectionError):
+        if request.transport is None or request.transport.is_closing():
+            raise
+        told = Unreadable()
+    except TimeoutError:
+        told = TooSlow()
+    except (DatabaseDown, OSError):
+        told = Unavailable()
+    except CannotOpen:
+        door.app.metrics.unopened()
+        told = Unavailable("damaged", "Un élément est abîmé et ne peut pas être ouvert. Il a été signalé.")
+    except Exception as error:  # noqa: BLE001 - nothing of what failed goes out; the log gets its kind and place
+        told = problems.unexpected(error)
+    door.app.metrics.refused("api", told.code)
+    return told
+
+
 async def _serve(door: Door, route: Route, request: web.Request) -> web.Response:
-    actor, secret = await _caller(door.app, request) if route.signed_in else (_NOBODY, "")
+    actor, secret = await caller(door.app, request) if route.signed_in else (_NOBODY, "")
     at = dict(request.match_info)
     if any(not _ID.fullmatch(value) for name, value in at.items() if name == "id"):
         raise Refused
@@ -197,7 +203,8 @@ def as_json(answer: Any, status: int = 200) -> web.Response:
     )
 
 
-async def _caller(app: App, request: web.Request) -> tuple[Actor, str]:
+async def caller(app: App, request: web.Request) -> tuple[Actor, str]:
+    """Who calls, and the secret that says so. Raises `Unauthorised`."""
     given = request.headers.getall("Authorization", [])
     found = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
     if found is None:
@@ -229,17 +236,18 @@ async def _body(route: Route, request: web.Request) -> Any:
         raise Invalid("bad_json", "Le corps de la demande n’est pas du JSON valable.") from None
 
 
-async def read(request: web.Request) -> bytes:
-    """The octets of a JSON body, whatever it says of its length. Raises `TooLarge`, `TooSlow`."""
-    too_large = TooLarge("body_too_large", f"La demande est trop lourde ({MAX_JSON // 1024} Kio au plus).")
-    if (request.content_length or 0) > MAX_JSON:
+async def read(request: web.Request, most: int = MAX_JSON, hold: Callable[[int], None] = lambda _: None) -> bytes:
+    """The octets of a body, `most` at most, whatever it says of its length. Raises `TooLarge`, `TooSlow`."""
+    too_large = TooLarge("body_too_large", f"La demande est trop lourde ({most // 1024} Kio au plus).")
+    if (request.content_length or 0) > most:
         raise too_large
     data = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.content.iter_any():
                 data += chunk
-                if len(data) > MAX_JSON:
+                hold(len(chunk))
+                if len(data) > most:
                     raise too_large
     except TimeoutError:
         raise TooSlow from None

@@ -19,7 +19,8 @@ patient); it has the rights of that account and no more.
 
 What is absent and what is forbidden get the same 404. Every error is `application/problem+json` with a stable `code`.
 An `Idempotency-Key` makes a retry safe: the same key of the same account, for the same conversation (or the same
-patient, for a first letter), gives the same receipt. The live events are described in `/api/asyncapi.json`.
+patient, for a first letter), gives the same receipt. The live events are described in `/api/asyncapi.json`. The FHIR R4
+facade over the patient's record, under `/api/fhir`, describes itself in `/api/fhir/metadata` (CapabilityStatement).
 """
 
 

@@ -15,7 +15,7 @@ came by letter is corrected or withdrawn by letter (`mail_gateway.lineage`). The
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
@@ -113,6 +113,45 @@ async def deposit(
 
     Raises `Refused`, `NotAllowed`, `Invalid`, `TooLarge`, `Conflict` (`deposited_before`, `already_replaced`).
     """
+    doing = await _ready(app, to, facts, data, marks, replaces)
+    told, by = doing.filing.facts, to.actor.name
+    name = told.title or told.name
+    if replaces:
+        line = f"{by} a remplacé « {name} » dans votre dossier. L’ancienne version y reste, marquée ainsi."
+        line_en = f"{by} replaced “{name}” in your record. The earlier version stays there, marked so."
+    else:
+        line, line_en = f"{by} a déposé « {name} » dans votre dossier.", f"{by} added “{name}” to your record."
+    await _tell(app, to, told, line, line_en, doing.run, doing.effect)
+    return doing.document
+
+
+async def deposit_all(
+    app: App, to: SpaceHandle, papers: Sequence[tuple[FileFacts, bytes, frozenset[str], str]]
+) -> list[str]:
+    """Several (facts, octets, marks, replaces), all or none, told in one line; their ids, in order. Raises as
+    `deposit`.
+    """
+    if len(papers) == 1:
+        return [await deposit(app, to, *papers[0])]
+    doings = [await _ready(app, to, *paper) for paper in papers]
+
+    def run(tx: Tx) -> None:
+        for doing in doings:
+            doing.run(tx)
+
+    told = [one.filing.facts for one in doings if {CODES[UNTOLD], CODES[SECRET]}.isdisjoint(one.filing.facts.confidentiality)]
+    names = ", ".join(f"« {one.title or one.name} »" for one in told[:5]) + ("…" if len(told) > 5 else "")
+    line = f"{to.actor.name} a déposé dans votre dossier : {names}."
+    line_en = f"{to.actor.name} added to your record: {names}."
+    facts = told[0] if told else doings[0].filing.facts
+    await _tell(app, to, facts, line, line_en, run, lambda doing: run(doing.tx))
+    return [doing.document for doing in doings]
+
+
+async def _ready(
+    app: App, to: SpaceHandle, facts: FileFacts, data: bytes, marks: frozenset[str], replaces: str
+) -> _Deposit:
+    """Everything that is done outside the transaction. Raises as `deposit`."""
     if len(data) > MAX_FILES_SIZE:
         raise TooLarge("too_large", f"Le fichier est trop lourd ({MAX_FILES_SIZE // 1_048_576} Mo au plus).")
     await app.db.read(confirm, to)
@@ -121,12 +160,12 @@ async def deposit(
         told, chain = filing.facts_of(paper, facts.name, len(data)), (paper.lineage.replaces, paper.lineage.set_id)
     else:
         paper, told, chain = None, _described(to, facts, data), ("", "")
-    told = msgspec.structs.replace(told, confidentiality=_codes(told, marks))
+    told = msgspec.structs.replace(told, confidentiality=_codes(told, marks), extra=facts.extra)
     if told.document_type not in TYPES:
         raise Invalid("not_depositable", "Ce type de document ne se dépose pas ici.")
     own = await app.blobs.put(to.keys, data)
     ready = Filing(
-        told,
+        filing.fingerprinted(told, data),
         own.id,
         hashlib.sha256(data).hexdigest(),
         paper.findings if paper else (),
@@ -136,15 +175,7 @@ async def deposit(
         organisation_id=to.actor.organisation_id,
         source="api",
     )
-    doing = _Deposit(app, to, ready, replaces, chain)
-    by, name = to.actor.name, told.title or told.name
-    if replaces:
-        line = f"{by} a remplacé « {name} » dans votre dossier. L’ancienne version y reste, marquée ainsi."
-        line_en = f"{by} replaced “{name}” in your record. The earlier version stays there, marked so."
-    else:
-        line, line_en = f"{by} a déposé « {name} » dans votre dossier.", f"{by} added “{name}” to your record."
-    await _tell(app, to, told, line, line_en, doing.run, doing.effect)
-    return doing.document
+    return _Deposit(app, to, ready, replaces, chain)
 
 
 async def withdraw(app: App, to: SpaceHandle, document_id: str) -> None:

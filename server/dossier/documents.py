@@ -155,16 +155,23 @@ def view(tx: Tx, dossier: DossierHandle, item: Seen) -> DocumentView:
     )
 
 
-async def open_document(app: App, dossier: DossierHandle, document_id: str) -> tuple[FileFacts, bytes]:
-    """A document and its bytes; who opened it, on which ground, is in the audit. Raises `Refused`."""
-    item = await app.db.write(_opening, dossier, document_id)
-    blob = await app.db.read(blobs.find, dossier.space_id, item.row.blob_id)
+async def open_document(
+    app: App, dossier: DossierHandle, document_id: str, *, whole: bool = False
+) -> tuple[FileFacts, bytes]:
+    """A document and its bytes; who opened it, on which ground, is in the audit. `whole`: as its producer made it, not
+    the copy for reading that it carries. Raises `Refused`.
+    """
+    item = await app.db.write(opening, dossier, document_id)
+    original = item.row.original_blob if whole else ""
+    blob = await app.db.read(blobs.find, dossier.space_id, original or item.row.blob_id)
     if blob is None:
         raise Refused
-    return item.facts, await app.blobs.get(dossier.keys, blob)
+    facts = msgspec.structs.replace(item.facts, type="application/xml", size=blob.size) if original else item.facts
+    return facts, await app.blobs.get(dossier.keys, blob)
 
 
-def _opening(tx: Tx, dossier: DossierHandle, document_id: str) -> Seen:
+def opening(tx: Tx, dossier: DossierHandle, document_id: str) -> Seen:
+    """Inside the opening of a document: decided on, and written down. Raises `Refused`."""
     item = one_seen(tx, dossier, document_id)
     ground = item.verdict.ground
     audit.record_once(
@@ -177,4 +184,5 @@ def _opening(tx: Tx, dossier: DossierHandle, document_id: str) -> Seen:
         why=ground.id if ground else "",
         within_ms=SEEN_AGAIN_MS,
     )
+    audit.owe_notice(tx, dossier)
     return item

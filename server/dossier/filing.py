@@ -62,7 +62,7 @@ class Filing:
 async def of_attachment(app: App, keys: SpaceKeys, attachment: Attachment, facts: FileFacts) -> Filing:
     """A file of a message of this space; `facts` as they shall stand in the dossier."""
     _, data = await attachments.opened_unchecked(app, keys, attachment)
-    paper = await _paper(app, keys, attachment, facts, data)
+    paper = await paper_of(app, keys, attachment, facts, data)
     own = await app.blobs.put(keys, data) if attachment.part else None
     original = await app.blobs.put(keys, paper.original) if paper and paper.original else None
     message = await app.db.read(messages.find, keys.space_id, attachment.message_id)
@@ -119,7 +119,7 @@ async def unpacked(kind: str, data: bytes) -> Package:
     return await asyncio.to_thread(PARSERS.unpack, parcel)
 
 
-async def _paper(app: App, keys: SpaceKeys, attachment: Attachment, facts: FileFacts, data: bytes) -> Paper | None:
+async def paper_of(app: App, keys: SpaceKeys, attachment: Attachment, facts: FileFacts, data: bytes) -> Paper | None:
     """The health document that this file is, or was taken from; None for any other file."""
     if not facts.unique_id:
         return None
@@ -198,8 +198,12 @@ def file(tx: Tx, vault: Vault, keys: SpaceKeys, filing: Filing, by: str, at: int
             visibilities.record(tx, space_id, document_id, MARKS[code], on=True, by=filing.author_id or by, at=at)
     if choices.chosen(tx, space_id)["hidden_by_default"]:
         visibilities.record(tx, space_id, document_id, HIDDEN, on=True, by="hidden_by_default", at=at)
-    for found in filing.findings:
-        add_finding(tx, keys, found, "document", by, at, document_id=document_id, message_id=filing.message_id)
+    ids = sorted(new_id() for _ in filing.findings)  # so that they are read again in the order of their document
+    for found, finding_id in zip(filing.findings, ids, strict=True):
+        add_finding(
+            tx, keys, found, "document", by, at, document_id=document_id, message_id=filing.message_id,
+            finding_id=finding_id,
+        )  # fmt: skip
     return document_id
 
 
@@ -214,9 +218,10 @@ def add_finding(
     document_id: str = "",
     message_id: str = "",
     corrects: str = "",
+    finding_id: str = "",
 ) -> str:
     """Keep a finding; returns its id. `source`: document, patient, delegate, professional, service."""
-    finding_id = new_id()
+    finding_id = finding_id or new_id()
     row = findings.Row(
         finding_id, finding.kind, document_id, message_id, "current", corrects, source, by, at, "", None, b""
     )

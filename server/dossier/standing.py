@@ -81,5 +81,10 @@ def _service(tx: Tx, handle: DossierHandle) -> Reader:
     scopes: set[str] = set()
     for grant in documents.grants_in_force(tx, handle.actor.account_id):
         if grant.space_id == handle.space_id:
-            scopes |= set(msgspec.json.decode(handle.keys.open("grant", grant.id, grant.facts))["scopes"])
+            scopes |= scopes_of(handle.keys, grant)
     return Reader("service", frozenset({handle.actor.account_id}), areas=frozenset(scopes))
+
+
+def scopes_of(keys: SpaceKeys, grant: documents.Grant) -> frozenset[str]:
+    """What a grant names."""
+    return frozenset(msgspec.json.decode(keys.open("grant", grant.id, grant.facts))["scopes"])

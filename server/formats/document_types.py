@@ -60,6 +60,11 @@ def type_label(type_code: str, language: str = "fr") -> str:
     return _DATA.types.get(type_code, {}).get(language, "")
 
 
+def class_label(code: str, language: str = "fr") -> str:
+    """The name of a class; "" when the map does not know it."""
+    return _DATA.classes.get(code, {}).get(language, "")
+
+
 def category_label(slug: str, language: str = "fr") -> str:
     """The name of a category. Raises KeyError for a slug that is none."""
     return _DATA.categories[slug][language]
