@@ -26,7 +26,7 @@ from server.thumbnails import Picture, Wanted
 MAX_PIXELS = 40_000_000  # of an image: a worker has 256 MB, and a pixel may take four octets, twice
 MAX_JPEG_PIXELS = 250_000_000  # libjpeg decodes it at an eighth: what a telephone of today takes
 MAX_WORDS = 20_000  # characters of a page
-FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF")
 WHITE = (255, 255, 255)
 
 
@@ -56,8 +56,13 @@ def _image(wanted: Wanted) -> Picture:
         width, height = image.size
         if width * height > (MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS):
             return Picture()
+        pages = int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
+        if pages > 1:
+            image.seek(max(1, min(wanted.page, pages)) - 1)
+            if image.width * image.height > MAX_PIXELS:  # each page says its own size
+                return Picture()
         image.thumbnail((wanted.side, wanted.side), reducing_gap=2.0)  # of a JPEG, only as much is decoded
-        return _encoded(_on_white(ImageOps.exif_transpose(image)), 1, "")
+        return _encoded(_on_white(ImageOps.exif_transpose(image)), pages, "")
 
 
 def _on_white(image: Image.Image) -> Image.Image:
@@ -90,9 +95,10 @@ def _warm() -> None:
     """Every module and plug-in that drawing needs is loaded while files may still be opened."""
     codecs.lookup("utf-16-le")  # how PDFium gives words
     Image.init()
-    out = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(out, "PNG")
-    draw(Wanted("image", out.getvalue(), 1, 4))
+    for kind in ("PNG", "TIFF"):
+        out = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(out, kind)
+        draw(Wanted("image", out.getvalue(), 1, 4))
     with pypdfium2.PdfDocument.new() as document:
         document.new_page(10, 10)
         document.save(out := io.BytesIO())

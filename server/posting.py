@@ -22,6 +22,8 @@ import msgspec
 
 from server import access, audit, exchanges, hints, people, scopes, statuses, threads
 from server.audit import Act
+from server.dossier import by_itself
+from server.dossier.filing import Filing
 from server.drafts import (
     MAX_FILES,
     MAX_FILES_SIZE,
@@ -82,6 +84,7 @@ class _Sealed:
     raw: Blob | None
     files: tuple[tuple[str, File, Sealed], ...]
     reference: str
+    filed: tuple[Filing, ...] = ()  # in the patient's dossier, when that is their choice
 
 
 async def post(app: App, actor: Actor, draft: Draft) -> Receipt:
@@ -165,6 +168,7 @@ async def _seal(app: App, actor: Actor, draft: Draft, keys: SpaceKeys) -> _Seale
         raw,
         tuple(sealed_files),
         threads.reference_hash(app, mail.message_id),
+        await by_itself.ready(app, actor, draft, author, keys, message_id, sealed_files),
     )
 
 
@@ -252,6 +256,7 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
         seq = number if member.mailbox_id == to.through else seq
     if statuses.answers(draft):
         wake |= statuses.tell_answered(tx, space_id, sealed.conversation_id, sealed.message_id, to.member, boxes)
+    by_itself.run(doing, sealed.filed)
     for gone in draft.leaving:
         conversations.leave(tx, space_id, sealed.conversation_id, gone)
     for later in draft.later:

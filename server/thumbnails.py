@@ -37,7 +37,7 @@ AGAIN_S: Final = 600  # before what had no picture is tried again
 MAX_OCTETS: Final = 30 * 1024 * 1024  # of a file
 
 _PDF: Final = b"%PDF-"
-_IMAGES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"RIFF")
+_IMAGES: Final = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"RIFF", b"II*\0", b"MM\0*")
 
 
 class Wanted(msgspec.Struct, frozen=True):

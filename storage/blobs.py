@@ -162,6 +162,11 @@ class BlobStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._pool, remove)
 
+    async def forget(self, blob_id: str) -> None:
+        """Remove the file of a blob that no row names any more, if it has one."""
+        path = self._path(blob_id)
+        await asyncio.get_running_loop().run_in_executor(self._pool, lambda: path.unlink(missing_ok=True))
+
     def close(self) -> None:
         self._pool.shutdown()
 
@@ -183,6 +188,11 @@ def find(tx: Tx, space_id: str, blob_id: str) -> Blob | None:
         return None
     size, content = rows[0]
     return Blob(space_id, blob_id, size, None if content is None else Sealed(content))
+
+
+def remove(tx: Tx, space_id: str, blob_id: str) -> None:
+    """No row names it any more. Its file goes after the commit (`BlobStore.forget`), or when files are swept."""
+    tx.run("DELETE FROM blobs WHERE space_id = :space AND id = :id", space=space_id, id=blob_id)
 
 
 def named(tx: Tx) -> set[str]:

@@ -62,6 +62,16 @@ def marks_of(tx: Tx, space_id: str, item_ids: Iterable[str]) -> dict[str, dict[s
     return found
 
 
+def of_item(tx: Tx, space_id: str, item_id: str) -> list[tuple[str, str, int, str]]:
+    """(mark, state, at, by) of every record of an item, the oldest first."""
+    rows = tx.run(
+        "SELECT mark, state, at, by FROM visibilities WHERE space_id = :s AND item_id = :i ORDER BY at",
+        s=space_id,
+        i=item_id,
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
 def _on(
     found: dict[str, dict[str, Marked]], rows: Iterable[tuple[str, str, str, int, str]]
 ) -> dict[str, dict[str, Marked]]:

@@ -58,6 +58,7 @@ from webchat import (
     security,
     shelf,
     shelf_actions,
+    sharing,
     signing,
     socket,
     step_up,
@@ -88,6 +89,7 @@ def add_routes(app: App, site: web.Application) -> None:
     oidc.add_routes(app, site)
     account.add_routes(app, site)
     delegates.add_routes(app, site)
+    sharing.add_routes(app, site)
     signing.add_routes(app, site)
     passkeys.add_routes(app, site)
     devices.add_routes(app, site)

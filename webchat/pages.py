@@ -1,8 +1,7 @@
-"""What is read besides messages: documents, agenda, services. Each page is one function of a `Visit`."""
+"""What is read besides messages and documents: agenda, services. Each page is one function of a `Visit`."""
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,7 +9,6 @@ from aiohttp import web
 
 from server import access
 from server.actions import agenda, catalogue
-from server.dossier import documents as shelf
 from webchat import present, words
 from webchat.visit import Visit, nonce, route
 
@@ -20,23 +18,8 @@ if TYPE_CHECKING:
 
 def add_routes(app: App, site: web.Application) -> None:
     """Every page one can ask for with GET."""
-    route(app, site, "GET", "/documents", show_documents, ("dossier",))
     route(app, site, "GET", "/agenda", show_agenda, ("agenda",))
     route(app, site, "GET", "/services", show_services, ("services",))
-
-
-async def show_documents(visit: Visit) -> web.Response:
-    """The dossier, by category."""
-    handle = await access.dossier(visit.app, visit.box)
-    found = await shelf.list_documents(visit.app, handle)
-    order = list(shelf.CATEGORIES)
-    found.sort(key=lambda item: order.index(item.category) if item.category in order else len(order))
-    english = visit.words.language == "en"
-    groups = [
-        (label, sorted(items, key=lambda item: present.day_of(item.created), reverse=True))
-        for label, items in groupby(found, key=lambda item: item.category_label_en if english else item.category_label)
-    ]
-    return visit.page("documents.html", "documents", groups=groups)
 
 
 async def show_agenda(visit: Visit) -> web.Response:

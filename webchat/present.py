@@ -124,7 +124,7 @@ def reads(item: FileView) -> bool:
 def drawn(item: FileView) -> bool:
     """Whether it may have a small picture: a page or an image. It is asked for, and need not be there."""
     kind = item.type.partition(";")[0].strip().lower()
-    return kind == "application/pdf" or (kind in IN_LINE and kind.startswith("image/")) or reads(item)
+    return kind in {"application/pdf", "image/tiff"} or (kind in IN_LINE and kind.startswith("image/")) or reads(item)
 
 
 def short_name(name: str) -> str:

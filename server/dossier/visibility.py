@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from server import access, audit, scopes, space_news
+from server import access, audit, people, reading, scopes, space_news
 from server.audit import Act
 from server.dossier import documents as shelf
-from server.dossier import standing
+from server.dossier import standing, titles
 from server.dossier.documents import Seen
 from server.dossier.habilitation import ARCHIVED, HIDDEN, SECRET, UNTOLD
 from server.errors import Conflict, Invalid, NotAllowed, TooLarge
-from storage import teams, visibilities
+from storage import accounts, teams, visibilities
 from storage.database import Tx
 
 if TYPE_CHECKING:
@@ -106,12 +106,13 @@ async def change(app: App, handle: DossierHandle, document_ids: Sequence[str], m
     if (mark, on) not in NEWS:
         raise Invalid("not_a_change", "Ce changement n’existe pas.")
     changing = _Changing(handle, few(document_ids), mark, on)
-    named = await app.db.read(_names, changing)
-    if named is None:  # a secret is nowhere told: those it is kept from read « Votre espace » too
+    named = await app.db.read(_named, changing)
+    if not named:  # a secret is nowhere told: those it is kept from read « Votre espace » too
         await app.db.write(changing.run)
         return list(changing.changed)
     try:
-        await space_news.tell(app, handle.space_id, *said(NEWS[mark, on], handle.actor.name, named), changing.effect)
+        news = said(NEWS[mark, on], handle.actor.name, named)
+        await space_news.tell(app, handle.space_id, *news, changing.effect)
     except Conflict as error:
         if error.code != "nothing_changed":
             raise
@@ -128,22 +129,23 @@ def few(document_ids: Sequence[str]) -> tuple[str, ...]:
     return wanted
 
 
-def said(news: tuple[str, str, str, str], by: str, names: Sequence[str]) -> tuple[str, str]:
+def said(news: tuple[str, str, str, str], by: str, documents: Sequence[Seen]) -> tuple[str, str]:
     """What is told of these documents, in French and in English."""
-    more = "…" if len(names) > MOST_NAMED else ""
-    quoted = ", ".join(f"« {name} »" for name in names[:MOST_NAMED]) + more
-    facts = {"by": by, "count": len(names), "name": quoted}
-    one = len(names) == 1
-    return news[0 if one else 1].format(**facts), news[2 if one else 3].format(**facts)
+    told = []
+    for language, one, several in (("fr", *news[:2]), ("en", *news[2:])):
+        names = [f"« {titles.of(item, language).text} »" for item in documents[:MOST_NAMED]]
+        name = ", ".join(names) + ("…" if len(documents) > MOST_NAMED else "")
+        told.append((one if len(documents) == 1 else several).format(by=by, count=len(documents), name=name))
+    return told[0], told[1]
 
 
-def _names(tx: Tx, changing: _Changing) -> list[str] | None:
-    """The titles that may be told; None when nothing may."""
+def _named(tx: Tx, changing: _Changing) -> list[Seen]:
+    """Those that may be told of."""
     handle, opening = changing.handle, changing.mark == SECRET
     seen = [shelf.one_seen(tx, handle, document) for document in changing.ids]
     for item in seen:
         _may(tx, handle, item, changing.mark, on=changing.on)
-    return [item.facts.title for item in seen if opening or SECRET not in item.marks] or None
+    return [item for item in seen if opening or SECRET not in item.marks]
 
 
 def _change(tx: Tx, changing: _Changing, document: str) -> bool:
@@ -184,3 +186,14 @@ def both() -> NotAllowed:
 def own_accounts(tx: Tx, handle: DossierHandle) -> frozenset[str]:
     """By which the actor is known as an author: their own account, and the teams they work in."""
     return frozenset({handle.actor.account_id, *(team for team, _, _ in teams.of_account(tx, handle.actor.account_id))})
+
+
+def history(app: App, tx: Tx, handle: DossierHandle, item: Seen) -> list[tuple[str, str, str, str]]:
+    """(mark, on or off, when, by whom) of everything that was settled for a document, the newest first. "" for what a
+    choice for the whole dossier settled.
+    """
+    found = []
+    for mark, state, at, by in reversed(visibilities.of_item(tx, handle.space_id, item.row.id)):
+        account = accounts.by_id(tx, by)
+        found.append((mark, state, reading.iso(at), people.actor_in(app, tx, account).name if account else ""))
+    return found

@@ -168,7 +168,7 @@ async def test_dominique_files_a_document_and_finds_it_with_its_type_author_and_
         assert "Rangé dans votre dossier" in shown.said
         assert f"« {REPORT} » est rangé dans votre dossier." in shown.said
         mine = await dominique.get("/documents")
-        assert f"Comptes rendus 1 document {REPORT} Type {LABEL} Auteur Dr Jean DURAND" in mine.said
+        assert f"{REPORT} {LABEL} · Dr Jean DURAND · 20 novembre 2026" in mine.said
         assert "Date 20 novembre 2026" in mine.said
         path = re.findall(r'href="(/documents/[^"?/]+)"', mine.text)[0]
         given = await dominique.get(path)

@@ -96,6 +96,18 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/measures/{slug}/target"): R.DOSSIER,
     ("GET", "/agenda"): R.AGENDA,
     ("GET", "/services"): R.SERVICES,
+    # Who may read the dossier: the holder's side, then who asks.
+    ("GET", "/sharing"): R.HOLDER,
+    ("POST", "/sharing/choices"): R.HOLDER,
+    ("POST", "/sharing/withdraw"): R.HOLDER,
+    ("GET", "/sharing/allow/{account}"): R.HOLDER,
+    ("POST", "/sharing/allow/{account}"): R.HOLDER,
+    ("GET", "/sharing/ask/{card}"): R.HOLDER,
+    ("POST", "/sharing/ask/{card}"): R.HOLDER,
+    ("GET", "/sharing/request/{thread}"): R.OFFICE,
+    ("POST", "/sharing/request/{thread}"): R.OFFICE,
+    ("GET", "/sharing/first/{record}"): R.OFFICE,
+    ("POST", "/sharing/first/{record}"): R.OFFICE,
     # Offices.
     ("GET", "/team"): R.TEAM,
     ("GET", "/hours"): R.OFFICE,
