@@ -33,7 +33,6 @@ from server import audit, gateways
 from storage import accounts, audit_blocks
 from storage.audit_blocks import Block, Overtaken
 from storage.audit_rows import AuditRow
-from storage.database import Tx
 from storage.ids import now_ms
 
 if TYPE_CHECKING:
@@ -105,18 +104,12 @@ async def seal(app: App) -> int:
 
 async def chain_key(app: App) -> bytes:
     """The key of the chain, made by the vault the first time. Raises `NoMasterKey`."""
-
-    def find(tx: Tx) -> bytes | None:
-        return accounts.vault_key(tx, KEY)
-
-    def make(tx: Tx) -> bytes:
-        known = find(tx)
-        if known is None:
-            known = app.vault.new_wrapped_key()
-            accounts.insert_vault_key(tx, KEY, known)
-        return known
-
-    return app.vault.unwrap(await app.db.read(find) or await app.db.write(make))
+    known = await app.db.read(accounts.vault_key, KEY)
+    if known is None:
+        await app.db.write(accounts.insert_vault_key, KEY, app.vault.new_wrapped_key())
+        known = await app.db.read(accounts.vault_key, KEY)
+    assert known is not None  # noqa: S101 - it was just made
+    return app.vault.unwrap(known)
 
 
 # ---- anchoring -------------------------------------------------------------------------------------------------------

@@ -2,10 +2,10 @@
 
     rows of the audit  →  what this reader may know of each  →  visits: what one person did in one go is one line
 
-Promises: every access to the dossier stands here from its own transaction on, under the name of who did it; a delegate's
-under their own. Names are as of today, also of who left. What was done to a document that its holder may not see yet is
-said by its category; a minor's secret is not there at all for those who represent them, nor the visit that was for it
-alone (CSP L.1111-5). Access stays three years (CNIL 2021-122).
+Promises: every access to the dossier stands here from its own transaction on, under the name of who did it; a
+delegate's under their own. Names are as of today, also of who left. What was done to a document that its holder may
+not see yet is said by its category; a minor's secret is not there at all for those who represent them, nor the visit
+that was for it alone (CSP L.1111-5). Access stays three years (CNIL 2021-122).
 
 Does not: write a row (`server.audit`), or prove that none is missing (`server.audit_chain`).
 """
@@ -79,8 +79,8 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`mine`: the reader's own acts, else everybody's but theirs. `person`: an account, "" for all. `since`, `until`: ms,
-    0 for no limit. `about`: a document.
+    """`mine`: the reader's own acts, else everybody's but theirs. `person`: an account, "" for all. `since`, `until`:
+    ms, 0 for no limit. `about`: a document.
     """
 
     mine: bool = False

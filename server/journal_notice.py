@@ -10,7 +10,6 @@ cette personne » (`server.actions.journal`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from server import journal, posting, undelivered
@@ -18,14 +17,13 @@ from server.audit import Act
 from server.delegates import is_minor
 from server.delivery import Parcel
 from server.dossier.habilitation import Reader
-from server.dossier.words import moment, named
+from server.dossier.words import named
 from server.drafts import Author, Draft, MailFacts, Opening
 from server.errors import Refused
 from server.handles import ConversationHandle
 from server.journal import Visit
 from server.scopes import MESSAGES
 from storage import access_notices, accounts, audit_rows, delegations, messages
-from storage.audit_rows import AuditRow
 from storage.database import Tx
 
 if TYPE_CHECKING:
@@ -35,15 +33,6 @@ if TYPE_CHECKING:
 SUBJECT: Final = "Qui a lu mon dossier"
 TOLD: Final = frozenset({Act.DOSSIER_READ.value[0], Act.DOCUMENT_READ.value[0]})
 TITLES: Final = 3  # named in a line; the others are counted
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """What a line is made of."""
-
-    visit: Visit
-    account: str
-    since: int
 
 
 class AccessTold:
@@ -114,9 +103,8 @@ def _what(visit: Visit) -> tuple[str, str]:
     for n in (0, 1):
         parts = [one.what[n][:1].lower() + one.what[n][1:] for one in visit.done if not one.title[0]]
         parts += [f"« {one.title[n]} »" if n == 0 else f"“{one.title[n]}”" for one in titled[:TITLES]]
-        if more := len(titled) - TITLES:
-            if more > 0:
-                parts.append(_more(more)[n])
+        if len(titled) > TITLES:
+            parts.append(_more(len(titled) - TITLES)[n])
         said[n] = parts
     return named(said[0]), named(said[1], "en")
 

@@ -28,10 +28,7 @@ WHAT: Final[dict[str, Said]] = {
     "emergency:ended": ("Fin de l’accès en urgence", "Ended the emergency access"),
     "emergency:opened": ("Dossier ouvert en urgence", "Opened the record in an emergency"),
     "mail:dropped": ("Courrier retenu, abandonné", "Dropped a held letter"),
-    "mail:examined": (
-        "Enveloppe d’un courrier retenu, sans son contenu",
-        "The envelope of a held letter, not its content",
-    ),
+    "mail:examined": ("Enveloppe d’un courrier retenu, sans son contenu", "Envelope of a held letter, no content"),
     "mail:released": ("Courrier retenu, remis", "Released a held letter"),
     "patient:found": ("Identité recherchée", "Looked the patient up"),
     "writer:blocked": ("Personne bloquée", "Blocked somebody"),
@@ -103,14 +100,10 @@ def why(ground: str, *, since: int = 0, by: str = "", reason: str = "", you: boo
         return _BARE.get(ground, ("", ""))
     fr, en = WHY[name]
     who = by or "le titulaire"
-    who_en = by or "the holder"
+    who = who[:1].upper() + who[1:] if fr.startswith("{by}") else who
     return (
-        fr.format(
-            day=day(since) if since else "",
-            by=who[:1].upper() + who[1:] if fr.startswith("{by}") else who,
-            reason=reason,
-        ),
-        en.format(day=day(since, "en") if since else "", by=who_en, reason=reason),
+        fr.format(day=day(since) if since else "", by=who, reason=reason),
+        en.format(day=day(since, "en") if since else "", by=by or "the holder", reason=reason),
     )
 
 

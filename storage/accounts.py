@@ -192,4 +192,5 @@ def vault_key(tx: Tx, name: str) -> bytes | None:
 
 
 def insert_vault_key(tx: Tx, name: str, wrapped: bytes) -> None:
-    tx.run("INSERT INTO vault_keys (name, wrapped) VALUES (:n, :w)", n=name, w=wrapped)
+    """One that is there already stays: of two processes that make it at once, one does."""
+    tx.run("INSERT INTO vault_keys (name, wrapped) VALUES (:n, :w) ON CONFLICT DO NOTHING", n=name, w=wrapped)

@@ -110,11 +110,8 @@ def of_space(
 def actors(tx: Tx, space_id: str, acts: Collection[str]) -> list[str]:
     """Who did any of these acts in a space."""
     names = {f"a{number}": act for number, act in enumerate(sorted(acts))}
-    rows = tx.run(
-        f"SELECT DISTINCT actor_id FROM audit WHERE space_id = :s AND act IN ({', '.join(f':{name}' for name in names)})",
-        s=space_id,
-        **names,
-    )
+    wanted = ", ".join(f":{name}" for name in names)
+    rows = tx.run(f"SELECT DISTINCT actor_id FROM audit WHERE space_id = :s AND act IN ({wanted})", s=space_id, **names)
     return [str(row[0]) for row in rows]
 
 

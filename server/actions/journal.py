@@ -75,10 +75,8 @@ async def prepare_known(ask: Ask) -> Done:
     fr = f"Vous connaissez {name} : votre signalement est retiré."
     en = f"You know {name}: your report is withdrawn."
     if kind == "holder":
-        fr, en = (
-            f"{fr} Pour agir ici, invitez de nouveau cette personne.",
-            f"{en} To act here, they must be invited again.",
-        )
+        fr += " Pour agir ici, cette personne doit être invitée de nouveau."
+        en += " To act here, they must be invited again."
     else:
         fr += " Cette personne peut de nouveau vous écrire ; elle lira votre dossier si vous l’autorisez de nouveau."
         en += " They may write to you again; they read your record only if you allow it again."
@@ -108,9 +106,8 @@ async def _known(ask: Ask, account_id: str) -> tuple[str, str]:
 
 def _send_away(doing: Doing, account_id: str) -> None:
     """A helper acts here no more; what a representative may is the law's to end, and the report goes to who can."""
-    known = delegations.in_force(doing.tx, doing.to.space_id, account_id)
+    tx, to = doing.tx, doing.to
+    known = delegations.in_force(tx, to.space_id, account_id)
     if known is not None and known.kind == "helper":
-        delegations.end(doing.tx, doing.to.space_id, account_id)
-        audit.record(
-            doing.tx, Act.DELEGATION_ENDED, doing.actor, doing.to.space_id, doing.to.ground, account_id, "ended"
-        )
+        delegations.end(tx, to.space_id, account_id)
+        audit.record(tx, Act.DELEGATION_ENDED, doing.actor, to.space_id, to.ground, account_id, "ended")
