@@ -100,10 +100,14 @@ def succeeded(app: App, tx: Tx, who: str, source: str, device: str = "") -> int:
 
 def often(app: App, tx: Tx, what: str, who: str, most: int, window_ms: int) -> None:
     """Something that may be done `most` times in a window (a code that is sent), counted. Raises `Throttled`."""
-    name = _hash(app, what, who)
-    if brakes.failures(tx, name) >= most:
+    not_too_often(app, tx, what, who, most)
+    brakes.count(tx, _hash(app, what, who), window_ms)
+
+
+def not_too_often(app: App, tx: Tx, what: str, who: str, most: int) -> None:
+    """As `often`, before it is known whether this one counts. Raises `Throttled`."""
+    if brakes.failures(tx, _hash(app, what, who)) >= most:
         raise Throttled
-    brakes.count(tx, name, window_ms)
 
 
 def recovery_only() -> Throttled:

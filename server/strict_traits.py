@@ -21,6 +21,11 @@ def canonical(birth_name: str, given: str, birth_date: str, sex: str, place: str
     return "|".join(parts) if whole else ""
 
 
+def same_name(one: str, other: str) -> bool:
+    """Whether two registers write the same name; nothing is the same as no name."""
+    return bool(_name(one)) and _name(one) == _name(other)
+
+
 def _name(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text.casefold().translate(_LIGATURES))
     letters = "".join(c if c.isalnum() else " " for c in plain if not unicodedata.combining(c))

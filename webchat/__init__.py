@@ -12,6 +12,7 @@
     door       to sign in and out, to change language; steps: what each step of it shows; signing: « Connexion et
                sécurité »; account: what a person settles about their own account
     display    text size, contrast, motion of this device
+    record     a patient's dossier, for a professional; record_finding, record_documents, record_deposit, record_ways
     office     the board of a team, hours, absences, texts; opening: hours in words
     files      downloads, and the few kinds of file that may be shown; viewer: a document to look at, page by page
     socket     Socket.IO: sync, post, act, read, typing; live: a reader for each socket, pulling from its cursor
@@ -55,10 +56,15 @@ from webchat import (
     oidc,
     pages,
     passkeys,
+    record,
+    record_deposit,
+    record_documents,
+    record_finding,
+    record_ways,
     security,
+    sharing,
     shelf,
     shelf_actions,
-    sharing,
     signing,
     socket,
     step_up,
@@ -81,6 +87,11 @@ def add_routes(app: App, site: web.Application) -> None:
     measures.add_routes(app, site)
     thread.add_routes(app, site)
     pages.add_routes(app, site)
+    record.add_routes(app, site)
+    record_finding.add_routes(app, site)
+    record_documents.add_routes(app, site)
+    record_deposit.add_routes(app, site)
+    record_ways.add_routes(app, site)
     shelf.add_routes(app, site)
     adding.add_routes(app, site)
     shelf_actions.add_routes(app, site)

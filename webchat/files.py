@@ -93,15 +93,15 @@ def disposition(how: str, name: str) -> str:
 
 async def read_file(visit: Visit) -> web.Response:
     """A health document among the files of a message, laid out for reading."""
-    return await _lay_out(visit, await viewer.of_message(visit))
+    return await lay_out(visit, await viewer.of_message(visit))
 
 
 async def read_document(visit: Visit) -> web.Response:
     """A document of the dossier, laid out for reading."""
-    return await _lay_out(visit, await viewer.of_dossier(visit))
+    return await lay_out(visit, await viewer.of_dossier(visit))
 
 
-async def _lay_out(visit: Visit, sheet: viewer.Sheet) -> web.Response:
+async def lay_out(visit: Visit, sheet: viewer.Sheet) -> web.Response:
     """The PDF that a health document carries, for the browser's own reader; any other in our own."""
     facts, _ = await sheet.load()
     carried = await sheet.drawable() if facts.type.partition(";")[0].strip().lower() in present.XML else b""

@@ -164,7 +164,9 @@ async def patient_of(visit: Visit, space_id: str) -> dict[str, Any] | None:
         return None
     traits: Traits | None = await visit.app.db.read(lambda tx: people.traits(visit.app, tx, space_id))
     born = instant(traits.birth_date) if traits else None
-    return {"name": traits.name, "sex": traits.sex, "birth": born.date()} if traits and born else None
+    if traits is None or born is None:
+        return None
+    return {"name": traits.name, "sex": traits.sex, "birth": born.date(), "space": space_id}
 
 
 def _appointments(visit: Visit, entries: list[Entry]) -> list[dict[str, Any]]:

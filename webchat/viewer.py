@@ -22,12 +22,14 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from server import access, attachments, reading, windows
+from server.dossier import contents
 from server.dossier import documents as shelf
+from server.dossier.contents import Contents
 from server.drafts import FileFacts
 from server.errors import Refused
 from server.thumbnails import LARGE, PAGE, SMALL, Picture
 from server.windows import Paper
-from webchat import narrative, present
+from webchat import narrative, present, structured
 from webchat.narrative import Readable
 from webchat.thread import patient_of
 from webchat.visit import Visit, nonce, number, route
@@ -43,10 +45,14 @@ CLEAR = base64.b64decode(
 PICTURE_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
+async def _nothing() -> Contents:
+    return Contents()
+
+
 @dataclass(frozen=True, slots=True)
 class Sheet:
     """A document that somebody may look at. `what`: its name among the pictures; `url`: its address; `back`: where one
-    came from; `around`: reads what the page says besides the document.
+    came from; `around`: reads what the page says besides the document; `contents`: what stands in it as data.
     """
 
     what: tuple[str, ...]
@@ -55,6 +61,7 @@ class Sheet:
     section: str
     load: Callable[[], Awaitable[tuple[FileFacts, bytes]]]
     around: Callable[[], Awaitable[dict[str, Any]]]
+    contents: Callable[[], Awaitable[Contents]] = _nothing
 
     async def drawable(self) -> bytes:
         """The octets a picture is made of: the file's, or those of the PDF that a health document carries."""
@@ -70,9 +77,9 @@ def add_routes(app: App, site: web.Application) -> None:
         ("/files/{space}/{attachment}", of_message, ("messages",)),
         ("/documents/{document}", of_dossier, ("dossier",)),
     ):
-        route(app, site, "GET", f"{path}/view", _page(opened), needs)
-        route(app, site, "GET", f"{path}/thumbnail", _picture(opened, SMALL), needs)
-        route(app, site, "GET", f"{path}/page", _picture(opened, PAGE), needs)
+        route(app, site, "GET", f"{path}/view", page_of(opened), needs)
+        route(app, site, "GET", f"{path}/thumbnail", picture_of(opened, SMALL), needs)
+        route(app, site, "GET", f"{path}/page", picture_of(opened, PAGE), needs)
 
 
 Opened = Callable[[Visit], Awaitable[Sheet]]
@@ -102,13 +109,17 @@ async def of_message(visit: Visit) -> Sheet:
             "patient": await patient_of(visit, handle.space_id),
         }
 
-    return Sheet((match["space"], file.id), f"{base}/{file.id}", back, "messages", load, around)
+    async def held() -> Contents:
+        return await contents.of_file(app, handle.keys, file, *await load())
+
+    return Sheet((match["space"], file.id), f"{base}/{file.id}", back, "messages", load, around, held)
 
 
 async def of_dossier(visit: Visit) -> Sheet:
     """A document of the dossier, and those before and after it there."""
     app, document = visit.app, visit.request.match_info["document"]
     handle = await access.dossier(app, visit.box)
+    await app.db.read(shelf.one_seen, handle, document)  # a picture made for somebody else is not asked for again
     base = f"{visit.desk.base}/documents"
 
     async def load() -> tuple[FileFacts, bytes]:
@@ -131,14 +142,15 @@ async def of_dossier(visit: Visit) -> Sheet:
         }
 
     what = (handle.space_id, "dossier", document)
-    return Sheet(what, f"{base}/{document}", f"{base}#d-{document}", "documents", load, around)
+    url, back = f"{base}/{document}", f"{base}#d-{document}"
+    return Sheet(what, url, back, "documents", load, around, lambda: contents.of_document(app, handle, document))
 
 
 def _to(paper: Paper | None, base: str) -> tuple[str, str] | None:
     return (f"{base}/{paper.id}/view", paper.name) if paper else None
 
 
-def _picture(opened: Opened, side: int) -> Callable[[Visit], Awaitable[web.StreamResponse]]:
+def picture_of(opened: Opened, side: int) -> Callable[[Visit], Awaitable[web.StreamResponse]]:
     async def give(visit: Visit) -> web.Response:
         sheet = await opened(visit)
         wide = LARGE if side == PAGE and visit.request.query.get("large") == "1" else side
@@ -155,7 +167,7 @@ async def _drawn(visit: Visit, sheet: Sheet, side: int, page: int) -> Picture:
     return await visit.app.thumbnails.picture(sheet.what, sheet.drawable, side=side, page=page)
 
 
-def _page(opened: Opened) -> Callable[[Visit], Awaitable[web.StreamResponse]]:
+def page_of(opened: Opened) -> Callable[[Visit], Awaitable[web.StreamResponse]]:
     async def show(visit: Visit) -> web.Response:
         return await show_sheet(visit, await opened(visit))
 
@@ -166,13 +178,15 @@ async def show_sheet(visit: Visit, sheet: Sheet) -> web.Response:
     """The page of a document, as much of it as can be shown."""
     facts, data = await sheet.load()
     kind = facts.type.partition(";")[0].strip().lower()
-    readable = await _read(data) if _is_xml(kind) else Readable()
+    held = await sheet.contents()
+    source = data if _is_xml(kind) else held.original
+    readable = await _read(source) if source else Readable()
     text = _plain(facts.type, data) if kind == "text/plain" else ""
     zoom = number(visit, "zoom") or 1
     at = max(1, number(visit, "page") or 1)
     picture = Picture()
-    if not (text or readable.sections):
-        del data
+    if not text and (readable.pdf or not (readable.sections and _is_xml(kind))):
+        del data, source
         picture = await _drawn(visit, sheet, LARGE if zoom > 1 else PAGE, at)
     return visit.page(
         "viewer.html",
@@ -181,6 +195,7 @@ async def show_sheet(visit: Visit, sheet: Sheet) -> web.Response:
         sheet=sheet,
         header=readable.header,
         parts=readable.sections,
+        tables=structured.tables(held.findings, visit.words),
         text=text,
         cut=len(text) >= MOST_TEXT,
         picture=picture,
@@ -195,7 +210,7 @@ async def show_sheet(visit: Visit, sheet: Sheet) -> web.Response:
 
 def _own_reader(sheet: Sheet, facts: FileFacts, readable: Readable) -> str:
     """Where the browser shows it by itself, '' for what it is not let to."""
-    if readable.pdf:
+    if readable.pdf and _is_xml(facts.type):
         return f"{sheet.url}/read"
     return f"{sheet.url}?view=1" if facts.type.partition(";")[0].strip().lower() in present.IN_LINE else ""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 HOLDER_SECTIONS = (("messages", "/"), ("documents", "/documents"), ("agenda", "/agenda"), ("services", "/services"))
 SCOPES = {"documents": "dossier"}  # what one needs to see a section of a holder; the others have its name
-OFFICE_SECTIONS = (("messages", "/"), ("templates", "/templates"), ("hours", "/hours"))
+OFFICE_SECTIONS = (("messages", "/"), ("patients", "/patients"), ("templates", "/templates"), ("hours", "/hours"))
 TEAM_SECTIONS = (OFFICE_SECTIONS[0], ("team", "/team"), *OFFICE_SECTIONS[1:])
 
 

@@ -251,9 +251,14 @@ def use(setting: str) -> Matrix:
     return found
 
 
+def in_force() -> Matrix:
+    """The matrix that is decided by."""
+    return matrix(_used[0])
+
+
 def habilitated(profession: str, type_code: str) -> bool:
     """Whether this profession may see documents of this type. A profession or a type nobody knows: no."""
-    return type_code in matrix(_used[0]).pairs.get(profession.partition("/")[0], frozenset())
+    return type_code in in_force().pairs.get(profession.partition("/")[0], frozenset())
 
 
 def _types(allow: Iterable[str], but: Iterable[str]) -> frozenset[str]:
