@@ -16,6 +16,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from lxml import etree
 from markupsafe import Markup, escape
@@ -23,6 +24,8 @@ from markupsafe import Markup, escape
 MAX_OCTETS = 20_000_000
 MAX_ELEMENTS = 200_000  # a tree costs some 200 octets an element
 MAX_DEPTH = 60
+MAX_FILES = 100
+_COPY = "55108-5"  # LOINC « Copie du document »
 _V3 = "{urn:hl7-org:v3}"
 _PLAIN = {
     "paragraph": "p",
@@ -69,7 +72,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Readable:
-    """What there is to read: the header, and sections or a PDF."""
+    """What there is to read: the header, and sections or a PDF, or both: the PDF is a copy of the sections then."""
 
     sections: tuple[Section, ...] = ()
     pdf: bytes = b""
@@ -91,9 +94,27 @@ def read(data: bytes) -> Readable:
     sections: list[Section] = []
     for section in body.iterfind(f"{_V3}structuredBody/{_V3}component/{_V3}section"):
         _add(section, 2, sections)
-    if not sections:
+    copy = _copy(body)
+    if not sections and not copy:
         raise Unreadable("nothing to read")
-    return Readable(tuple(sections), header=header)
+    return Readable(tuple(sections), copy, header)
+
+
+def _copy(body: etree._Element) -> bytes:
+    """The PDF that a structured document carries of itself; b"" when there is none that can be read."""
+    for value in islice(body.iterfind(f".//{_V3}observationMedia/{_V3}value"), MAX_FILES):
+        section = next(value.iterancestors(f"{_V3}section"), None)
+        if section is not None and _is_copy(section):
+            try:
+                return _pdf(value)
+            except Unreadable:
+                continue
+    return b""
+
+
+def _is_copy(section: etree._Element) -> bool:
+    code = section.find(f"{_V3}code")
+    return code is not None and code.get("code") == _COPY
 
 
 def _header(document: etree._Element) -> Header:
@@ -171,7 +192,7 @@ def _add(section: etree._Element, level: int, found: list[Section]) -> None:
     title, text = section.find(f"{_V3}title"), section.find(f"{_V3}text")
     heading = " ".join("".join(str(part) for part in title.itertext()).split())[:300] if title is not None else ""
     words = _inside(text, 0) if text is not None else Markup()
-    if heading or words.strip():
+    if (heading or words.strip()) and not _is_copy(section):
         found.append(Section(heading, min(level, 4), words))
     for inner in section.iterfind(f"{_V3}component/{_V3}section"):
         _add(inner, level + 1, found)
