@@ -52,6 +52,16 @@ async def as_mail(app: App, keys: SpaceKeys, opened: OpenMessage) -> bytes:
     return mail or await octets(app, keys, rendered.blob_id)
 
 
+async def copied(app: App, keys: SpaceKeys, message_id: str) -> bytes:
+    """As `as_mail`, and nothing is kept: for a copy that is taken away."""
+    opened = await reading.open_unchecked(app, keys, message_id)
+    raw = await attachments.raw_unchecked(app, keys, opened.message)
+    if raw is not None:
+        return raw
+    found = await app.db.read(renditions.find, keys.space_id, message_id)
+    return await octets(app, keys, found.blob_id) if found else compose(await _letter(app, keys, opened))
+
+
 async def rendered(app: App, keys: SpaceKeys, message_id: str) -> Rendered:
     """What is known of a message's mail, made and kept the first time. Raises as `as_mail`, and `Refused`."""
     found = await app.db.read(renditions.find, keys.space_id, message_id)

@@ -18,12 +18,14 @@ from server import audit_chain, journal_notice, keeping, logs, notices
 from server.absence import AbsenceNotes
 from server.bots.reminders import ReminderChannel
 from server.contacts import AccountMail
+from server.copies import exporting, importing
 from server.delegates import DelegationEnds
 from server.delivery import DeliveryWorker
 from server.dossier import habilitation
 from server.dossier.announcing import UntoldDocuments
 from server.dossier.emergencies import EmergencyTold
 from server.enrolment import endings
+from server.handles import DossierHandle
 from server.hub import Hub, RedisHub
 from server.lookups import LookUps
 from server.metrics import Metrics
@@ -105,6 +107,7 @@ async def open_app(
         role = settings.role
         if role in {"all", "worker"}:
             import mail_gateway.outbound
+            import mail_gateway.rendition
             import mail_gateway.verdict
 
             for channel in mail_gateway.outbound.channels(app):
@@ -118,6 +121,8 @@ async def open_app(
             app.delivery.add(EmergencyTold(app))
             app.delivery.add(journal_notice.AccessTold(app))
             app.delivery.add(endings.Endings(app))
+            app.delivery.add(exporting.Exports(app, mail_gateway.rendition.copied, _as_fhir))
+            app.delivery.add(importing.Imports(app))
             for channel in notices.channels(app):
                 app.delivery.add(channel)
             app.delivery.start()
@@ -171,6 +176,13 @@ async def _http_door(app: App, more_routes: Callable[[App, web.Application], Non
         await runner.cleanup()
 
 
+async def _as_fhir(app: App, handle: DossierHandle) -> bytes:
+    """Loaded when a copy is made: a worker has no façade."""
+    import server.api.fhir.whole
+
+    return await server.api.fhir.whole.bundle(app, handle)
+
+
 async def _sweep_forever(app: App) -> None:
     """Hourly: files that no row names, retry keys older than any resend, rows of the audit whose time is over."""
     while True:
@@ -181,6 +193,7 @@ async def _sweep_forever(app: App) -> None:
             await app.db.write(brakes.forget_old)
             await app.db.write(proofs.forget_old)
             await app.db.write(uploads.sweep, now_ms())
+            await exporting.forget_old(app)
             await app.db.write(drafts.forget, now_ms() - keeping.ENDED_KEPT_MS)
         except Exception as error:  # noqa: BLE001 - housekeeping never stops the house; it is tried again
             log.warning("sweep.failed", error=type(error).__name__)

@@ -40,10 +40,10 @@ class Entry:
     end: int
 
 
-def entries(data: bytes) -> tuple[Entry, ...]:
-    """The files of an archive, directories left out. Raises Malformed("zip" or "zip_unsafe")."""
+def entries(data: bytes, most: int = MAX_ENTRIES) -> tuple[Entry, ...]:
+    """The files of an archive, directories left out; `most` of them. Raises Malformed("zip" or "zip_unsafe")."""
     try:
-        found = _central_directory(data)
+        found = _central_directory(data, most)
     except struct.error:
         raise _damaged() from None
     return tuple(entry for entry in found if not entry.name.endswith("/"))
@@ -77,15 +77,15 @@ def _unsafe(why: str) -> Malformed:
     return Malformed("zip_unsafe", f"L’archive jointe est refusée : {why}.")
 
 
-def _central_directory(data: bytes) -> list[Entry]:
+def _central_directory(data: bytes, most: int) -> list[Entry]:
     at = data.rfind(b"PK\x05\x06", max(0, len(data) - 65_557))
     if at < 0:
         raise _damaged()
     _, disk, first_disk, here, count, size, offset, comment = _END.unpack_from(data, at)
     if disk or first_disk or here != count or at + _END.size + comment != len(data) or offset + size != at:
         raise _damaged()
-    if count > MAX_ENTRIES:
-        raise _unsafe("elle contient plus de 100 fichiers")
+    if count > most:
+        raise _unsafe(f"elle contient plus de {most} fichiers")
     found: list[Entry] = []
     extents: list[tuple[int, int]] = []
     names: set[str] = set()
