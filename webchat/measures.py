@@ -268,7 +268,7 @@ async def _kept(visit: Visit, of: Kind, form: Form, part: str) -> web.StreamResp
         if part == "change":
             await acts.amend(visit.app, visit.box, form["id"][:40], entry, of.slug, form["client_key"])
         else:
-            await acts.record(visit.app, visit.box, entry, form["client_key"])
+            await acts.record(visit.app, visit.box, [entry], form["client_key"])
     except (Conflict, Invalid, NotAllowed) as error:
         return await _one(visit, of, _Typed(part, form.fields, told(visit.words, error), "", error.status))
     raise web.HTTPSeeOther(f"{visit.desk.base}/measures/{of.slug}")

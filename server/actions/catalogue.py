@@ -178,22 +178,24 @@ def _iso(ms: int) -> str:
 
 async def granted_documents(app: App, service: Actor, grant_id: str) -> list[shelf.DocumentView]:
     """The list of documents that a grant with scope `documents:list` shows its service, now. Raises `Refused`."""
+    return await shelf.list_documents(app, await granted(app, service, grant_id, "documents:list"))
+
+
+async def granted(app: App, service: Actor, grant_id: str, scope: str) -> DossierHandle:
+    """The dossier that this grant opens to its service for this scope, now; with its audit row. Raises `Refused`."""
+    from server import audit
     from server.handles import DossierHandle
 
-    def decide(tx: Any) -> DossierHandle:
-        for grant in documents.grants_in_force(tx, service.account_id):
-            if grant.id == grant_id:
-                space = accounts.space(tx, grant.space_id)
-                holder = accounts.holder_of(tx, grant.space_id)
-                if space is None or holder is None:
-                    break
-                keys = app.vault.space(space.id, space.wrapped_key)
-                if "documents:list" not in msgspec.json.decode(keys.open("grant", grant.id, grant.facts))["scopes"]:
-                    break
-                from server import audit
+    def decide(tx: Tx) -> DossierHandle:
+        grant = next((one for one in documents.grants_in_force(tx, service.account_id) if one.id == grant_id), None)
+        space = accounts.space(tx, grant.space_id) if grant else None
+        holder = accounts.holder_of(tx, grant.space_id) if grant else None
+        if grant is None or space is None or holder is None or space.state != "open":
+            raise Refused
+        keys = app.vault.space(space.id, space.wrapped_key)
+        if scope not in msgspec.json.decode(keys.open("grant", grant.id, grant.facts))["scopes"]:
+            raise Refused
+        audit.record(tx, audit.Act.DOSSIER_READ, service, space.id, "grant", grant.id)
+        return DossierHandle(service, space.id, keys, "grant", holder.id, holder.mailbox_id)
 
-                audit.record(tx, audit.Act.DOSSIER_READ, service, space.id, "grant", grant.id)
-                return DossierHandle(service, space.id, keys, "grant", holder.id, holder.mailbox_id)
-        raise Refused
-
-    return await shelf.list_documents(app, await app.db.write(decide))
+    return await app.db.write(decide)

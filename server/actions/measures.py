@@ -23,7 +23,7 @@ from server.actions.ask import Ask, Done
 from server.dossier import measure_kinds as kinds
 from server.dossier import measure_words, measures
 from server.dossier.measure_kinds import Entry
-from server.drafts import Receipt
+from server.drafts import Actor, Receipt
 from server.errors import Invalid
 from server.settings import PLACE
 
@@ -46,7 +46,7 @@ async def offer(app: App, box: MailboxHandle, text: str, client_key: str = "") -
         card,
         actions.letter_form(card),
         lambda doing: measures.may_write(doing.tx, handle),
-        _key(box, client_key),
+        _key(box.actor, client_key),
     )
 
 
@@ -167,12 +167,8 @@ def _noted(ask: Ask, handle: DossierHandle, entries: Sequence[Entry]) -> Done:
         for one in entries:
             measures.enter(doing.tx, handle, one, message_id=ask.opened.message.id)
 
-    now = datetime.now(UTC)
-    return Done(
-        f"Noté : {listed(entries)}, {when(entries[0].at, now)}.",
-        effect,
-        text_en=f"Recorded: {listed(entries, 'en')}, {when(entries[0].at, now, 'en')}.",
-    )
+    text, text_en = _recorded(entries)
+    return Done(text, effect, text_en=text_en)
 
 
 async def _dossier(ask: Ask) -> DossierHandle:
@@ -184,22 +180,46 @@ async def _dossier(ask: Ask) -> DossierHandle:
 # ---- done on a page or by an application, told in « Votre espace » ---------------------------------------------------
 
 
-async def record(app: App, box: MailboxHandle, entry: Entry, client_key: str) -> Receipt:
-    """Keep a checked entry that somebody made in a form. Raises as `measures.enter`, and as `post`."""
-    handle, now = await access.dossier(app, box), datetime.now(UTC)
+async def record(app: App, box: MailboxHandle, entries: Sequence[Entry], client_key: str) -> Receipt:
+    """Keep checked entries that somebody made in a form, or by their token. Raises as `measures.enter`, and as
+    `post`.
+    """
+    handle, (text, text_en) = await access.dossier(app, box), _recorded(entries)
     return await space_news.note(
         app,
         box,
-        f"Noté : {listed([entry])}, {when(entry.at, now)}.",
-        f"Recorded: {listed([entry], 'en')}, {when(entry.at, now, 'en')}.",
-        lambda doing: _entered(doing, handle, entry),
+        text,
+        text_en,
+        lambda doing: _entered(doing, handle, entries),
         action="measures.note",
-        retry_key=_key(box, client_key),
+        retry_key=_key(box.actor, client_key),
     )
 
 
-def _entered(doing: Doing, handle: DossierHandle, entry: Entry) -> None:
-    measures.enter(doing.tx, handle, entry, message_id=doing.message_id)
+async def record_by_service(app: App, handle: DossierHandle, entries: Sequence[Entry], client_key: str) -> Receipt:
+    """As `record`, by a service that was granted it; the holder is told. Raises as `measures.enter`, and as `post`."""
+    text, text_en = _recorded(entries)
+    return await space_news.tell(
+        app,
+        handle.space_id,
+        f"{handle.actor.name}. {text}",
+        f"{handle.actor.name}. {text_en}",
+        lambda doing: _entered(doing, handle, entries),
+        retry_key=_key(handle.actor, client_key),
+    )
+
+
+def _recorded(entries: Sequence[Entry]) -> tuple[str, str]:
+    """What is told, in French and in English: each one of a few, else how many."""
+    if len(entries) > measure_words.MAX_ENTRIES:
+        return f"Noté : {len(entries)} mesures.", f"Recorded: {len(entries)} measures."
+    now, at = datetime.now(UTC), entries[0].at
+    return (f"Noté : {listed(entries)}, {when(at, now)}.", f"Recorded: {listed(entries, 'en')}, {when(at, now, 'en')}.")
+
+
+def _entered(doing: Doing, handle: DossierHandle, entries: Sequence[Entry]) -> None:
+    for one in entries:
+        measures.enter(doing.tx, handle, one, message_id=doing.message_id)
 
 
 async def amend(app: App, box: MailboxHandle, finding_id: str, entry: Entry | None, slug: str, key: str) -> Receipt:
@@ -217,7 +237,7 @@ async def amend(app: App, box: MailboxHandle, finding_id: str, entry: Entry | No
         text_en,
         lambda doing: measures.correct(doing.tx, handle, finding_id, entry, message_id=doing.message_id),
         action="measures.correct",
-        retry_key=_key(box, key),
+        retry_key=_key(box.actor, key),
     )
 
 
@@ -232,7 +252,7 @@ async def aim(app: App, box: MailboxHandle, slug: str, low: str, high: str, clie
         f"{of.en}: your target is {en}." if en else f"{of.en}: no target any more.",
         lambda doing: measures.aim(doing.tx, handle, slug, low, high),
         action="measures.target",
-        retry_key=_key(box, client_key),
+        retry_key=_key(box.actor, client_key),
     )
 
 
@@ -246,5 +266,5 @@ def target(of: kinds.Kind, low: str, high: str, language: str = "fr") -> str:
     return (f"at least {least}" if language == "en" else f"{least} au moins") if least else ""
 
 
-def _key(box: MailboxHandle, client_key: str) -> str:
-    return f"measure:{box.actor.account_id}:{client_key[:100]}" if client_key else ""
+def _key(actor: Actor, client_key: str) -> str:
+    return f"measure:{actor.account_id}:{client_key[:200]}" if client_key else ""

@@ -4,7 +4,7 @@ than the other.
 
 from __future__ import annotations
 
-from server.api import files, reads, shapes, writing
+from server.api import files, measures, reads, shapes, writing
 from server.api.door import Download, Multipart, Route
 from server.api.problems import TooSlow, WrongType
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
@@ -64,6 +64,15 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", f"{V1}/appointments", "listAppointments", "The agenda of the patient who calls",
         reads.appointments, shapes.Appointments, query=shapes.SpaceQuery, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/measures", "listMeasures", "Measures of health of the patient who calls, or who granted it",
+        measures.list_measures, measures.Measures, query=measures.MeasuresQuery, refusals=(Refused,),
+    ),
+    Route(
+        "POST", f"{V1}/measures", "addMeasures", "Add measures of health to a dossier, by its patient or a service",
+        measures.add_measures, measures.Kept, query=measures.WhoseQuery, body=measures.NewMeasures, status=201,
+        retry_key=True, refusals=(*_BODY, Refused, NotAllowed),
     ),
     Route(
         "GET", f"{V1}/grants", "listGrants", "A patient's permissions, or those of the service that calls",

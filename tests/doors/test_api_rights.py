@@ -37,10 +37,12 @@ MAY: Mapping[str, set[str]] = {
     "listDocuments": HOLDERS,
     "downloadDocument": {"dominique"},
     "listAppointments": HOLDERS,
+    "listMeasures": HOLDERS,
+    "addMeasures": HOLDERS,
     "listGrants": WITH_MAILBOX,
     "listGrantedDocuments": {"carnet"},
 }
-LISTS = ("listConversations", "readEntries", "listDocuments", "listAppointments", "listGrants")
+LISTS = ("listConversations", "readEntries", "listDocuments", "listAppointments", "listMeasures", "listGrants")
 
 
 @dataclass
@@ -93,6 +95,7 @@ async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
     bodies: dict[str, Any] = {
         "openConversation": {"to": api.house.ins("dominique"), "subject": "S", "text": "T"},
         "postMessage": {"text": "T", "client_key": key}, "markRead": {"up_to": 1}, "act": {"client_key": key},
+        "addMeasures": {"measures": [{"measure": "weight", "values": ["72"]}], "client_key": key},
     }  # fmt: skip
     return await api.reach(who, route.method, path, json=bodies.get(name))
 
