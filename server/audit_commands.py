@@ -8,8 +8,7 @@ from pathlib import Path
 
 import click
 
-from server import admin
-from server.command_line import do, run
+from server.command_line import ask, do
 from server.settings import Settings
 
 
@@ -33,7 +32,7 @@ def audit_verify(settings_of: Callable[[], Settings], anchors: Path | None) -> N
     settings = settings_of()
     own = Path(settings.audit_anchor_file) if settings.audit_anchor_file else None
     place = anchors or (own if own is not None and own.is_file() else None)
-    found = run(admin.run(settings, "audit.verify", anchors=place.read_text(errors="replace") if place else ""))
+    found = ask(settings, "audit.verify", anchors=place.read_text(errors="replace") if place else "")
     for fault in found["faults"]:
         click.echo(fault)
     if found["faults"]:

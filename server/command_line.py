@@ -15,9 +15,14 @@ from server.settings import Settings
 
 def do(settings: Settings, command: str, **arguments: Any) -> None:
     """Run a command of `server.admin` and print what it answers, a JSON object a line."""
-    result = run(admin.run(settings, command, **arguments))
+    result = ask(settings, command, **arguments)
     for row in result if isinstance(result, list) else [result]:
         click.echo(json.dumps(row, ensure_ascii=False))
+
+
+def ask(settings: Settings, command: str, **arguments: Any) -> Any:
+    """What a command of `server.admin` answers."""
+    return run(admin.run(settings, command, **arguments))
 
 
 def run(main: Coroutine[Any, Any, Any]) -> Any:

@@ -215,7 +215,7 @@ class Teller:
         if self._delegates and not shown:
             title = ("", "")
         document = known.document_id if known is not None and shown else ""
-        one = Done(reading.iso(row.at), journal_words.what(row.act, row.object), title, document)
+        one = Done(reading.iso(row.at), journal_words.what(row.act, row.object, row.outcome), title, document)
         same = next((n for n, had in enumerate(visit.done) if (had.what, had.title) == (one.what, one.title)), None)
         if same is None:
             visit.done.append(one)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.actions import ACTIONS
 from server.dossier.words import day
 from server.scopes import DELEGATED
 
@@ -15,6 +16,11 @@ Said = tuple[str, str]  # in French, in English
 WHAT: Final[dict[str, Said]] = {
     "action:done": ("Réponse à une carte", "Answered a card"),
     "attachment:read": ("Pièce jointe ouverte", "Opened an attachment"),
+    "choice:changed": ("Réglage du dossier changé", "Changed a setting of the record"),
+    "consent:asked": ("Autorisation demandée", "Asked for permission"),
+    "consent:given": ("Autorisation donnée", "Gave permission"),
+    "consent:refused": ("Autorisation refusée", "Refused permission"),
+    "consent:withdrawn": ("Autorisation retirée", "Withdrew permission"),
     "conversation:read": ("Conversation lue", "Read a conversation"),
     "delegation:accepted": ("Délégation acceptée", "Accepted a delegation"),
     "delegation:changed": ("Délégation changée", "Changed a delegation"),
@@ -22,7 +28,11 @@ WHAT: Final[dict[str, Said]] = {
     "delegation:invited": ("Invitation à agir pour cet espace", "Invited somebody to act for this space"),
     "delegation:refused": ("Délégation refusée", "Refused a delegation"),
     "delegation:withdrawn": ("Invitation annulée", "Withdrew an invitation"),
+    "document:added": ("Document ajouté", "Added a document"),
+    "document:marked": ("Visibilité d’un document changée", "Changed who may see a document"),
     "document:read": ("Document ouvert", "Opened a document"),
+    "document:removed": ("Document retiré", "Removed a document"),
+    "document:renamed": ("Document renommé", "Renamed a document"),
     "document:sent": ("Document envoyé", "Sent a document"),
     "dossier:read": ("Dossier ouvert", "Opened the record"),
     "emergency:ended": ("Fin de l’accès en urgence", "Ended the emergency access"),
@@ -30,7 +40,14 @@ WHAT: Final[dict[str, Said]] = {
     "mail:dropped": ("Courrier retenu, abandonné", "Dropped a held letter"),
     "mail:examined": ("Enveloppe d’un courrier retenu, sans son contenu", "Envelope of a held letter, no content"),
     "mail:released": ("Courrier retenu, remis", "Released a held letter"),
-    "patient:found": ("Identité recherchée", "Looked the patient up"),
+    "measure:corrected": ("Mesure corrigée", "Corrected a measure"),
+    "measure:entered": ("Mesure notée", "Recorded a measure"),
+    "measure:sent": ("Mesures envoyées", "Sent measures"),
+    "patient:found": ("Recherché par l’identité", "Looked up by identity"),
+    "profile:changed": ("Profil médical changé", "Changed the medical profile"),
+    "review:closed": ("Signalement examiné", "Looked into a report"),
+    "space:changed": ("État de l’espace changé", "Changed the state of the space"),
+    "space:copied": ("Copie de tout l’espace", "Copied the whole space"),
     "writer:blocked": ("Personne bloquée", "Blocked somebody"),
     "writer:freed": ("Personne débloquée", "Unblocked somebody"),
 }
@@ -39,8 +56,9 @@ OTHERWISE: Final[Said] = ("Autre action sur le dossier", "Did something else in 
 # Acts that are no access to anything of the patient, or that everybody of the conversation sees there.
 NOISE: Final = frozenset({
     "account:created", "contact:changed", "conversation:assigned", "conversation:closed", "conversation:handed",
-    "factor:changed", "mail:held", "mailbox:read", "message:posted", "password:changed", "session:closed",
-    "session:opened", "session:refused", "session:stepped-up", "space:written-to", "writer:turned-away",
+    "factor:changed", "mail:held", "mailbox:read", "message:posted", "openings:stopped", "password:changed",
+    "session:closed", "session:opened", "session:refused", "session:stepped-up", "space:written-to",
+    "writer:turned-away",
 })  # fmt: skip
 OF_DELEGATES: Final = frozenset({"attachment:read", "conversation:read"})  # the others read what is theirs
 
@@ -86,8 +104,10 @@ ROLES: Final[dict[str, Said]] = {
 }
 
 
-def what(act: str, subject: str) -> Said:
-    """What was done; a part of the dossier by its own name."""
+def what(act: str, subject: str, outcome: str) -> Said:
+    """What was done; a part of the dossier, and an answer to a card, by its own name."""
+    if act == "action:done" and (answer := ACTIONS.get(outcome)) is not None:
+        return answer.done_fr, answer.done_en
     if act == "dossier:read" and subject in PARTS:
         return PARTS[subject]
     return WHAT.get(act, OTHERWISE)

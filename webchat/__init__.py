@@ -14,6 +14,7 @@
     display    text size, contrast, motion of this device
     record     a patient's dossier, for a professional; record_finding, record_documents, record_deposit, record_ways
     office     the board of a team, hours, absences, texts; opening: hours in words
+    journal    who read the dossier, and each document
     files      downloads, and the few kinds of file that may be shown; viewer: a document to look at, page by page
     socket     Socket.IO: sync, post, act, read, typing; live: a reader for each socket, pulling from its cursor
     present    entry → HTML (`templates/`), the same for a page and for the socket; words: French and English
@@ -48,6 +49,7 @@ from webchat import (
     door,
     drafting,
     files,
+    journal,
     lists,
     marks,
     measures,
@@ -83,6 +85,7 @@ def add_routes(app: App, site: web.Application) -> None:
     security.guard(app, site)
     assets.add_routes(app, site)
     lists.add_routes(app, site)
+    journal.add_routes(app, site)
     marks.add_routes(app, site)
     measures.add_routes(app, site)
     thread.add_routes(app, site)

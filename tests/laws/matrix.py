@@ -78,7 +78,10 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("OPTIONS", "/uploads"): R.MAILBOX,
     ("PATCH", "/uploads/{upload}"): R.MAILBOX,
     ("DELETE", "/uploads/{upload}"): R.MAILBOX,
+    ("GET", "/documents/{document}/readers"): R.DOSSIER,
     # The dossier, the agenda, services.
+    ("GET", "/journal"): R.DOSSIER,
+    ("GET", "/journal/file"): R.DOSSIER,
     ("GET", "/documents"): R.DOSSIER,
     ("GET", "/documents/add"): R.DOSSIER,
     ("POST", "/documents/add"): R.DOSSIER,
