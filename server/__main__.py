@@ -26,6 +26,7 @@ from server.command_line import do, run
 from server.errors import PliError
 from server.inspecting import inspect_command
 from server.people_commands import people_group
+from server.review_commands import reviews_group
 from server.settings import BadSettings, Settings, load, problems
 from storage.database import DatabaseDown, hold
 from storage.migrate import migrate as migrate_database
@@ -130,6 +131,7 @@ def people_remind(settings_of: Callable[[], Settings]) -> None:
 
 
 cli.add_command(people_group)
+cli.add_command(reviews_group)
 cli.add_command(audit_group)
 cli.add_command(inspect_command)
 

@@ -24,6 +24,7 @@ from mail_gateway import trust, trust_lists
 from server import absence, audit_chain, delegates, doctor, logins, people, sessions, teams
 from server.app import App, open_core
 from server.bots import reminders
+from server.dossier import operating
 from server.enrolment import lifecycle
 from server.errors import Invalid, PliError
 from server.people import Traits
@@ -270,6 +271,8 @@ COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "quarantine.release": _quarantine_release,
     "quarantine.drop": _quarantine_drop,
     "reminders.round": _remind,
+    "reviews.close": operating.close,
+    "reviews.list": operating.listed,
     "trust.add": _trust_add,
     "trust.remove": _trust_remove,
     "trust.list": _trust_list,

@@ -5,6 +5,8 @@
     lists      the list of conversations, search; marks: archive, pin, mute, label
     thread     a conversation
     pages      agenda, services
+    health     the synthèse, vaccinations; results: of laboratories, over time; profile: the medical profile; charts:
+               a few numbers as a picture and its table
     shelf      documents; shelf_actions: what is done with them; adding: to add one's own
     writing    to write, answer a card, open a conversation, correct; composing: what stands where one writes;
                drafting: drafts; uploading: files in pieces; forms: what comes in a form
@@ -49,6 +51,7 @@ from webchat import (
     door,
     drafting,
     files,
+    health,
     journal,
     lists,
     marks,
@@ -58,11 +61,13 @@ from webchat import (
     oidc,
     pages,
     passkeys,
+    profile,
     record,
     record_deposit,
     record_documents,
     record_finding,
     record_ways,
+    results,
     security,
     sharing,
     shelf,
@@ -90,6 +95,9 @@ def add_routes(app: App, site: web.Application) -> None:
     measures.add_routes(app, site)
     thread.add_routes(app, site)
     pages.add_routes(app, site)
+    health.add_routes(app, site)
+    results.add_routes(app, site)
+    profile.add_routes(app, site)
     record.add_routes(app, site)
     record_finding.add_routes(app, site)
     record_documents.add_routes(app, site)

@@ -18,9 +18,12 @@ from server.dossier.delays import DELAYS
 from server.dossier.habilitation import ADMINISTRATOR, CARE_TEAM, EXPLICIT, TREATING
 from server.dossier.things import LABELS, THINGS, lasting
 from server.errors import Invalid, PliError, Refused, StepUp
+from server.handles import ConversationHandle, DossierHandle
 from server.views import Entry
+from storage.database import Tx
 from webchat import security
 from webchat.forms import Form, read_fields
+from webchat.thread import patient_of
 from webchat.visit import Visit, nonce, route
 
 if TYPE_CHECKING:
@@ -89,7 +92,7 @@ async def _overview(visit: Visit, error: str = "", status: int = 200) -> web.Res
 
 
 async def _settled(visit: Visit) -> list[dict[str, Any]]:
-    def pull(tx: Any) -> list[dict[str, Any]]:
+    def pull(tx: Tx) -> list[dict[str, Any]]:
         return [
             {
                 "name": one.name,
@@ -270,18 +273,27 @@ async def answer(visit: Visit) -> web.StreamResponse:
 
 async def request_page(visit: Visit) -> web.Response:
     """What, for how long, and why: from a thread."""
-    await _thread(visit)
-    return await _request_form(visit, Form())
+    to = await _thread(visit)
+    return await _request_form(visit, to.space_id, Form())
 
 
-async def _thread(visit: Visit) -> Any:
+async def _thread(visit: Visit) -> ConversationHandle:
     if visit.box.owner_kind not in {"professional", "team"}:
         raise Refused
     return await access.conversation(visit.app, visit.box, visit.request.match_info["thread"])
 
 
-async def _request_form(visit: Visit, form: Form, error: str = "", status: int = 200) -> web.Response:
-    return visit.page("sharing_request.html", "messages", status=status, **_asking(visit, form, THINGS), error=error)
+async def _request_form(visit: Visit, space_id: str, form: Form, error: str = "", status: int = 200) -> web.Response:
+    thread = visit.request.match_info.get("thread", "")
+    return visit.page(
+        "sharing_request.html",
+        "messages",
+        status=status,
+        back=f"{visit.desk.base}/c/{thread}" if thread else "",
+        patient=await patient_of(visit, space_id),
+        error=error,
+        **_asking(visit, form, THINGS),
+    )
 
 
 async def request(visit: Visit) -> web.StreamResponse:
@@ -292,17 +304,17 @@ async def request(visit: Visit) -> web.StreamResponse:
         wish = consent.wish(_things(form), _days(form), form["reason"])
         await consent.ask(visit.app, visit.box, to, wish, _key(visit, form))
     except PliError as error:
-        return await _request_form(visit, form, security.told(visit.words, error), error.status)
+        return await _request_form(visit, to.space_id, form, security.told(visit.words, error), error.status)
     raise web.HTTPSeeOther(f"{visit.desk.base}/c/{to.conversation_id}")
 
 
 async def first_page(visit: Visit) -> web.Response:
     """As `request_page`, for a dossier that one found and may not read yet."""
-    await _record(visit)
-    return await _request_form(visit, Form())
+    record = await _record(visit)
+    return await _request_form(visit, record.space_id, Form())
 
 
-async def _record(visit: Visit) -> Any:
+async def _record(visit: Visit) -> DossierHandle:
     if visit.box.owner_kind not in {"professional", "team"}:
         raise Refused
     return await access.record_of(visit.app, visit.box, visit.request.match_info["record"])
@@ -316,7 +328,7 @@ async def first(visit: Visit) -> web.StreamResponse:
         wish = consent.wish(_things(form), _days(form), form["reason"])
         receipt = await consent.ask_first(visit.app, visit.box, record, wish, _key(visit, form))
     except PliError as error:
-        return await _request_form(visit, form, security.told(visit.words, error), error.status)
+        return await _request_form(visit, record.space_id, form, security.told(visit.words, error), error.status)
     raise web.HTTPSeeOther(f"{visit.desk.base}/c/{receipt.conversation}")
 
 

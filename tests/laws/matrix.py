@@ -97,6 +97,13 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/measures/{slug}/correct"): R.DOSSIER,
     ("POST", "/measures/{slug}/send"): R.DOSSIER,
     ("POST", "/measures/{slug}/target"): R.DOSSIER,
+    ("GET", "/health"): R.DOSSIER,
+    ("GET", "/health/results"): R.DOSSIER,
+    ("GET", "/health/results/{key}"): R.DOSSIER,
+    ("GET", "/health/vaccinations"): R.DOSSIER,
+    ("GET", "/health/profile"): R.DOSSIER,
+    ("GET", "/health/profile/{section}"): R.DOSSIER,
+    ("POST", "/health/profile/{section}"): R.DOSSIER,
     ("GET", "/agenda"): R.AGENDA,
     ("GET", "/services"): R.SERVICES,
     # Who may read the dossier: the holder's side, then who asks.
