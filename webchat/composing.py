@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from server import access, keeping, uploads, writing_rules
 from server.dossier import documents as shelf
 from server.errors import PliError
@@ -102,9 +104,11 @@ async def _draft(visit: Visit, form: Form | None, begun: Kept | None, writing: W
     }
 
 
-async def sheet(visit: Visit, begun: Kept | None, form: Form | None) -> dict[str, Any]:
-    """For a new letter."""
+async def sheet(visit: Visit, begun: Kept | None, form: Form | None, documents: Sequence[str] = ()) -> dict[str, Any]:
+    """For a new letter. `documents`: chosen before, on the shelf; those that may be sent go with it."""
     writing = writing_of(form) if form is not None else begun.writing if begun else Writing()
+    more = [document for document in documents if document and document not in writing.documents]
+    writing = msgspec.structs.replace(writing, documents=(*writing.documents, *more))
     return {
         "kept": writing.text,
         "kept_subject": writing.subject,

@@ -29,6 +29,8 @@ from webchat.words import words
 if TYPE_CHECKING:
     from server.app import App
 
+MOST_CHOSEN = 1_200  # characters of an address: fifty documents
+
 
 def add_routes(app: App, site: web.Application) -> None:
     """Every form."""
@@ -124,12 +126,13 @@ async def choose_whom(visit: Visit) -> web.StreamResponse:
     found = await writing_rules.known(visit.app, visit.box)
     sought = fold(asked).split()
     shown = [one for one in found if all(word in fold(f"{one.name} {one.role} {one.organisation}") for word in sought)]
-    return _page(visit, known=shown, anybody=bool(found), asked=asked)
+    chosen = visit.request.query.get("documents", "")[:MOST_CHOSEN]  # of the shelf, to be sent to whom one chooses
+    return _page(visit, known=shown, anybody=bool(found), asked=asked, chosen=chosen)
 
 
 def _page(visit: Visit, status: int = 200, **values: Any) -> web.Response:
     blank = {
-        "known": [], "anybody": False, "asked": "", "person": None, "error": "", "to": "", "whom": "",
+        "known": [], "anybody": False, "asked": "", "chosen": "", "person": None, "error": "", "to": "", "whom": "",
         "identity": {"ins": "", "birth": ""}, "office": visit.box.owner_kind != "holder",
     }  # fmt: skip
     return visit.page("new.html", "messages", status=status, **{**blank, **values})
@@ -162,7 +165,7 @@ async def _sheet(
         error=error,
         nonce=nonce(),
         most_subject=MAX_SUBJECT,
-        **await sheet(visit, begun, form),
+        **await sheet(visit, begun, form, query.get("documents", "")[:MOST_CHOSEN].split(".") if form is None else ()),
         **limits(),
     )
 

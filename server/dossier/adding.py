@@ -125,7 +125,7 @@ def _takes(app: App, name: str, data: bytes, added: Added) -> bool:
     if not data:
         why = "ce fichier est vide."
     elif len(data) > most * 1_048_576:
-        why = f"ce fichier est trop lourd ({len(data) / 1_048_576:.0f} Mo, {most} au plus)."
+        why = f"ce fichier est trop lourd ({-(-len(data) // 1_048_576)} Mo, {most} au plus)."
     elif kind not in FORMATS:
         why = f"ce genre de fichier ne peut pas être ajouté. Choisissez : {', '.join(FORMATS.values())}."
     if why:

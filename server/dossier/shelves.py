@@ -265,7 +265,9 @@ def _sorted(groups: list[_Group], sort: str) -> list[_Group]:
         return sorted(groups, key=lambda group: (not group.head.facts.author, fold(group.head.facts.author)))
     if sort == "filed":
         return sorted(groups, key=lambda group: group.head.row.filed_at, reverse=True)
-    return sorted(groups, key=lambda group: group.head.facts.created, reverse=sort != "oldest")
+    return sorted(
+        groups, key=lambda group: (group.head.facts.created, group.head.row.filed_at), reverse=sort != "oldest"
+    )
 
 
 def mark_of(name: str) -> str:

@@ -103,6 +103,8 @@ async def change(app: App, handle: DossierHandle, document_ids: Sequence[str], m
 
     Raises `Refused` when one of them is not there for this actor; `NotAllowed`, `Invalid`, `TooLarge`.
     """
+    if on and mark in ONE_WAY:
+        raise NotAllowed("cannot_hide_again", "Ce qui a été montré à quelqu’un ne peut plus lui être caché.")
     if (mark, on) not in NEWS:
         raise Invalid("not_a_change", "Ce changement n’existe pas.")
     changing = _Changing(handle, few(document_ids), mark, on)
@@ -163,8 +165,6 @@ def _change(tx: Tx, changing: _Changing, document: str) -> bool:
 
 def _may(tx: Tx, handle: DossierHandle, item: Seen, mark: str, *, on: bool) -> None:
     """Raises `NotAllowed`."""
-    if on and mark in ONE_WAY:
-        raise NotAllowed("cannot_hide_again", "Ce qui a été montré à quelqu’un ne peut plus lui être caché.")
     if handle.ground in {standing.CARE, standing.SERVICE}:
         own = own_accounts(tx, handle)
         if item.row.author_id not in own:

@@ -23,6 +23,8 @@ async def filed(
 ) -> str:
     """A document of this dossier, deposited by `author` of the cast; returns its id."""
     octets = data or title.encode()
+    if "author_name" in facts:
+        facts["author"] = facts.pop("author_name")
     known = FileFacts(f"{title}.txt", "text/plain", len(octets), **{"title": title, "category": "reports", **facts})
     by = core.people[author].account_id if author else ""
     ready = await filing.of_octets(core.app, handle.keys, known, octets, source=source, author_id=by)

@@ -80,6 +80,7 @@ class Scan {
     const act = button?.dataset.do;
     if (at < 0 || !act) return;
     const sheet = this.sheets[at];
+    if (!sheet) return;
     if (act === "turn") sheet.turns = (sheet.turns + 1) % 4;
     if (act === "drop") this.sheets.splice(at, 1);
     const to = at + (act === "later" ? 1 : act === "earlier" ? -1 : 0);
@@ -91,8 +92,9 @@ class Scan {
     this.show();
     if (act === "drop") this.changed();
     const stays = /** @type {HTMLButtonElement} */ (button);
-    if (act === "drop" || stays.disabled) (this.sheets[Math.min(at, this.sheets.length - 1)]?.item.querySelector("[data-do=turn]") ?? this.input).focus();
-    else stays.focus();
+    const next = this.sheets[Math.min(to, this.sheets.length - 1)]?.item.querySelector("[data-do=turn]");
+    const focused = act === "drop" || stays.disabled ? (next ?? this.input) : stays;
+    /** @type {HTMLElement} */ (focused).focus();
   }
 
   /** @param {Event} event */
@@ -140,10 +142,10 @@ function draw(sheet, canvas, side) {
   const upright = sheet.turns % 2 === 0;
   const [wide, high] = upright ? [picture.width, picture.height] : [picture.height, picture.width];
   const { top, right, bottom, left } = sheet.cut;
-  const kept = [(wide * (100 - left - right)) / 100, (high * (100 - top - bottom)) / 100];
-  const scale = Math.min(1, side / Math.max(...kept));
-  canvas.width = Math.max(1, Math.round(kept[0] * scale));
-  canvas.height = Math.max(1, Math.round(kept[1] * scale));
+  const [across, down] = [(wide * (100 - left - right)) / 100, (high * (100 - top - bottom)) / 100];
+  const scale = Math.min(1, side / Math.max(across, down));
+  canvas.width = Math.max(1, Math.round(across * scale));
+  canvas.height = Math.max(1, Math.round(down * scale));
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   pen.fillStyle = "#fff";
   pen.fillRect(0, 0, canvas.width, canvas.height);
