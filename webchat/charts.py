@@ -2,7 +2,6 @@
 
     line_chart   a figure: the last value large, the curves, the range that is usual, levels, what each curve is
     table        what the picture shows, for who reads rather than looks (WCAG 1.1.1); it stands beneath the picture
-    say_number, say_unit   a decimal text and a UCUM unit as a person reads them
 
 Promises: what comes from elsewhere is escaped; nothing depends on colour alone (WCAG 1.4.1: curves differ by
 dash and by the shape of their points); text keeps the reader's own size, since the picture has no fixed scale
@@ -22,17 +21,13 @@ from typing import Final
 
 from markupsafe import Markup
 
+from server.formats import said
+
 MOST_POINTS: Final = 500  # of a curve: beyond, the eye sees no more (the table has them all)
 SHAPES: Final = 3  # kinds of dash and point
 LEFT, RIGHT, TOP, BOTTOM = 4.0, 96.0, 8.0, 86.0  # of the picture, in percent
 ROOM = 0.12  # above and below what is drawn
 _DECIMAL = re.compile(r"[-+]?\d+([.,]\d+)?")
-_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-_UNITS: Final = {
-    "1": "", "[pH]": "", "{score}": "", "mm[Hg]": "mmHg", "Cel": "°C", "[degF]": "°F", "kg/m2": "kg/m²", "m2": "m²",
-    "1/(24.h)": "/ jour", "[IU]": "UI", "[iU]": "UI",
-    "mL/min/{1.73_m2}": "mL/min/1,73 m²", "mL/min/1.73.m2": "mL/min/1,73 m²",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +101,7 @@ def line_chart(
     ends. `comma`: decimals are written so. Markup without a picture when there is nothing to draw.
     """
     drawn = [Series(one.name, _thinned(one.points), one.reference) for one in series if one.points]
-    head = _last(last, last_when, say_unit(unit))
+    head = _last(last, last_when, said.unit(unit))
     if not drawn:
         return Markup('<figure class="chart-box">{}</figure>').format(head)
     plane = _plane(drawn, band, levels)
@@ -153,21 +148,6 @@ def number_of(text: str) -> float | None:
     return float(text.strip().replace(",", "."))
 
 
-def say_number(text: str, *, comma: bool = True) -> str:
-    """A decimal text as it was given, with a comma where that is how decimals are written."""
-    return text.replace(".", ",") if comma and _DECIMAL.fullmatch(text) else text
-
-
-def say_unit(unit: str) -> str:
-    """A UCUM unit as a person reads it: `10*9/L` → `10⁹/L`, `mm[Hg]` → `mmHg`, `/{field}` → ``."""
-    if unit in _UNITS:
-        return _UNITS[unit]
-    said = re.sub(r"\{[^}]*\}", "", unit)
-    said = re.sub(r"10[*^](-?\d+)", lambda found: "10" + found[1].translate(_SUPERSCRIPTS), said)
-    said = re.sub(r"\[([iI]U|arb'U)\]", "UI", said)
-    return re.sub(r"\bu(?=(g|mol|L|m)\b)", "µ", said).replace("[", "").replace("]", "").rstrip("/. ")
-
-
 # ---- the picture -----------------------------------------------------------------------------------------------------
 
 
@@ -201,11 +181,11 @@ def _grid(plane: _Plane, *, comma: bool) -> Markup:
     step = _round_step((plane.high - plane.low) / 3)
     digits = max(0, -math.floor(math.log10(step) + 1e-9))
     first, lines = math.ceil(plane.low / step), []
-    for number in range(first, math.floor(plane.high / step) + 1):
-        y = plane.y(number * step)
-        said = say_number(f"{number * step:.{digits}f}", comma=comma)
+    for index in range(first, math.floor(plane.high / step) + 1):
+        y = plane.y(index * step)
+        label = said.number(f"{index * step:.{digits}f}", comma)
         lines.append(Markup('<line class="chart-grid" x1="0" x2="100%" y1="{0}" y2="{0}"/>').format(y))
-        lines.append(_text("chart-number", "0", y, said))
+        lines.append(_text("chart-number", "0", y, label))
     return Markup().join(lines)
 
 
@@ -255,8 +235,8 @@ def _line(plane: _Plane, points: Sequence[Point], kind: str) -> Markup:
     )
 
 
-def _text(kind: str, x: str, y: str, said: str) -> Markup:
-    return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, x, y, said) if said else Markup()
+def _text(kind: str, x: str, y: str, words: str) -> Markup:
+    return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, x, y, words) if words else Markup()
 
 
 def _percent(share: float) -> str:

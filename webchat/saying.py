@@ -10,12 +10,10 @@ import re
 
 from babel import dates
 
+from server.formats import said
 from server.formats.findings import MASKED, Quantity
 from server.settings import PLACE
-from webchat.charts import say_number, say_unit
 from webchat.words import Words, instant
-
-_COMPARED = {"<": "<", "<=": "≤", ">": ">", ">=": "≥"}
 
 
 def say_date(words: Words, at: str) -> str:
@@ -36,19 +34,18 @@ def say_quantity(words: Words, quantity: Quantity) -> str:
     if MASKED in (quantity.value, quantity.unit):
         return words("health.masked")
     comma = words.language == "fr"
-    number = " / ".join(say_number(one, comma=comma) for one in quantity.value.split(" / "))
-    said = [_COMPARED.get(quantity.comparator, quantity.comparator), number, say_unit(quantity.unit)]
-    return "\N{NO-BREAK SPACE}".join(part for part in said if part)
+    values = " / ".join(said.number(one, comma) for one in quantity.value.split(" / "))
+    return said.quantity(Quantity(values, quantity.unit, quantity.comparator)).replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def say_range(words: Words, low: str, high: str, text: str, unit: str) -> str:
     """`de 3,9 à 5,5 mmol/L`, `jusqu’à 5 mg/L`, the words of the document; "" when it gives none."""
-    comma, said = words.language == "fr", say_unit(unit)
-    first, last = say_number(low, comma=comma), say_number(high, comma=comma)
+    comma = words.language == "fr"
+    first, last, told_unit = said.number(low, comma), said.number(high, comma), said.unit(unit)
     if first and last:
         told = words("health.range.both", low=first, high=last)
     elif first or last:
         told = words("health.range.from", low=first) if first else words("health.range.to", high=last)
     else:
         return text
-    return f"{told}\N{NO-BREAK SPACE}{said}" if said else told
+    return f"{told}\N{NO-BREAK SPACE}{told_unit}" if told_unit else told

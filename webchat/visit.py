@@ -22,8 +22,12 @@ from webchat.words import Words, words
 if TYPE_CHECKING:
     from server.app import App
 
-HOLDER_SECTIONS = (("messages", "/"), ("documents", "/documents"), ("agenda", "/agenda"), ("services", "/services"))
-SCOPES = {"documents": "dossier"}  # what one needs to see a section of a holder; the others have its name
+HOLDER_SECTIONS = (
+    ("messages", "/"), ("documents", "/documents"), ("health", "/health"), ("agenda", "/agenda"),
+    ("services", "/services"),
+)  # fmt: skip
+# What one needs to see a section of a holder; the others have its name.
+SCOPES = {"documents": "dossier", "health": "dossier"}
 OFFICE_SECTIONS = (("messages", "/"), ("patients", "/patients"), ("templates", "/templates"), ("hours", "/hours"))
 TEAM_SECTIONS = (OFFICE_SECTIONS[0], ("team", "/team"), *OFFICE_SECTIONS[1:])
 

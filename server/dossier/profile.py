@@ -10,10 +10,11 @@ one keep one. Does not: give anybody a right (a named doctor reads nothing by it
 
 from __future__ import annotations
 
+import datetime as calendar
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,10 +33,11 @@ from storage.database import Tx
 
 if TYPE_CHECKING:
     from server.app import App
-    from server.handles import DossierHandle
+    from server.handles import DossierHandle, MailboxHandle
     from server.posting import Doing
 
 ADULT: Final = 18
+FIRST_YEAR: Final = 1900  # of what is remembered
 WISHES: Final = "wishes"  # the category of documents that say what one wants
 NONE_KNOWN: Final = ("allergy", "problem")  # kinds that say themselves that there is none
 
@@ -56,6 +58,14 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def said(self, language: str) -> str:
         return self.en if language == "en" else self.fr
+
+
+class Unfit(Invalid):
+    """What was typed in a field does not do. `field`: its name."""
+
+    def __init__(self, code: str, of: Field, detail: str) -> None:
+        self.field = of.name
+        super().__init__(code, f"« {of.fr} » : {detail}")
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -202,7 +212,7 @@ def _adult(app: App, tx: Tx, handle: DossierHandle) -> bool:
     traits = people.traits(app, tx, handle.space_id)
     if traits is None:
         return False
-    born, today = date.fromisoformat(traits.birth_date), datetime.now(UTC).astimezone(PLACE).date()
+    born, today = calendar.date.fromisoformat(traits.birth_date), datetime.now(UTC).astimezone(PLACE).date()
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day)) >= ADULT
 
 
@@ -210,7 +220,14 @@ def _adult(app: App, tx: Tx, handle: DossierHandle) -> bool:
 
 
 async def enter(
-    app: App, handle: DossierHandle, slug: str, values: Mapping[str, str], *, corrects: str = "", retry_key: str = ""
+    app: App,
+    box: MailboxHandle,
+    handle: DossierHandle,
+    slug: str,
+    values: Mapping[str, str],
+    *,
+    corrects: str = "",
+    retry_key: str = "",
 ) -> None:
     """Something is said in a section, or (`corrects`) said better. What was « pas concerné » no longer is. Raises
     `Invalid`; `Conflict` when there is no room or it was corrected meanwhile; `NotAllowed`, `Refused`.
@@ -218,49 +235,51 @@ async def enter(
     of = section(slug)
     finding = checked(of, values)
 
-    def change(tx: Tx) -> None:
+    def change(tx: Tx) -> str:
         papers = frozenset(values.get(one.name, "") for one in of.fields if one.kind == "document")
         known = _known(app, tx, handle, of, papers)
         if corrects:
             _among(known.entries, corrects)
-            findings.correct(tx, handle, corrects, finding)
-            return
+            return findings.correct(tx, handle, corrects, finding)
         if of.most and len(known.entries) >= of.most:
             raise Conflict("profile_full", "Cette rubrique est pleine. Corrigez ou retirez une ligne.")
         if known.none:
             findings.correct(tx, handle, known.none.id, None)
-        findings.enter(tx, handle, finding)
+        return findings.enter(tx, handle, finding)
 
-    await _tell(app, handle, of, "corrected" if corrects else "entered", change, retry_key)
+    await _tell(app, box, handle, of, "corrected" if corrects else "entered", change, retry_key)
 
 
-async def withdraw(app: App, handle: DossierHandle, slug: str, entry_id: str, *, retry_key: str = "") -> None:
+async def withdraw(
+    app: App, box: MailboxHandle, handle: DossierHandle, slug: str, entry_id: str, *, retry_key: str = ""
+) -> None:
     """A line, or « pas concerné », is taken back; it stays in the history. Raises `Conflict`, `NotAllowed`,
     `Refused`.
     """
     of = section(slug)
 
-    def change(tx: Tx) -> None:
+    def change(tx: Tx) -> str:
         known = _known(app, tx, handle, of)
         _among((*known.entries, *([known.none] if known.none else [])), entry_id)
         findings.correct(tx, handle, entry_id, None)
+        return entry_id
 
-    await _tell(app, handle, of, "withdrawn", change, retry_key)
+    await _tell(app, box, handle, of, "withdrawn", change, retry_key)
 
 
-async def say_none(app: App, handle: DossierHandle, slug: str, *, retry_key: str = "") -> None:
+async def say_none(app: App, box: MailboxHandle, handle: DossierHandle, slug: str, *, retry_key: str = "") -> None:
     """« Pas concerné ». Raises `Conflict` when the section says otherwise, `NotAllowed`, `Refused`."""
     of = section(slug)
 
-    def change(tx: Tx) -> None:
+    def change(tx: Tx) -> str:
         known = _known(app, tx, handle, of)
         if known.entries:
             raise Conflict("profile_not_empty", "Cette rubrique dit autre chose. Retirez d’abord ses lignes.")
         if known.none:
             raise Conflict("profile_said", "C’est déjà noté.")
-        findings.enter(tx, handle, _none(of))
+        return findings.enter(tx, handle, _none(of))
 
-    await _tell(app, handle, of, "none", change, retry_key)
+    await _tell(app, box, handle, of, "none", change, retry_key)
 
 
 def _none(of: Section) -> Finding:
@@ -284,31 +303,32 @@ def _among(entries: Sequence[Entry], entry_id: str) -> None:
 
 
 _NEWS: Final = {
-    "entered": ("{who} a ajouté une ligne à la rubrique « {fr} » du profil médical.",
-                "{who} added a line to “{en}” in the medical profile."),
-    "corrected": ("{who} a corrigé une ligne de la rubrique « {fr} » du profil médical.",
-                  "{who} corrected a line of “{en}” in the medical profile."),
-    "withdrawn": ("{who} a retiré une ligne de la rubrique « {fr} » du profil médical.",
-                  "{who} took back a line of “{en}” in the medical profile."),
-    "none": ("{who} a répondu « pas concerné » à la rubrique « {fr} » du profil médical.",
-             "{who} answered “does not concern me” to “{en}” in the medical profile."),
+    "entered": ("Profil médical, « {fr} » : une ligne ajoutée.", "Medical profile, “{en}”: a line added."),
+    "corrected": ("Profil médical, « {fr} » : une ligne corrigée.", "Medical profile, “{en}”: a line corrected."),
+    "withdrawn": ("Profil médical, « {fr} » : une réponse retirée.", "Medical profile, “{en}”: an answer taken back."),
+    "none": ("Profil médical, « {fr} » : pas concerné.", "Medical profile, “{en}”: does not concern."),
 }  # fmt: skip
 
 
 async def _tell(
-    app: App, handle: DossierHandle, of: Section, what: str, change: Callable[[Tx], None], retry_key: str
+    app: App,
+    box: MailboxHandle,
+    handle: DossierHandle,
+    of: Section,
+    what: str,
+    change: Callable[[Tx], str],
+    retry_key: str,
 ) -> None:
     """Do it and say it, in one transaction."""
 
     def effect(doing: Doing) -> None:
-        change(doing.tx)
         audit.record(
-            doing.tx, Act.PROFILE_CHANGED, handle.actor, handle.space_id, handle.ground, doing.message_id, outcome=what
+            doing.tx, Act.PROFILE_CHANGED, handle.actor, handle.space_id, handle.ground, change(doing.tx), outcome=what
         )
 
-    fr, en = (text.format(who=handle.actor.name, fr=of.fr, en=of.en) for text in _NEWS[what])
+    fr, en = (text.format(fr=of.fr, en=of.en) for text in _NEWS[what])
     key = f"profile:{handle.actor.account_id}:{retry_key[:100]}" if retry_key else ""
-    await space_news.tell(app, handle.space_id, fr, en, effect, retry_key=key)
+    await space_news.note(app, box, fr, en, effect, action="profile.said", retry_key=key)
 
 
 # ---- what may be said ------------------------------------------------------------------------------------------------
@@ -333,29 +353,28 @@ def checked(of: Section, values: Mapping[str, str]) -> Finding:
 def _one(of: Field, text: str) -> str:
     text = text.replace("\r\n", "\n").strip() if of.kind == "long" else " ".join(text.split())
     if of.required and not text:
-        raise Invalid("profile_missing", f"« {of.fr} » : remplissez ce champ. Le reste est gardé.")
+        raise Unfit("profile_missing", of, "remplissez ce champ. Le reste est gardé.")
     if len(text) > of.most:
-        raise Invalid(
-            "profile_long", f"« {of.fr} » : {of.most} caractères au plus ({len(text)} écrits). Votre texte est gardé."
-        )
+        raise Unfit("profile_long", of, "c’est trop long. Votre texte est gardé, raccourcissez-le.")
     if of.kind == "choice" and text and text not in {value for value, _, _ in of.choices}:
         raise Invalid
     if of.kind == "phone" and text and not re.fullmatch(r"[+0-9][0-9 ().-]{2,28}", text):
-        raise Invalid("profile_phone", f"« {of.fr} » : écrivez un numéro, par exemple 06 12 34 56 78.")
-    return date_of(text, of.fr) if of.kind == "date" else text
+        raise Unfit("profile_phone", of, "écrivez un numéro, par exemple 06 12 34 56 78.")
+    if of.kind != "date" or not text:
+        return text
+    if date := date_of(text):
+        return date
+    raise Unfit("profile_date", of, "écrivez une année, un mois ou un jour, par exemple 28/03/2021.")
 
 
-def date_of(text: str, label: str = "Date") -> str:
-    """`2021`, `03/2021`, `28/03/2021` (or as ISO 8601) → ISO 8601 as precise as given. Raises `Invalid`."""
-    if not text:
-        return ""
+def date_of(text: str) -> str:
+    """`2021`, `03/2021`, `28/03/2021` (or as ISO 8601) → ISO 8601 as precise as given; "" of anything else."""
     known = re.fullmatch(r"(?:(?:(\d{1,2})/)?(\d{1,2})/)?(\d{4})|(\d{4})-(\d{2})(?:-(\d{2}))?", text)
-    if known:
-        day, month, year = (known[1], known[2], known[3]) if known[3] else (known[6], known[5], known[4])
-        try:
-            whole = date(int(year), int(month or 1), int(day or 1))
-        except ValueError:
-            whole = date.min
-        if whole.year >= 1900:
-            return whole.isoformat()[: 10 if day else 7 if month else 4]
-    raise Invalid("profile_date", f"« {label} » : écrivez une année, un mois ou un jour, par exemple 28/03/2021.")
+    if known is None:
+        return ""
+    day, month, year = (known[1], known[2], known[3]) if known[3] else (known[6], known[5], known[4])
+    try:
+        whole = calendar.date(int(year), int(month or 1), int(day or 1))
+    except ValueError:
+        return ""
+    return whole.isoformat()[: 10 if day else 7 if month else 4] if whole.year >= FIRST_YEAR else ""

@@ -22,6 +22,7 @@ import msgspec
 from server.dossier import filing
 from server.dossier.findings import Held
 from server.dossier.sources import Source, Sources
+from server.formats import said
 from server.formats.findings import MASKED, Coded, Quantity, Result
 from storage.vault import Vault
 
@@ -92,9 +93,9 @@ def analytes(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Analy
     found: dict[str, tuple[Coded, list[Reported]]] = {}
     for one in held:
         if isinstance(result := one.finding, Result):
-            said = _reported(vault, sources, one, result)
-            _, all_of_it = found.setdefault(said.key, (result.analyte, []))
-            _add(all_of_it, said)
+            told = _reported(vault, sources, one, result)
+            _, all_of_it = found.setdefault(told.key, (result.analyte, []))
+            _add(all_of_it, told)
     made = [_analyte(analyte, all_of_it) for analyte, all_of_it in found.values()]
     return sorted(made, key=lambda one: normalised(one.label))
 
@@ -104,14 +105,14 @@ def _analyte(analyte: Coded, reported: list[Reported]) -> Analyte:
     return Analyte(newest[0].key, newest[0].label, analyte.code, analyte.system, newest)
 
 
-def _add(known: list[Reported], said: Reported) -> None:
+def _add(known: list[Reported], told: Reported) -> None:
     """The same result in another document is one result with two sources."""
     for place, one in enumerate(known):
-        other = {one.sources[0].document} - {said.sources[0].document}
-        if other and (one.at, one.value, one.specimen) == (said.at, said.value, said.specimen):
-            known[place] = msgspec.structs.replace(one, sources=(*one.sources, *said.sources))
+        other = {one.sources[0].document} - {told.sources[0].document}
+        if other and (one.at, one.value, one.specimen) == (told.at, told.value, told.specimen):
+            known[place] = msgspec.structs.replace(one, sources=(*one.sources, *told.sources))
             return
-    known.append(said)
+    known.append(told)
 
 
 def panels(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Panel]:
@@ -119,11 +120,11 @@ def panels(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Panel]:
     found: dict[str, tuple[Source, dict[str, list[Reported]]]] = {}
     for one in held:
         if isinstance(result := one.finding, Result):
-            said = _reported(vault, sources, one, result)
-            source = said.sources[0]
+            told = _reported(vault, sources, one, result)
+            source = told.sources[0]
             name = source.document or f"{source.kind} {source.author} {source.at[:10]}"
             _, parts = found.setdefault(name, (source, {}))
-            parts.setdefault(said.section or said.group, []).append(said)
+            parts.setdefault(told.section or told.group, []).append(told)
     made = [
         Panel(source, tuple((name, tuple(results)) for name, results in parts.items()))
         for source, parts in found.values()
@@ -173,7 +174,7 @@ def _plain(text: str) -> str:
 def _reported(vault: Vault, sources: Sources, held: Held, result: Result) -> Reported:
     return Reported(
         key(vault, sources.handle.space_id, result.analyte),
-        result.analyte.label or result.analyte.code or MASKED,
+        said.name(result.analyte) or result.analyte.code or MASKED,
         result.at or held.dated or held.at,
         result.value,
         result.same_as,
