@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from server import access
-from server.actions import measure_letters
+from server import access, measure_sending
 from server.actions import measures as acts
 from server.dossier import growth, measures
 from server.dossier import measure_kinds as kinds
@@ -145,7 +144,7 @@ async def _one(visit: Visit, of: Kind, typed: _Typed = _Typed()) -> web.Response
         target_said=acts.target(of, aimed.low, aimed.high, words.language) if aimed else "",
         aim_low=_typed_target(of, typed, "low", aimed.low if aimed else ""),
         aim_high=_typed_target(of, typed, "high", aimed.high if aimed else ""),
-        takers=await measure_letters.takers(visit.app, box) if may_send else [],
+        takers=await measure_sending.takers(visit.app, box) if may_send else [],
         first=every[0].moment_of.astimezone(PLACE).date().isoformat() if every else "",
         typed=typed,
         form=_fields(visit, of, typed, changed),
@@ -318,7 +317,7 @@ async def send(visit: Visit) -> web.StreamResponse:
     of, form = _kind(visit), await read_fields(visit.request)
     try:
         days = [_given_day(form[name]) for name in ("since", "until")]
-        receipt = await measure_letters.send(
+        receipt = await measure_sending.send(
             visit.app, visit.box, form["to"][:40], of.slug, days[0], days[1], form["client_key"]
         )
     except Refused:

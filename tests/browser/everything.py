@@ -26,13 +26,17 @@ from server import (
     templates,
     undelivered,
 )
-from server.actions import acting
+from server.actions import acting, consent
+from server.actions import measures as measured
+from server.dossier import consents, depositing, measures
 from server.dossier import documents as shelf
-from server.drafts import Draft, Opening
+from server.dossier.consents import Giving
+from server.drafts import Draft, FileFacts, Opening
 from server.handles import ConversationHandle
 from storage import delegations
 from storage.ids import now_ms
 from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
+from tests.doors.test_emergencies import declare
 from tests.doors.test_viewer import letter, three_pages
 from tests.doors.test_writing import three
 from tests.house import House, open_house, settings_for
@@ -70,10 +74,13 @@ async def open_everything(folder: Path, database_url: str) -> AsyncIterator[Ever
         await _letters(scene)
         await _cards(scene)
         await _documents(scene)
+        await _measures(scene)
+        await _sharing(scene)
         await _kept(scene)
         await _office(scene)
         await _people(scene)
         await _notices(scene)
+        await _records(scene)
         yield scene
 
 
@@ -137,6 +144,45 @@ async def _documents(scene: Everything) -> None:
     ids |= dict(zip(("pdf", "text", "image", "archive"), (item.id for item in found), strict=True))
 
 
+async def _measures(scene: Everything) -> None:
+    """Curves of hers and of her child, a target, and a card that asks whether to note one."""
+    app, now = scene.house.app, datetime.now(UTC)
+    said = {
+        "": (("blood-pressure", ("13,5", "8,5"), "cm[Hg]"), ("blood-pressure", ("128", "79"), ""),
+             ("weight", ("72400",), "g"), ("weight", ("71,8",), "kg"), ("height", ("168",), "cm"),
+             ("hba1c", ("6,8",), "")),
+        "camille": (("height", ("113",), "cm"), ("height", ("122",), "cm")),
+    }  # fmt: skip
+    for name, values in said.items():
+        box = await scene.house.mailbox("dominique", scene.house.people[name].mailbox_id if name else "")
+        handle = await access.dossier(app, box)
+        for number, (slug, given, unit) in enumerate(values):
+            at = (now - timedelta(days=400 - 60 * number)).date().isoformat()
+            entry = await measures.checked(app, handle, measures.Entry(slug, given, unit, at))
+            await measured.record(app, box, [entry], f"{name}{number}")
+    scene.ids |= {"pressure": "blood-pressure", "weight": "weight", "height": "height", "fever": "temperature"}
+    box = await scene.house.mailbox("dominique")
+    await measured.aim(app, box, "blood-pressure", "", "135/85", "")
+    scene.ids["noting"] = (await measured.offer(app, box, "tension 13/8 pouls 72 et un peu mal")).conversation
+
+
+async def _sharing(scene: Everything) -> None:
+    """Dr Leroy is the médecin traitant, Dr Benali opened in an emergency, Dr Morel asks; one permission is over."""
+    house, ids = scene.house, scene.ids
+    box = await house.mailbox("dominique")
+    for who in ("leroy", "pharmacy"):
+        await house.letter(who, "dominique", "Bonjour", "Votre suivi")
+    pharmacy = house.pharmacy.account_id
+    await consents.give(house.app, box, Giving(pharmacy, "explicit", ("prescriptions",), 90))
+    await consents.give(house.app, box, Giving(pharmacy, "explicit", (), 1))
+    await consents.give(house.app, box, Giving(house.leroy.account_id, "treating"))
+    await declare(house, "benali")
+    office = await house.mailbox("morel")
+    to = await access.conversation(house.app, office, ids["long"])
+    asked = await consent.ask(house.app, office, to, consent.Wish(("biology", "imaging"), 90, "Préparer l’opération"))
+    ids |= {"reader": house.morel.account_id, "request": asked.message}
+
+
 async def _kept(scene: Everything) -> None:
     """What is kept of the list, and what was begun."""
     app, ids = scene.house.app, scene.ids
@@ -183,3 +229,25 @@ async def _notices(scene: Everything) -> None:
     await push.subscribe(house.app, house.dominique.account_id, "https://push.example/1", "", "Chrome (Android)")
     link = (await wish(house, "dominique", paused_until=now_ms() + 86_400_000, sms=60)).link
     scene.ids["notice"] = link
+
+
+async def _records(scene: Everything) -> None:
+    """Dr Leroy cares for Marcel, who lets him read; of Camille he may read nothing."""
+    house, ids = scene.house, scene.ids
+    for patient in ("marcel", "camille"):
+        await house.letter("leroy", patient, "Bonjour", f"Consultation de {patient}")
+        ids[f"{patient}s"] = house.people[patient].space_id
+    giving = consents.Giving(house.leroy.account_id, "treating")
+    await consents.give(house.app, await house.mailbox("marcel"), giving)
+    to = await access.patient(house.app, house.leroy, house.ins("marcel"))
+    older = ""
+    for title, code, created, hidden in (
+        ("Genou droit", "34874-8", "2026-01-10", frozenset[str]()),
+        ("Genou droit, corrigé", "34874-8", "2026-01-10", frozenset[str]()),
+        ("Ordonnance", "57833-6", "2022-03-01", frozenset({"hidden"})),
+        ("Biopsie", "60568-3", "2026-11-02", frozenset({"untold"})),
+    ):
+        facts = FileFacts(f"{title}.txt", "text/plain", 0, title=title, document_type=code, created=created)
+        replaces = older if title.endswith("corrigé") else ""
+        older = await depositing.deposit(house.app, to, facts, f"{title} :".encode(), hidden, replaces)
+    ids["untold"] = older
