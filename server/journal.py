@@ -216,7 +216,8 @@ class Teller:
             title = ("", "")
         document = known.document_id if known is not None and shown else ""
         one = Done(reading.iso(row.at), journal_words.what(row.act, row.object, row.outcome), title, document)
-        same = next((n for n, had in enumerate(visit.done) if (had.what, had.title) == (one.what, one.title)), None)
+        said = (one.what, one.title, one.document)
+        same = next((n for n, had in enumerate(visit.done) if (had.what, had.title, had.document) == said), None)
         if same is None:
             visit.done.append(one)
         else:

@@ -10,6 +10,7 @@ cette personne » (`server.actions.journal`).
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from server import journal, posting, undelivered
@@ -97,15 +98,15 @@ def _lines(who: str, why: str, reason: str, seen: str, what: str, language: str,
 
 
 def _what(visit: Visit) -> tuple[str, str]:
-    """« dossier, compte rendu opératoire et 3 autres documents »."""
-    said: list[list[str]] = [[], []]
-    titled = [one for one in visit.done if one.title[0]]
-    for n in (0, 1):
+    """« dossier ouvert, « Ordonnance » (5) et 3 autres documents »."""
+    titles = Counter({one.title: 0 for one in visit.done if one.title[0]})
+    titles.update({one.document or one.title: one.title for one in visit.done if one.title[0]}.values())
+    shown, others = list(titles.items())[:TITLES], sum(list(titles.values())[TITLES:])
+    said: list[list[str]] = []
+    for n, (before, after) in enumerate((("« ", " »"), ("“", "”"))):
         parts = [one.what[n][:1].lower() + one.what[n][1:] for one in visit.done if not one.title[0]]
-        parts += [f"« {one.title[n]} »" if n == 0 else f"“{one.title[n]}”" for one in titled[:TITLES]]
-        if len(titled) > TITLES:
-            parts.append(_more(len(titled) - TITLES)[n])
-        said[n] = parts
+        parts += [f"{before}{title[n]}{after}" + (f" ({count})" if count > 1 else "") for title, count in shown]
+        said.append(parts + ([_more(others)[n]] if others else []))
     return named(said[0]), named(said[1], "en")
 
 

@@ -64,16 +64,14 @@ async def of_document(visit: Looking) -> web.Response:
     handle = await access.dossier(visit.app, visit.box)
     others = await journal.log(visit.app, handle, Asked(about=document), page)
     mine = await journal.log(visit.app, handle, Asked(mine=True, about=document), page)
-    name = next(
-        (one.title for log in (others, mine) for found in log.visits for one in found.done if one.title[0]), None
-    )
+    done = (one for log in (others, mine) for found in log.visits for one in found.done)
     return visit.page(
         "journal_document.html",
         "documents",
         others=others,
         mine=mine,
         document=document,
-        name=name,
+        name=next((one.title for one in done if one.title[0]), None),
         page=page,
         years=journal.YEARS,
         said=_said(visit),
