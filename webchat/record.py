@@ -30,7 +30,7 @@ from server.handles import DossierHandle
 from server.people import Traits
 from server.settings import PLACE
 from storage import accounts
-from webchat.visit import Visit, nonce, number, route
+from webchat.visit import Visit, number, route
 
 if TYPE_CHECKING:
     from server.app import App
@@ -53,6 +53,7 @@ class Whose:
     emergency: Emergency | None
     secret: bool
     base: str
+    space: str
 
 
 def add_routes(app: App, site: web.Application) -> None:
@@ -80,6 +81,7 @@ async def whose(visit: Visit, handle: DossierHandle) -> Whose:
         await emergencies.running(visit.app, handle),
         visit.request.cookies.get(SECRET_COOKIE) == "1",
         f"{visit.desk.base}/patient/{handle.space_id}",
+        handle.space_id,
     )
 
 
@@ -88,8 +90,10 @@ async def show(visit: Visit) -> web.Response:
     return await page(visit, await opened(visit))
 
 
-async def page(visit: Visit, handle: DossierHandle, *, error: str = "", status: int = 200, **kept: str) -> web.Response:
-    """The page of a dossier; after a failed form with what was wrong, and what was typed."""
+async def page(
+    visit: Visit, handle: DossierHandle, *, error: str = "", status: int = 200, why: str = ""
+) -> web.Response:
+    """The page of a dossier; after a failed form with what was wrong, and `why` as it was typed."""
     query = visit.request.query if visit.request.method == "GET" else {}
     asked = Asked(
         str(query.get("q", ""))[:200],
@@ -107,10 +111,9 @@ async def page(visit: Visit, handle: DossierHandle, *, error: str = "", status: 
         record=made,
         asked=asked,
         categories=shelf.CATEGORIES,
-        nonce=nonce(),
         error=error,
         done=_of(query.get("done"), DONE),
-        kept={"reason": "", "why": "", **kept},
+        why=why,
         **await _ways(visit),
     )
 

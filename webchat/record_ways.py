@@ -1,8 +1,8 @@
-"""What a professional without a ground may do: ask the patient, or open the dossier in an emergency.
+"""A professional opens a patient's dossier in an emergency, or ends that: forms of its page.
 
-    /patient/{space}/ask   /patient/{space}/emergency[/end]
+    /patient/{space}/emergency[/end]
 
-What each needs and records: `server.actions.consent`, `server.dossier.emergencies`.
+What it needs and records: `server.dossier.emergencies`. To ask the patient: `webchat.sharing`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from server.actions import consent
 from server.dossier import emergencies
 from server.dossier.habilitation import EMERGENCY, SAMU
 from server.errors import PliError, StepUp
@@ -28,23 +27,8 @@ ROOT = "/patient/{space}"
 
 def add_routes(app: App, site: web.Application) -> None:
     """Forms of the page of a dossier."""
-    route(app, site, "POST", f"{ROOT}/ask", ask)
     route(app, site, "POST", f"{ROOT}/emergency", declare)
     route(app, site, "POST", f"{ROOT}/emergency/end", end)
-
-
-async def ask(visit: Visit) -> web.StreamResponse:
-    """The card goes to the patient, in the thread with them."""
-    handle = await opened(visit)
-    form = await read_fields(visit.request)
-    reason = form["reason"][: consent.LONGEST_REASON]
-    try:
-        wish = consent.wish((), form["days"] or str(consent.ASKED_DAYS), reason)
-        receipt = await consent.ask_first(visit.app, visit.box, handle, wish, form["key"][:64])
-    except PliError as error:
-        said = security.told(visit.words, error)
-        return await page(visit, handle, error=said, status=error.status, reason=reason)
-    raise web.HTTPSeeOther(f"{visit.desk.base}/c/{receipt.conversation}#m-{receipt.message}")
 
 
 async def declare(visit: Visit) -> web.StreamResponse:

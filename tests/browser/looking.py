@@ -25,6 +25,7 @@ SAME_TITLE = {
 
 SAME_TITLE |= {"/documents/{document}/view", "/documents/{document}/read"}
 SAME_TITLE |= {"/files/{space}/{report}/view", "/files/{space}/{report}/read"}
+SAME_TITLE |= {"/patient/{marcels}/documents/{untold}/view", "/patient/{marcels}/documents/{untold}/read"}
 SAME_TITLE |= {"/new", "/c/{long}/new"}  # « Écrire », to somebody or to whom one chooses
 
 # WCAG 1.3.1, 2.4.2, 3.1.1, 3.3.2, 2.5.8: what axe-core leaves to others. Each line returned is a fault.

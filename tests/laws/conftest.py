@@ -55,6 +55,8 @@ class Scene:
                 return kind == "team" and not named
             case Rule.HOLDER | Rule.OWN_AFFAIRS:  # those who act for Dominique here are helpers
                 return kind == "holder" and owner == who
+        if rule is Rule.RECORD:
+            return owner == who == "morel"
         if rule is Rule.AUTHOR:
             return owner == who == "morel"
         if rule is Rule.MESSAGES:

@@ -25,6 +25,7 @@ class Rule(Enum):
     HOLDER = "the mailbox is one's own, and a patient's"
     OFFICE = "the mailbox is a professional's or a team's"
     TEAM = "the mailbox is a team's"
+    RECORD = "as OFFICE, by a professional who writes with that patient, was allowed by them, or found them lately"
 
 
 R = Rule
@@ -125,6 +126,9 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/absence"): R.OFFICE,
     ("GET", "/templates"): R.OFFICE,
     ("POST", "/templates"): R.OFFICE,
+    ("GET", "/prescriptions"): R.DOSSIER,
+    ("GET", "/prescriptions/{prescription}"): R.DOSSIER,
+    ("POST", "/prescriptions/{prescription}/send"): R.DOSSIER,
     # A copy of everything; the life of the space.
     ("GET", "/export"): R.OWN_AFFAIRS,
     ("GET", "/export/standing"): R.OWN_AFFAIRS,
@@ -136,6 +140,22 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/closing"): R.OWN_AFFAIRS,
     ("GET", "/closed"): R.SIGNED_IN,
     ("POST", "/closed"): R.OWN_AFFAIRS,
+    # A patient's dossier, for a professional.
+    ("GET", "/patients"): R.OFFICE,
+    ("POST", "/patients"): R.OFFICE,
+    ("GET", "/patient/{space}"): R.RECORD,
+    ("GET", "/patient/{space}/deposit"): R.RECORD,
+    ("POST", "/patient/{space}/deposit"): R.RECORD,
+    ("POST", "/patient/{space}/secret"): R.RECORD,
+    ("POST", "/patient/{space}/emergency"): R.RECORD,
+    ("POST", "/patient/{space}/emergency/end"): R.RECORD,
+    ("GET", "/patient/{space}/documents/{document}"): R.RECORD,
+    ("GET", "/patient/{space}/documents/{document}/page"): R.RECORD,
+    ("GET", "/patient/{space}/documents/{document}/read"): R.RECORD,
+    ("GET", "/patient/{space}/documents/{document}/thumbnail"): R.RECORD,
+    ("GET", "/patient/{space}/documents/{document}/view"): R.RECORD,
+    ("POST", "/patient/{space}/documents/{document}/told"): R.RECORD,
+    ("POST", "/patient/{space}/documents/{document}/withdraw"): R.RECORD,
     # One's own account.
     ("GET", "/account"): R.SIGNED_IN,
     ("GET", "/account/devices"): R.SIGNED_IN,
