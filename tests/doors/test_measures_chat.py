@@ -73,7 +73,10 @@ async def _known(core: House, slug: str) -> list[tuple[str, ...]]:
     return [view.values for view in await measures.series(core.app, handle, slug)]
 
 
-async def test_what_dominique_types_is_kept_only_when_she_says_so_and_taken_back_when_she_says_so(core: House) -> None:
+async def test_what_dominique_types_is_kept_only_when_she_says_so_and_taken_back_when_she_says_so(
+    sqlite_core: House,
+) -> None:
+    core = sqlite_core
     shown = await _card(core, "tension 13/8 pouls 72")
     card = shown.message.card
     assert card is not None
@@ -96,7 +99,8 @@ async def test_what_dominique_types_is_kept_only_when_she_says_so_and_taken_back
     assert [view.state for view in kept.ended["blood-pressure"]] == ["withdrawn"]
 
 
-async def test_a_likely_slip_is_asked_and_corrected_on_the_card(core: House) -> None:
+async def test_a_likely_slip_is_asked_and_corrected_on_the_card(sqlite_core: House) -> None:
+    core = sqlite_core
     shown = await _card(core, "720 kg et il fait beau")
     card = shown.message.card
     assert card is not None
@@ -109,14 +113,16 @@ async def test_a_likely_slip_is_asked_and_corrected_on_the_card(core: House) -> 
     assert await _known(core, "weight") == [("72",)]
 
 
-async def test_what_cannot_be_is_refused_in_a_sentence_and_nothing_is_kept(core: House) -> None:
+async def test_what_cannot_be_is_refused_in_a_sentence_and_nothing_is_kept(sqlite_core: House) -> None:
+    core = sqlite_core
     box = await core.mailbox("dominique")
     for text, code in (("tension 8/13", "pressure_turned"), ("température 98", "implausible"), ("salut", "not_under")):
         with pytest.raises(Invalid, match=code):
             await acts.offer(core.app, box, text)
 
 
-async def test_the_card_sent_twice_is_one(core: House) -> None:
+async def test_the_card_sent_twice_is_one(sqlite_core: House) -> None:
+    core = sqlite_core
     box = await core.mailbox("dominique")
     first = await acts.offer(core.app, box, "72 kg", "same")
     second = await acts.offer(core.app, box, "72 kg", "same")
