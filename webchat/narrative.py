@@ -16,7 +16,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, zip_longest
 
 from lxml import etree
 from markupsafe import Markup, escape
@@ -97,7 +97,17 @@ def read(data: bytes) -> Readable:
     copy = _copy(body)
     if not sections and not copy:
         raise Unreadable("nothing to read")
-    return Readable(tuple(sections), copy, header)
+    return Readable(_worded(sections), copy, header)
+
+
+def _worded(sections: list[Section]) -> tuple[Section, ...]:
+    """Without the headings that nothing stands under, unless there is nothing else."""
+    kept = [
+        one
+        for one, after in zip_longest(sections, sections[1:])
+        if one.text.strip() or (after is not None and after.level > one.level)
+    ]
+    return tuple(kept or sections)
 
 
 def _copy(body: etree._Element) -> bytes:

@@ -82,6 +82,16 @@ class _Reader:
             return ""
         return str(year)
 
+    def before(self, previous: str) -> str:
+        """Earlier results as `cda_results` writes them: « 8.5 mmol/L (2020-09-12) ; … »."""
+        found = []
+        for one in previous.split(" ; "):
+            value, _, at = one.removesuffix(")").partition(" (")
+            amount, _, unit = value.partition(" ")
+            spoken = " ".join(filter(None, (said.number(amount, self.comma), said.unit(unit))))
+            found.append(f"{spoken} ({self.day(at)})" if self.day(at) else one)
+        return " ; ".join(found)
+
     def between(self, begun: str, ended: str) -> str:
         """« du … au … », « depuis … », « jusqu’au … »."""
         first, last = self.day(begun), self.day(ended)
@@ -116,7 +126,7 @@ def _kinds(words: Words) -> list[tuple[type[Finding], str, tuple[str, ...], _Row
     return [
         (Measure, words("content.measures"), (words("content.measure"), words("content.value"), when), _measure),
         (Immunisation, words("content.vaccinations"), (words("content.vaccine"), when), _immunisation),
-        (Treatment, words("content.treatments"), (words("content.product"), words("content.how"), when), _treatment),
+        (Treatment, words("content.treatments"), (words("content.product"), words("content.how")), _treatment),
         (Allergy, words("content.allergies"), (words("content.agent"), state, when), _allergy),
         (Problem, words("content.problems"), (words("content.problem"), state, when), _problem),
     ]
@@ -139,7 +149,7 @@ def _result(one: Result, read: _Reader) -> tuple[Cell, ...]:
     lines = (
         words("content.also", value=read.value(one.same_as)) if one.same_as else "",
         words(f"content.meaning.{meaning}") if meaning else "",
-        words("content.before", value=one.previous) if one.previous else "",
+        words("content.before", value=read.before(one.previous)) if one.previous else "",
         one.note,
     )
     name = Cell(read.label(said.name(one.analyte)), _lines(one.specimen.removesuffix(" (organism)")))
@@ -173,6 +183,7 @@ def _treatment(one: Treatment, read: _Reader) -> tuple[Cell, ...]:
     words = read.words
     mood = words(f"content.mood.{_MOODS.get(one.mood, 'taken')}")
     lines = (
+        read.between(one.at, one.until),
         one.route,
         words("content.quantity", quantity=one.quantity) if one.quantity else "",
         words("content.repeats", repeats=one.repeats) if one.repeats not in {"", "0"} else "",
@@ -181,7 +192,7 @@ def _treatment(one: Treatment, read: _Reader) -> tuple[Cell, ...]:
         one.note,
     )
     how = Cell(one.dose or mood, _lines(mood if one.dose else "", *lines))
-    return Cell(read.label(said.name(one.product)) or one.atc.label), how, Cell(read.between(one.at, one.until))
+    return Cell(read.label(said.name(one.product)) or one.atc.label), how
 
 
 def _allergy(one: Allergy, read: _Reader) -> tuple[Cell, ...]:

@@ -36,7 +36,9 @@ _EVENTS: Final = {
 UNITS: Final = {
     "{tablet}": "comprimé(s)", "{tbl}": "comprimé(s)", "{Tablet}": "comprimé(s)", "{capsule}": "gélule(s)",
     "{puff}": "bouffée(s)", "[drp]": "goutte(s)", "{drop}": "goutte(s)", "{sachet}": "sachet(s)",
-    "{ampule}": "ampoule(s)", "{dose}": "dose(s)", "[IU]": "UI", "10219000": "comprimé(s)", "10210000": "gélule(s)",
+    "{ampule}": "ampoule(s)", "{dose}": "dose(s)", "[IU]": "UI", "mg/d": "mg par jour",
+    "g/d": "g par jour", "mL/d": "mL par jour", "mg/h": "mg par heure", "mL/h": "mL par heure",
+    "10219000": "comprimé(s)", "10210000": "gélule(s)",
     "30009000": "boîte(s)", "15054000": "comprimé(s)",
 }  # fmt: skip
 

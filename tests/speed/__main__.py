@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.speed import country, documents, drain, machine, mailin, peers, readers, screen
+from tests.speed import country, documents, drain, filing, machine, mailin, peers, readers, screen
 from tests.speed.house import House
 from tests.speed.load import Refused
 from tests.speed.posts import rows as posts_rows
 from tests.speed.table import Row, render
 
-PARTS = ("mail", "live", "sockets", "screen", "xdm", "samples", "drain", "large", "peak", "posts")
+PARTS = ("mail", "live", "sockets", "screen", "xdm", "samples", "documents", "drain", "large", "peak", "posts")
 Measure = Callable[[], Awaitable[list[Row]]]
 SECONDS = 2.0  # of each measurement of mail and posts
 CROWD = 200  # patients; with five sockets each they are the thousand
@@ -88,6 +88,8 @@ async def run(chosen: Options, folder: Path) -> bool:
                     good &= await _show(title, measure)
     if "samples" in chosen.only:
         good &= await _show("Documents read", documents.samples)
+    if "documents" in chosen.only:
+        good &= await _show("Documents filed", partial(filing.rows, folder, quick=quick))
     if "drain" in chosen.only:
 
         async def drained() -> list[Row]:
