@@ -428,9 +428,10 @@ def confirm(tx: Tx, to: SpaceHandle) -> None:
     told = to.ground == "system" and not (isinstance(to, ConversationHandle) and to.member)  # by Pli, of no part
     if to.ground != "system" and not lifecycle.is_open(tx, to.space_id):
         raise Refused("closed", "L’espace de ce patient est fermé.") if isinstance(to, ConversationHandle) else Refused
-    if isinstance(to, ConversationHandle):
-        if not told and not conversations.takes_part(tx, to.space_id, to.conversation_id, to.member):
-            raise Refused
+    if told or not isinstance(to, ConversationHandle):
+        return
+    if not conversations.takes_part(tx, to.space_id, to.conversation_id, to.member):
+        raise Refused
 
 
 def _confirm_team(tx: Tx, to: SpaceHandle) -> None:

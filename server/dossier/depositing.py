@@ -139,7 +139,8 @@ async def deposit_all(
         for doing in doings:
             doing.run(tx)
 
-    told = [one.filing.facts for one in doings if {CODES[UNTOLD], CODES[SECRET]}.isdisjoint(one.filing.facts.confidentiality)]
+    kept = {CODES[UNTOLD], CODES[SECRET]}
+    told = [one.filing.facts for one in doings if kept.isdisjoint(one.filing.facts.confidentiality)]
     names = ", ".join(f"« {one.title or one.name} »" for one in told[:5]) + ("…" if len(told) > 5 else "")
     line = f"{to.actor.name} a déposé dans votre dossier : {names}."
     line_en = f"{to.actor.name} added to your record: {names}."

@@ -103,9 +103,10 @@ async def _of_kind(
     """`compared`: the element that each parameter looks at."""
 
     def one(held: Held) -> Found:
-        return _found(
-            handle, held, lambda name: _compared(made(handle, held), compared[name]), lambda: made(handle, held)
-        )
+        def resource() -> Json:
+            return made(handle, held)
+
+        return _found(handle, held, lambda name: _compared(resource(), compared[name]), resource)
 
     return _newest([one(held) for held in await findings.of(call.app, handle, (kind,))])
 

@@ -1,5 +1,5 @@
-"""Measures of health brought by software (guide « Mesures de santé »): an Observation of vital signs becomes an entry of
-`server.dossier.measures`, checked as if it had been typed. One line tells the patient, whose it is to see and undo.
+"""Measures of health brought by software (guide « Mesures de santé »): an Observation of vital signs becomes an entry
+of `server.dossier.measures`, checked as if it had been typed. One line tells the patient.
 
 Who may: the patient, by their own token; a service of the catalogue whose grant says `measures:write`. Values keep
 their digits; what was measured with a connected object says with which.
@@ -85,7 +85,7 @@ async def keep(call: Call, said: Sequence[dict[str, Any]], devices: Mapping[str,
     kept: list[str] = []
 
     def effect(doing: Doing) -> None:
-        kept[:] = [measures.enter(doing.tx, handle, entry, message_id=doing.message)[0] for entry in entries]
+        kept[:] = [measures.enter(doing.tx, handle, entry, message_id=doing.message_id)[0] for entry in entries]
 
     await space_news.tell(call.app, handle.space_id, *_line(handle, entries), effect)
     return [terms.outer(handle.space_id, one) for one in kept]
@@ -98,12 +98,8 @@ async def _whose(call: Call, read: Sequence[_Observation]) -> DossierHandle:
         raise Invalid("several_patients", "Une transaction porte sur un seul patient.")
     ((space_id, (oid, ins)),) = named
     if call.actor.kind == "holder":
-        own = await whom.written_to(call, oid, ins, space_id)
-        return (
-            await access.dossier(call.app, await access.mailbox(call.app, call.actor, needs=("dossier",)), "dossier")
-            if (own.space_id == call.actor.space_id)
-            else _nobody()
-        )
+        await whom.written_to(call, oid, ins, space_id)
+        return await access.dossier(call.app, await access.mailbox(call.app, call.actor, needs=("dossier",)))
     if call.actor.kind != "bot":
         raise NotAllowed("not_a_source", "Les mesures viennent du patient, ou d’un service qu’il a autorisé.")
     space_id = space_id or (await whom.by_ins(call, oid, ins) if ins else "")
@@ -113,10 +109,6 @@ async def _whose(call: Call, read: Sequence[_Observation]) -> DossierHandle:
     if handle.ground != "grant":
         raise Refused
     return handle
-
-
-def _nobody() -> DossierHandle:
-    raise Refused
 
 
 def _entry(said: _Observation, devices: Mapping[str, dict[str, Any]]) -> Entry:

@@ -29,7 +29,6 @@ from server.handles import DossierHandle
 MOST_OPERATIONS: Final = 50
 _BY: Final = (*asking.PATIENT, Param("identifier", "token"))
 _OLDER: Final = re.compile(r"/extension\[url:[\"“”']?([^\"“”'\]]+)[\"“”']?\](/.*)?")  # as the guide wrote it at first
-_WITHDRAWN: Final = frozenset({"entered-in-error", "superseded"})
 
 
 class _Operation(msgspec.Struct, frozen=True):
@@ -117,11 +116,8 @@ def _path(resource: Json, pointer: str) -> list[str]:
         url = older.group(1).rpartition("/")[2].casefold()
         wanted = {"pdsm-isarchived": terms.IS_ARCHIVED, "pdsm_isarchived": terms.IS_ARCHIVED}.get(url, older.group(1))
         listed = [one.get("url") for one in resource.get("extension", ())]
-        return [
-            "extension",
-            str(listed.index(wanted)) if wanted in listed else "-",
-            *(older.group(2) or "").split("/")[1:],
-        ]
+        place = str(listed.index(wanted)) if wanted in listed else "-"
+        return ["extension", place, *(older.group(2) or "").split("/")[1:]]
     if not pointer.startswith("/"):
         raise Invalid("bad_path", "Une opération vise un élément qui n’existe pas.")
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
@@ -192,7 +188,7 @@ def _flags(resource: Json) -> dict[str, bool]:
 
 
 def _withdrawn(before: Json, after: Json, deleted: bool) -> bool:
-    """Withdrawing is `entered-in-error`, or isDeleted with `superseded` (both drafts of the guide). Raises `Invalid`."""
+    """Withdrawing is `entered-in-error`, or isDeleted with `superseded`, by draft of the guide. Raises `Invalid`."""
     status = after.get("status")
     if status == before["status"]:
         if deleted:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-import msgspec
-
+from server.api.fhir import outcome, searching
 from server.api.fhir.front import BASE, Call
 from server.api.fhir.table import TABLE
 
@@ -30,9 +29,9 @@ async def bundle(app: App, handle: DossierHandle) -> bytes:
     base = f"{app.settings.public_url.rstrip('/')}{BASE}"
     asking = cast(Call, _Asking(app, handle.actor, base))
     entries = [
-        {"fullUrl": f"{base}/{row.name}/{found.id}", "resource": found.resource()}
+        {"fullUrl": f"{base}/{row.name}/{found.id}", "resource": searching.versioned(found)}
         for row in TABLE.resources.values()
         if row.finds is not None
         for found in await row.finds(asking, handle)
     ]
-    return msgspec.json.encode({"resourceType": "Bundle", "type": "collection", "entry": entries})
+    return outcome.encoded({"resourceType": "Bundle", "type": "collection", "entry": entries})
