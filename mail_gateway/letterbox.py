@@ -16,7 +16,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mail_gateway import appointments, cleaning, dsn, lineage, mime, placing, structure
 from mail_gateway.discretion import for_one
@@ -159,7 +159,7 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
     elif brought.card is None and placing.asks_confirmation(letter):
         brought = replace(brought, kind="card", card=confirmation_card(sent.actor.name))
     elif brought.card is None and placing.asks_to_read(letter) and not place.actor.external:
-        card, asks = consent.asking(place.actor, consent.wish_of_letter(letter.text))
+        card, asks = _request(place.actor, letter)
         brought = replace(brought, kind="card", card=card, effect=asks)
     author = Author(sent.actor.kind, sent.actor.name, sent.actor.role, sent.actor.organisation)
     chain = lineage.following(within.followed, files, sent.actor, author)
@@ -180,6 +180,14 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
         author=author,
     )
     return place.actor, draft
+
+
+def _request(actor: Actor, letter: Letter) -> tuple[dict[str, Any], Callable[[Doing], None]]:
+    """To be allowed to read the dossier. Raises `Refusal` for what is not understood: nothing is asked by mistake."""
+    try:
+        return consent.asking(actor, consent.wish_of_letter(letter.text))
+    except Invalid as error:
+        raise Refusal(550, "5.6.0", error.detail) from None
 
 
 def _facts(letter: Letter, return_path: str) -> MailFacts:

@@ -28,7 +28,7 @@ from server.dossier.habilitation import EXPLICIT
 from server.dossier.things import checked, days, lasting, meant, phrase
 from server.dossier.words import day
 from server.drafts import Actor, Draft, Opening, Receipt
-from server.errors import Conflict, Invalid, NotAllowed, Refused
+from server.errors import Invalid, NotAllowed, Refused
 from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
 from server.quotations import split_quoted
 from storage import accounts, conversations, exchanges, teams
@@ -99,7 +99,7 @@ def asking(actor: Actor, asked: Wish, name: str = "") -> tuple[dict[str, Any], C
 async def ask(
     app: App, box: MailboxHandle, to: ConversationHandle | SpaceHandle, asked: Wish, retry_key: str = ""
 ) -> Receipt:
-    """Ask in a thread, or in a new one. Raises as `post`, `NotAllowed` and `Conflict` (see above)."""
+    """Ask in a thread, or in a new one. Raises as `post`, and `NotAllowed` (see above)."""
     name = ""
     if box.ground == access.TEAM:
         owner = await app.db.read(accounts.by_id, box.owner)
@@ -128,7 +128,7 @@ async def ask_first(app: App, box: MailboxHandle, record: DossierHandle, asked: 
 
 
 def _count(doing: Doing) -> None:
-    """In the transaction of the request. Raises `NotAllowed`, `Conflict`."""
+    """In the transaction of the request. Raises `NotAllowed`."""
     tx, space_id, member = doing.tx, doing.to.space_id, doing.to.member
     account = accounts.by_id(tx, member)
     if account is None or account.kind not in {"professional", "team"}:
@@ -152,7 +152,7 @@ def _no_nagging(tx: Tx, space_id: str, holder: str, member: str) -> None:
     if now_ms() >= again:
         return
     if state == "asked":
-        raise Conflict(
+        raise NotAllowed(
             "asked_already", f"Vous avez demandé à lire ce dossier le {day(at)} : le patient n’a pas répondu."
         )
     if not exchanges.wrote_since(tx, space_id, holder, member, at):

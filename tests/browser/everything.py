@@ -42,11 +42,16 @@ from tests.doors.test_writing import three
 from tests.house import House, open_house, settings_for
 from tests.notice_post import reached, wish
 from tests.signing import settle
+from tests.support import cda_documents as made
 
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
 LONG = "\n".join(f"Ligne {number} des consignes." for number in range(60)) + "\n\n> Un\n>> Deux\n\n-- \nDr Morel\nCHU"
+REPORT = made.cda(
+    results=made.GLUCOSE_TWICE, measures=[made.WEIGHT], immunisations=[made.TETANUS], treatments=[made.PARACETAMOL],
+    allergies=[made.PENICILLIN], problems=[made.DIABETES],
+)  # fmt: skip
 NADIA = people.Traits("279035121518990", "1.2.250.1.213.1.4.10", "NEUF", "Nadia", "1980-01-01", "F", "75056")
 RELAY = {"notice_smtp": "127.0.0.1:1", "notice_tls": "none", "notice_from": "avis@pli.example"}
 
@@ -138,10 +143,10 @@ async def _documents(scene: Everything) -> None:
     (document,) = await shelf.list_documents(house.app, await access.dossier(house.app, box))
     ids |= {"space": report.space, "report": report.id, "document": document.id}
     files = ("pages.pdf", "application/pdf", three_pages()), ("note.txt", "text/plain", b"Une note"), (
-        "photo.png", "image/png", DOT), ("notes.zip", "application/zip", b"PK")  # fmt: skip
+        "photo.png", "image/png", DOT), ("notes.zip", "application/zip", b"PK"), ("bilan.xml", "text/xml", REPORT)  # fmt: skip
     ids["files"] = (await letter(house, *files)).conversation
     found = (await reading.thread(house.app, await _open(scene, "files"))).entries[0].message.attachments
-    ids |= dict(zip(("pdf", "text", "image", "archive"), (item.id for item in found), strict=True))
+    ids |= dict(zip(("pdf", "text", "image", "archive", "data"), (item.id for item in found), strict=True))
 
 
 async def _measures(scene: Everything) -> None:

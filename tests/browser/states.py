@@ -209,7 +209,7 @@ THREADS = [
 READING = [
     State("dominique", "/files/{space}/{report}/view"),
     State("dominique", "/files/{space}/{report}/read"),
-    *(State("dominique", f"/files/{{space}}/{{{name}}}/view") for name in ("pdf", "text", "image", "archive")),
+    *(State("dominique", f"/files/{{space}}/{{{name}}}/view") for name in ("pdf", "text", "image", "archive", "data")),
     State("dominique", "/files/{space}/{pdf}/view?page=2&zoom=3", name="larger"),
     State("dominique", "/documents"),
     State("dominique", "/documents?choose=1", name="to choose several"),

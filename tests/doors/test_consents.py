@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from time_machine import TimeMachineFixture
 
+from mail_gateway import letterbox
+from mail_gateway.smtp_syntax import Refusal
 from server import access, reading
 from server.actions import consent, letter_form
 from server.actions.acting import act
@@ -15,7 +18,7 @@ from server.dossier import consents, filing, standing
 from server.dossier import documents as shelf
 from server.dossier.consents import Giving
 from server.drafts import FileFacts, Receipt
-from server.errors import Conflict, Invalid, NotAllowed, PliError, Refused
+from server.errors import Invalid, NotAllowed, PliError, Refused
 from server.handles import DossierHandle
 from server.views import MessageView
 from storage import conversations, delegations
@@ -23,6 +26,7 @@ from storage.database import Tx
 from storage.ids import now_ms
 from storage.vault import SpaceKeys
 from tests.house import House
+from tests.support.api import Api, open_api
 
 WHY = "Préparer votre opération"
 
@@ -119,7 +123,7 @@ async def test_the_letter_form_of_a_request_has_numbered_choices(core: House) ->
 async def test_nobody_nags(core: House, time_machine: TimeMachineFixture) -> None:
     await core.letter("morel", "dominique")
     asked = await request(core)
-    with pytest.raises(Conflict, match="asked_already"):
+    with pytest.raises(NotAllowed, match="asked_already"):
         await request(core)
     await answer(core, asked, "refuse")
     with pytest.raises(NotAllowed, match="asked_too_soon"):
@@ -245,3 +249,72 @@ async def test_of_300_races_between_withdrawing_and_reading_none_reads_after_the
     assert late == 0
     with pytest.raises(Refused):
         await shelf.open_document(core.app, handle, document)
+
+
+# ---- the other ways to ask -------------------------------------------------------------------------------------------
+
+
+async def mailed(house: House, who: str, subject: str, text: str) -> None:
+    """From the mail program of a professional whose mailbox is here."""
+    actor, address = house.people[who], house.address("dominique")
+    raw = (
+        f"From: {actor.address}\r\nTo: {address}\r\nSubject: {subject}\r\nMessage-ID: <{hash(text)}@ici>\r\n"
+        f"Content-Type: text/plain; charset=utf-8\r\n\r\n{text}"
+    ).encode()
+    space = await access.patient(house.app, actor, house.ins("dominique"))
+    sent = letterbox.Sent(actor, actor.address, raw)
+    assert not await letterbox.deliver(house.app, sent, await letterbox.read(raw), [(house.ins("dominique"), space)])
+
+
+async def newest(house: House, who: str) -> MessageView:
+    return (await reading.since(house.app, await house.mailbox(who), 0)).entries[-1].message
+
+
+async def test_dr_leroy_asks_from_a_mail_program(sqlite_core: House) -> None:
+    house = sqlite_core
+    text = "Je prends votre suivi en charge.\n\nQuoi : ordonnances, analyses et mesures\nDurée : 1 an\n-- \nDr Leroy"
+    await mailed(house, "leroy", "[lire le dossier] Votre suivi", text)
+    message = await newest(house, "dominique")
+    assert message.card
+    assert message.subject == "Votre suivi"
+    assert message.text.startswith("Je prends votre suivi")  # what was written stays, as it was
+    assert (message.card["things"], message.card["days"]) == (["prescriptions", "biology", "PLI-MEASURES"], 365)
+    assert message.card["reason"] == "Je prends votre suivi en charge."
+    box = await house.mailbox("dominique")
+    await act(house.app, box, message.id, "consent.refuse", {}, "")
+    assert (await newest(house, "leroy")).text == "Autorisation de lire le dossier refusée."  # where mail is read
+
+
+async def test_a_mail_that_is_not_understood_goes_back_with_the_reason(sqlite_core: House) -> None:
+    for text, why in (
+        ("Quoi : tarot\nBonjour", "« tarot » n’est pas compris"),
+        ("Durée : toujours\nBonjour", "1 jour, 3 mois"),
+        ("Quoi : tout\n", "Écrivez pourquoi"),
+    ):
+        with pytest.raises(Refusal) as refused:
+            await mailed(sqlite_core, "leroy", "[lire le dossier]", text)
+        assert why in refused.value.text
+    await mailed(sqlite_core, "leroy", "[lire le dossier]", "Je vous suis.")
+    with pytest.raises(Refusal) as refused:  # and nobody nags by mail either
+        await mailed(sqlite_core, "leroy", "[lire le dossier]", "Alors ?")
+    assert "n’a pas répondu" in refused.value.text
+
+
+async def test_a_pharmacy_s_software_asks_by_the_api_in_our_words(tmp_path: Path, sqlite_url: str) -> None:
+    async with open_api(tmp_path, database_url=sqlite_url) as api:
+        await _ask_by_api(api)
+
+
+async def _ask_by_api(api: Api) -> None:
+    card = {"type": "consent_request", "title": "Rien du tout", "things": ["prescriptions"], "days": 1,
+            "reason": "Vérifier vos traitements"}  # fmt: skip
+    await api.letter("pharmacy", "dominique", card=card)
+    shown = (await api.get("dominique", "/entries")).json["entries"][0]["message"]["card"]
+    assert shown["title"] == "Pharmacie du Port demande à lire vos ordonnances pendant 1 jour"
+    said = {"to": api.house.ins("dominique"), "subject": "Consignes", "text": "Bonjour"}
+    for who, asked, code in (
+        ("pharmacy", card, "asked_already"),
+        ("lab", card, "not_a_reader"),
+        ("admissions", card | {"things": ["tarot"]}, "unknown_thing"),
+    ):
+        assert (await api.post(who, "/api/v1/conversations", {**said, "card": asked})).code == code
