@@ -38,7 +38,7 @@ def asks(draft: Draft, author_kind: str, *, own: bool, holder: bool) -> bool | N
     if draft.kind == "answer":
         return None
     if draft.card is not None and actions.open_choices(draft.card, ""):
-        return True if holder or draft.card.get("for") == "anyone" else None
+        return True if holder != (draft.card.get("for") == "them") or draft.card.get("for") == "anyone" else None
     if author_kind == "holder" and not holder:
         return True
     return True if "?" in _written(draft.text) else None

@@ -132,6 +132,18 @@ def professionals(tx: Tx, *national_ids: str) -> list[Account]:
     ]
 
 
+def of_profession(tx: Tx, kind: str, profession: str) -> list[Account]:
+    """Those hosted here with this TRE_G15 code, whatever the specialty behind its slash; by name."""
+    rows = tx.run(
+        f"SELECT {_ACCOUNT} FROM accounts WHERE kind = :kind AND ended_at IS NULL"
+        " AND (profession = :p OR profession LIKE :like) ORDER BY name, id",
+        kind=kind,
+        p=profession,
+        like=f"{profession}/%",
+    )
+    return [Account(*row) for row in rows]
+
+
 def complete(tx: Tx, account_id: str, role: str, organisation: str, profession: str) -> None:
     """What a professional's account does not say yet; what it says stays."""
     tx.run(

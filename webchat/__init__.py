@@ -61,6 +61,7 @@ from webchat import (
     oidc,
     pages,
     passkeys,
+    prescriptions,
     profile,
     record,
     record_deposit,
@@ -117,6 +118,7 @@ def add_routes(app: App, site: web.Application) -> None:
     devices.add_routes(app, site)
     step_up.add_routes(app, site)
     closing.add_routes(app, site)
+    prescriptions.add_routes(app, site)
     copies.add_routes(app, site)
     drafting.add_routes(app, site)
     uploading.add_routes(app, site)

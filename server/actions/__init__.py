@@ -71,6 +71,11 @@ ACTIONS: dict[str, Named] = {
     "measures.note": Named("Noter", "Record", "Mesure notée", "Measure recorded"),
     "measures.refuse": Named("Ne pas noter", "Do not record", "Mesure non notée", "Measure not recorded"),
     "measures.undo": Named("Annuler", "Undo", "Mesure retirée", "Measure withdrawn"),
+    "prescription.dispensed": Named("Délivrée", "Dispensed", "Ordonnance délivrée", "Prescription dispensed"),
+    "prescription.missing": Named(
+        "Nous ne l’avons pas", "We do not have it", "La pharmacie ne l’a pas", "The pharmacy does not have it"
+    ),
+    "prescription.ready": Named("C’est prêt", "It is ready", "Ordonnance prête", "Prescription ready"),
     "reminders.done": Named("Déjà fait", "Already done", "Noté comme fait", "Noted as done"),
     "reminders.later": Named(
         "Me le rappeler dans un mois", "Remind me in a month", "Rappel dans un mois", "Reminder in a month"
@@ -126,6 +131,12 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "measures.note": ("measures.undo",),
         "measures.refuse": ("measures.note", "measures.correct"),
         "measures.undo": ("measures.note", "measures.correct"),
+    },
+    "prescription": {
+        "": ("prescription.ready", "prescription.dispensed", "prescription.missing"),
+        "prescription.ready": ("prescription.dispensed",),
+        "prescription.missing": ("prescription.ready", "prescription.dispensed"),
+        "prescription.dispensed": (),
     },
     "publication": {"": ("agenda.add",), "agenda.add": ("agenda.remove",), "agenda.remove": ("agenda.add",)},
     "reminder": {

@@ -23,6 +23,7 @@ from server.actions import (
     journal,
     measures,
     open_choices,
+    prescriptions,
     reminders,
 )
 from server.actions.ask import Ask, Done
@@ -58,6 +59,9 @@ _PREPARE: dict[str, Callable[[Ask], Awaitable[Done]]] = {
     "measures.note": measures.prepare_note,
     "measures.refuse": measures.prepare_refuse,
     "measures.undo": measures.prepare_undo,
+    "prescription.dispensed": prescriptions.prepare_dispensed,
+    "prescription.missing": prescriptions.prepare_missing,
+    "prescription.ready": prescriptions.prepare_ready,
     "reminders.done": reminders.prepare_done,
     "reminders.later": reminders.prepare_later,
     "reminders.not_concerned": reminders.prepare_not_concerned,
@@ -110,7 +114,11 @@ def _confirm(tx: Tx, ask: Ask) -> None:
 
 
 def _may(conversation: ConversationHandle, card: dict[str, Any] | None) -> bool:
-    """Who a card is for: the holder of the space (and who acts for them), unless it says `for: anyone`."""
+    """Who a card is for: the holder of the space (and who acts for them), unless it says `for: anyone`, or `them`:
+    those whom the holder wrote to.
+    """
+    if card is not None and card.get("for") == "them":
+        return conversation.member != conversation.holder
     return conversation.member == conversation.holder or (card is not None and card.get("for") == "anyone")
 
 

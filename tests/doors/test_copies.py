@@ -70,6 +70,11 @@ def files_of(data: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def sums_of(text: bytes) -> dict[str, str]:
+    """By file name, as `sha256sum` writes it."""
+    return {name: digest for digest, _, name in (line.partition("  ") for line in text.decode().splitlines())}
+
+
 def with_change(data: bytes, change: dict[str, bytes], *, sums: bool = False) -> bytes:
     """A volume in which somebody changed files, and (`sums`) the hashes too."""
     files = files_of(data) | change
@@ -87,7 +92,7 @@ async def test_the_copy_has_every_document_and_message_and_its_hashes_agree(hous
     await filled(house)
     box, _ = await dossier_of(house, "dominique")
     files = files_of(await volume_of(house, box))
-    listed = dict(reversed(line.split("  ", 1)) for line in files.pop(SUMS).decode().splitlines())
+    listed = sums_of(files.pop(SUMS))
     assert listed == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     assert [name for name in files if name.startswith("documents/")], "the document that was filed"
     mails = [message_from_bytes(data, policy=default) for name, data in files.items() if name.endswith(".eml")]
@@ -180,7 +185,7 @@ async def test_a_large_copy_is_several_volumes_each_whole_by_itself() -> None:
     names = []
     for data in kept:
         files = files_of(data)
-        listed = dict(reversed(line.split("  ", 1)) for line in files.pop(SUMS).decode().splitlines())
+        listed = sums_of(files.pop(SUMS))
         assert listed == {name: hashlib.sha256(of).hexdigest() for name, of in files.items()}
         names += list(files)
     assert len(names) == 6
