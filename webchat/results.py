@@ -88,7 +88,7 @@ async def show_trend(visit: Visit) -> web.Response:
 
 def _seen(visit: Visit, tx: Tx, handle: DossierHandle, key: str) -> _Seen:
     held, sources = findings.held(tx, handle, ("result",)), Sources(visit.app, tx, handle)
-    found = next((one for one in results.analytes(visit.app.vault, sources, held) if one.key == key), None)
+    found = next((one for one in results.analytes(visit.app.vault, sources, held) if key in one.keys), None)
     if found is None:
         raise Refused
     wanted = {source.message for one in found.reported for source in one.sources} - {""}

@@ -54,13 +54,16 @@ class Reported(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Analyte(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is measured, with all that was reported of it, the newest first. `key`: opaque, for an address."""
+    """What is measured, with all that was reported of it, the newest first. `key`: opaque, for an address; `keys`: of
+    every code it has, when documents give it under several, each in a unit of its own.
+    """
 
     key: str
     label: str
     code: str
     system: str
     reported: tuple[Reported, ...]
+    keys: frozenset[str] = frozenset()
 
     @property
     def last(self) -> Reported:
@@ -90,26 +93,51 @@ class Trend(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def analytes(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Analyte]:
     """By analyte, in the order of their labels. Inside a transaction, for the names of `sources`."""
+    told = [
+        (result.analyte, _reported(vault, sources, one, result))
+        for one in held
+        if isinstance(result := one.finding, Result)
+    ]
+    one_of = _linked([reported for _, reported in told])
     found: dict[str, tuple[Coded, list[Reported]]] = {}
-    for one in held:
-        if isinstance(result := one.finding, Result):
-            told = _reported(vault, sources, one, result)
-            _, all_of_it = found.setdefault(told.key, (result.analyte, []))
-            _add(all_of_it, told)
-    made = [_analyte(analyte, all_of_it) for analyte, all_of_it in found.values()]
+    for analyte, reported in told:
+        _, all_of_it = found.setdefault(one_of.get(reported.key, reported.key), (analyte, []))
+        _add(all_of_it, reported)
+    made = [_analyte(key_, analyte, all_of_it) for key_, (analyte, all_of_it) in found.items()]
     return sorted(made, key=lambda one: normalised(one.label))
 
 
-def _analyte(analyte: Coded, reported: list[Reported]) -> Analyte:
+def _analyte(key_: str, analyte: Coded, reported: list[Reported]) -> Analyte:
     newest = tuple(sorted(reported, key=lambda one: one.at, reverse=True))
-    return Analyte(newest[0].key, newest[0].label, analyte.code, analyte.system, newest)
+    keys = frozenset(one.key for one in reported) | {key_}
+    return Analyte(key_, newest[0].label, analyte.code, analyte.system, newest, keys)
+
+
+def _linked(told: Sequence[Reported]) -> dict[str, str]:
+    """Key → the key it is one with: where a document gives one result under two codes, each in its own unit."""
+    one_of: dict[str, str] = {}
+
+    def root(name: str) -> str:
+        while name in one_of:
+            name = one_of[name]
+        return name
+
+    by_value = {(one.sources[0].document, one.at, one.value): one for one in told if one.same_as}
+    for one in told:
+        other = by_value.get((one.sources[0].document, one.at, one.same_as)) if one.same_as else None
+        if other is not None and other.same_as == one.value and root(other.key) != root(one.key):
+            first, second = sorted((root(one.key), root(other.key)))
+            one_of[second] = first
+    return {name: root(name) for name in one_of}
 
 
 def _add(known: list[Reported], told: Reported) -> None:
-    """The same result in another document is one result with two sources."""
+    """The same result in another document is one with two sources; in another unit of the same document it is one."""
     for place, one in enumerate(known):
-        other = {one.sources[0].document} - {told.sources[0].document}
-        if other and (one.at, one.value, one.specimen) == (told.at, told.value, told.specimen):
+        here = one.sources[0].document == told.sources[0].document
+        if here and told.same_as and (one.at, one.value, one.same_as) == (told.at, told.same_as, told.value):
+            return
+        if not here and (one.at, one.value, one.specimen) == (told.at, told.value, told.specimen):
             known[place] = msgspec.structs.replace(one, sources=(*one.sources, *told.sources))
             return
     known.append(told)
@@ -124,7 +152,7 @@ def panels(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Panel]:
             source = told.sources[0]
             name = source.document or f"{source.kind} {source.author} {source.at[:10]}"
             _, parts = found.setdefault(name, (source, {}))
-            parts.setdefault(told.section or told.group, []).append(told)
+            _add(parts.setdefault(told.section or told.group, []), told)
     made = [
         Panel(source, tuple((name, tuple(results)) for name, results in parts.items()))
         for source, parts in found.values()

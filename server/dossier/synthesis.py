@@ -10,7 +10,7 @@ Does not: judge a result, or say what a person should do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -38,14 +38,16 @@ if TYPE_CHECKING:
     from server.app import App
     from server.handles import DossierHandle
 
+MOODS: Final = {"INT": "prescribed", "DISP": "dispensed"}
 ALLERGIES, PROBLEMS, PAST, TREATMENTS, OLD_TREATMENTS = "allergies", "problems", "past", "treatments", "old_treatments"
 VACCINATIONS, RESULTS, MEASURES, STAYS, PEOPLE = "vaccinations", "results", "measures", "stays", "people"
 SECTIONS: Final = (
     ALLERGIES, TREATMENTS, PROBLEMS, RESULTS, MEASURES, VACCINATIONS, STAYS, PAST, OLD_TREATMENTS, PEOPLE
 )  # fmt: skip
-# A treatment whose end nobody gives is shown as one of now for that long, then as one of before: ours, no rule of law.
+# A treatment whose end nobody gives is one of now for that long after its source spoke: ours, no rule of law.
 NOW_FOR = timedelta(days=365)
 # LOINC of sections (facts dossier.md § 3.2): history of illness, of acts.
+ABSENT: Final = "absent"  # the status of what a document says not to be
 HISTORY, ACTS = "11348-0", "47519-4"
 # SNOMED CT and HL7 v3 words for what is over.
 OVER: Final = frozenset({"413322009", "73425007", "resolved", "inactive", "completed", "résolu", "inactif"})
@@ -109,14 +111,14 @@ def of(app: App, tx: Tx, handle: DossierHandle) -> Synthesis:
     lines: list[tuple[str, Line]] = []
     none: dict[str, list[Source]] = {name: [] for name in SECTIONS}
     for one in held:
-        name = _section(one.finding, now)
+        name = _section(one.finding, one.dated or one.at, now)
         if name and _says_none(one.finding):
             none[TOGETHER.get(name, name)].append(sources.of(one))
         elif name and (line := _line(one.finding, sources.of(one))):
             lines.append((name, line))
     found = _merged(lines)
     found[RESULTS] = [_result(one.last, one.code, one.system) for one in results.analytes(app.vault, sources, held)]
-    found[MEASURES] = _measures(measures.gathered(tx, app, handle), handle)
+    found[MEASURES] = _measures(measures.gathered(tx, app, handle), {one.id: sources.of(one) for one in held})
     for name in DATED:
         found[name].sort(key=lambda line: line.at, reverse=True)
     return Synthesis(
@@ -125,8 +127,8 @@ def of(app: App, tx: Tx, handle: DossierHandle) -> Synthesis:
     )
 
 
-def _section(finding: Finding, now: datetime) -> str:
-    """Where a finding stands; "" for what stands elsewhere (numbers), or in the profile alone."""
+def _section(finding: Finding, said: str, now: datetime) -> str:
+    """Where a finding stands, that its source said on that day; "" for what stands elsewhere, or in the profile alone."""
     match finding:
         case Allergy():
             return ALLERGIES
@@ -137,7 +139,7 @@ def _section(finding: Finding, now: datetime) -> str:
                 return STAYS
             return PAST if _over(finding, now) else PROBLEMS
         case Treatment():
-            return TREATMENTS if _now(finding, now) else OLD_TREATMENTS
+            return TREATMENTS if _now(finding, said, now) else OLD_TREATMENTS
         case Statement():
             return STATEMENTS.get(finding.section, "")
     return ""
@@ -148,10 +150,10 @@ def _over(problem: Problem, now: datetime) -> bool:
     return ended or problem.section == HISTORY or problem.status.casefold() in OVER
 
 
-def _now(treatment: Treatment, now: datetime) -> bool:
+def _now(treatment: Treatment, said: str, now: datetime) -> bool:
     if treatment.until:
         return treatment.until[:10] >= now.date().isoformat()[: len(treatment.until[:10])]
-    return not treatment.at or treatment.at[:10] >= (now - NOW_FOR).date().isoformat()
+    return said[:10] >= (now - NOW_FOR).date().isoformat()
 
 
 def _says_none(finding: Finding) -> bool:
@@ -164,6 +166,9 @@ def _says_none(finding: Finding) -> bool:
 
 
 def _line(finding: Finding, source: Source) -> Line | None:
+    """None for what a document says not to be: its absence is no line."""
+    if isinstance(finding, Allergy | Problem) and finding.status == ABSENT:
+        return None
     match finding:
         case Allergy():
             said = (("reaction", finding.reaction), ("severity", finding.severity), ("note", finding.note))
@@ -171,8 +176,15 @@ def _line(finding: Finding, source: Source) -> Line | None:
         case Problem():
             return _of(finding.what, source, finding.at, finding.until, details=(("note", finding.note),))
         case Treatment():
-            taken = (("mood", finding.mood), ("dose", finding.dose), ("reason", finding.reason), ("note", finding.note))
-            return _of(_named(finding.product, finding.atc), source, finding.at, finding.until, details=taken)
+            taken = (("dose", finding.dose), ("reason", finding.reason), ("note", finding.note))
+            return _of(
+                _named(finding.product, finding.atc),
+                source,
+                finding.at,
+                finding.until,
+                details=taken,
+                state=MOODS.get(finding.mood, ""),
+            )
         case Immunisation():
             return _vaccination(finding, source)
         case Statement():
@@ -196,7 +208,8 @@ def _vaccination(finding: Immunisation, source: Source) -> Line:
 def _statement(finding: Statement, source: Source) -> Line:
     others = (("note", finding.note), *((name, value) for name, value in finding.values.items() if name != "what"))
     named = Coded(finding.what.code, finding.what.system, finding.text or finding.what.label or finding.section)
-    return _of(named, source, finding.at, finding.until, details=(("role", finding.section), *others))
+    role = (("role", finding.section),) if STATEMENTS[finding.section] == PEOPLE else ()
+    return _of(named, source, finding.at, finding.until, details=(*role, *others))
 
 
 def _of(
@@ -258,22 +271,14 @@ def _joined(newest: Line, older: Line) -> Line:
 # ---- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _measures(known: measures.Gathered, handle: DossierHandle) -> list[Line]:
+def _measures(known: measures.Gathered, sources: Mapping[str, Source]) -> list[Line]:
     """The last of each measure, in the order of their table."""
     lasts = ((measure_kinds.KINDS[slug], known.last(slug)) for slug in measure_kinds.LISTED)
-    return [_measure(kind, last, handle) for kind, last in lasts if last is not None]
+    return [_measure(kind, last, sources) for kind, last in lasts if last is not None]
 
 
-def _measure(kind: measure_kinds.Kind, last: measures.MeasureView, handle: DossierHandle) -> Line:
-    source = Source(
-        last.source,
-        last.id,
-        last.recorded,
-        last.by,
-        document=last.document,
-        title=last.title,
-        message=last.message,
-        own=last.source == "patient" and handle.ground == "self",
-    )
+def _measure(kind: measure_kinds.Kind, last: measures.MeasureView, sources: Mapping[str, Source]) -> Line:
+    """What is computed has a source that says so."""
+    source = sources.get(last.id) or Source(last.source, last.id, last.recorded, last.by)
     value = Quantity(" / ".join(last.values), last.unit)
     return Line(kind.fr, (source,), last.at, "", kind.what.code, kind.what.system, value=value, text_en=kind.en)
