@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from server.dossier import contents
 from server.dossier import documents as shelf
 from server.dossier import record as records
 from server.drafts import FileFacts
@@ -62,7 +63,8 @@ async def sheet_of(visit: Visit) -> Sheet:
         }
 
     what = (handle.space_id, "record", document)
-    return Sheet(what, f"{base}/documents/{document}", f"{base}#d-{document}", SECTION, load, around)
+    url, back = f"{base}/documents/{document}", f"{base}#d-{document}"
+    return Sheet(what, url, back, SECTION, load, around, lambda: contents.of_document(app, handle, document))
 
 
 async def give(visit: Visit) -> web.Response:

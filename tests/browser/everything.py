@@ -142,8 +142,10 @@ async def _documents(scene: Everything) -> None:
     await acting.act(house.app, box, sent.message, "dossier.file", {"attachment": report.id}, "1")
     (document,) = await shelf.list_documents(house.app, await access.dossier(house.app, box))
     ids |= {"space": report.space, "report": report.id, "document": document.id}
-    files = ("pages.pdf", "application/pdf", three_pages()), ("note.txt", "text/plain", b"Une note"), (
-        "photo.png", "image/png", DOT), ("notes.zip", "application/zip", b"PK"), ("bilan.xml", "text/xml", REPORT)  # fmt: skip
+    files = (
+        ("pages.pdf", "application/pdf", three_pages()), ("note.txt", "text/plain", b"Une note"),
+        ("photo.png", "image/png", DOT), ("notes.zip", "application/zip", b"PK"), ("bilan.xml", "text/xml", REPORT),
+    )  # fmt: skip
     ids["files"] = (await letter(house, *files)).conversation
     found = (await reading.thread(house.app, await _open(scene, "files"))).entries[0].message.attachments
     ids |= dict(zip(("pdf", "text", "image", "archive", "data"), (item.id for item in found), strict=True))
