@@ -20,7 +20,9 @@ from server.dossier.things import LABELS, THINGS, lasting
 from server.errors import Invalid, PliError, Refused, StepUp
 from server.handles import ConversationHandle, DossierHandle
 from server.views import Entry
+from storage import exchanges
 from storage.database import Tx
+from storage.exchanges import Standing
 from webchat import security
 from webchat.forms import Form, read_fields
 from webchat.thread import patient_of
@@ -74,6 +76,7 @@ async def _overview(visit: Visit, error: str = "", status: int = 200) -> web.Res
     _manages(visit)
     app, box = visit.app, visit.box
     given = await consents.listed(app, box)
+    standings = await app.db.read(exchanges.standings, box.space_id)
     done = visit.request.query.get("done", "")
     return visit.page(
         "sharing.html",
@@ -83,7 +86,9 @@ async def _overview(visit: Visit, error: str = "", status: int = 200) -> web.Res
         over=[one for one in given if not one.running][:50],
         candidates=await consents.candidates(app, box),
         settled=await _settled(visit),
-        blocked=[one for one in await writing_rules.known(app, box) if one.why == "blocked"],
+        blocked=[
+            one for one in await writing_rules.known(app, box) if standings.get(one.member_id, Standing()).blocked
+        ],
         labels=_labels(visit),
         hours=DELAYS.emergency_hours,
         done=done if done in DONE else "",
