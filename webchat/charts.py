@@ -153,7 +153,8 @@ def number_of(text: str) -> float | None:
 
 def _plane(series: Sequence[Series], band: Band | None, levels: Sequence[Level]) -> _Plane:
     ats = [point.at for one in series if not one.reference for point in one.points]
-    ats = ats or [point.at for one in series for point in one.points]
+    if not ats or min(ats) == max(ats):  # one value alone: what it is compared with makes room
+        ats = [point.at for one in series for point in one.points]
     values = [point.value for one in series for point in one.points] + [level.value for level in levels]
     values += [end for end in ((band.low, band.high) if band else ()) if end is not None]
     low, high = min(values), max(values)

@@ -53,7 +53,7 @@ def small(words: Words, of: Kind, views: Sequence[MeasureView]) -> Markup:
         title=words("measures.chart", name=of.name(words.language)),
         desc=words("measures.chart.last", value=value(words, of, last), when=when(words, last.at)),
         key=f"small-{of.slug}",
-        last=value(words, of, last),
+        last=value(words, of, last).replace("\u00a0", " "),
         last_when=when(words, last.at),
         comma=words.language == "fr",
     )
@@ -71,8 +71,7 @@ def large(words: Words, of: Kind, views: Sequence[MeasureView], target: Target |
         title=words("measures.chart", name=of.name(words.language)),
         desc=words("measures.chart.last", value=value(words, of, last), when=when(words, last.at)),
         key=f"chart-{of.slug}",
-        unit=kinds.shown_unit(of, words.language),
-        last=value(words, of, last),
+        last=value(words, of, last).replace("\u00a0", " "),
         last_when=when(words, last.at),
         ends=_ends(words, first, last, traits if curves else None),
         levels=_levels(words, of, target),
@@ -88,7 +87,8 @@ def growth_curves(words: Words, of: Kind, views: Sequence[MeasureView], traits: 
     first, last = min(ages), max(ages)
     if not growth.has(of.slug, traits.sex, last):
         return []
-    first, last = max(first - MONTH_DAYS, 0), last + MONTH_DAYS
+    if last - first < MONTH_DAYS:  # around one value: a few months on each side
+        first, last = max(first - 6 * MONTH_DAYS, 0), last + 6 * MONTH_DAYS
     return [
         Series(
             words("measures.percentile", count=percent),
@@ -143,7 +143,9 @@ def _ends(words: Words, first: MeasureView, last: MeasureView, traits: Traits | 
 def _age(words: Words, months: float) -> str:
     if months < 36:
         return words("measures.age.months", count=int(months))
-    return words("measures.age.years", count=int(months / 12))
+    years, rest = divmod(int(months), 12)
+    said = words("measures.age.years", count=years)
+    return f"{said} {words('measures.age.months', count=rest)}" if rest else said
 
 
 def _levels(words: Words, of: Kind, target: Target | None) -> list[Level]:

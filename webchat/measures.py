@@ -58,7 +58,7 @@ async def _all(visit: Visit, said: str = "", error: str = "", status: int = 200)
     known = [(kinds.KINDS[slug], gathered.series[slug]) for slug in kinds.LISTED if gathered.series.get(slug)]
     return visit.page(
         "measures.html",
-        "documents",
+        "health",
         status=status,
         known=[(of, of.name(words.language), measure_charts.small(words, of, views)) for of, views in known],
         others=[
@@ -122,7 +122,7 @@ async def _one(visit: Visit, of: Kind, typed: _Typed = _Typed()) -> web.Response
     may_send = box.may(MESSAGES, WRITE) and bool(every)
     return visit.page(
         "measure.html",
-        "documents",
+        "health",
         status=typed.status,
         of=of,
         name=of.name(words.language),

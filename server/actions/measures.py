@@ -75,7 +75,7 @@ def measure_card(entries: Sequence[Entry], unread: Sequence[str], now: datetime)
     }
     return {
         "type": "measure",
-        "title": f"Noter : {listed(entries)}, {when(entries[0].at, now)} ?",
+        "title": f"Noter : {listed(entries)}, {when(entries[0].at, now)}\u00a0?",
         "title_en": f"Record: {listed(entries, 'en')}, {when(entries[0].at, now, 'en')}?",
         "text": told["fr"],
         "text_en": told["en"],
