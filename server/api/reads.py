@@ -19,6 +19,8 @@ from server.api.shapes import (
     SpaceQuery,
 )
 from server.dossier import documents as shelf
+from server.dossier import synthesis
+from server.dossier.synthesis import Synthesis
 from server.errors import Unauthorised
 from server.views import AuthorView, Page
 from storage import entries as rows
@@ -91,6 +93,13 @@ async def documents(call: Call[SpaceQuery, None]) -> Documents:
     """`GET /documents`: the dossier of the patient who calls, or for whom they act."""
     box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("dossier",))
     return Documents(await shelf.list_documents(call.app, await access.dossier(call.app, box)))
+
+
+async def health(call: Call[SpaceQuery, None]) -> Synthesis:
+    """`GET /health`: the synthèse of the patient who calls, or for whom they act."""
+    box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("dossier",))
+    handle = await access.dossier(call.app, box)
+    return await call.app.db.read(lambda tx: synthesis.of(call.app, tx, handle))
 
 
 async def appointments(call: Call[SpaceQuery, None]) -> shapes.Appointments:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from server.api import files, measures, reads, shapes, writing
 from server.api.door import Download, Multipart, Route
 from server.api.problems import TooSlow, WrongType
+from server.dossier.synthesis import Synthesis
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
 from server.views import Page
 
@@ -60,6 +61,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", f"{V1}/documents/{{id}}", "downloadDocument", "One document of the patient who calls",
         files.document, Download, query=shapes.SpaceQuery, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/health", "readHealth", "What is noted of the patient who calls, each line with who says so",
+        reads.health, Synthesis, query=shapes.SpaceQuery, refusals=(Refused,),
     ),
     Route(
         "GET", f"{V1}/appointments", "listAppointments", "The agenda of the patient who calls",

@@ -128,7 +128,7 @@ def of(app: App, tx: Tx, handle: DossierHandle) -> Synthesis:
 
 
 def _section(finding: Finding, said: str, now: datetime) -> str:
-    """Where a finding stands, that its source said on that day; "" for what stands elsewhere, or in the profile alone."""
+    """Where a finding stands, that its source said on that day; "" for what stands elsewhere, or in the profile."""
     match finding:
         case Allergy():
             return ALLERGIES

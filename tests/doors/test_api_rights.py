@@ -36,6 +36,7 @@ MAY: Mapping[str, set[str]] = {
     "download": {"dominique", "lab"},
     "listDocuments": HOLDERS,
     "downloadDocument": {"dominique"},
+    "readHealth": HOLDERS,
     "listAppointments": HOLDERS,
     "listMeasures": HOLDERS,
     "addMeasures": HOLDERS,
