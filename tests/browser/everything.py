@@ -35,6 +35,7 @@ from server.drafts import Draft, FileFacts, Opening
 from server.handles import ConversationHandle
 from storage import delegations
 from storage.ids import now_ms
+from tests.browser import endings
 from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
 from tests.doors.test_emergencies import declare
 from tests.doors.test_viewer import letter, three_pages
@@ -86,6 +87,7 @@ async def open_everything(folder: Path, database_url: str) -> AsyncIterator[Ever
         await _people(scene)
         await _notices(scene)
         await _records(scene)
+        await endings.made(scene)
         yield scene
 
 

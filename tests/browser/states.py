@@ -14,6 +14,7 @@ from playwright.async_api import Page, Route, expect
 
 from storage.database import DatabaseDown
 from storage.ids import now_ms
+from tests.browser import endings
 from tests.browser.everything import Everything
 from tests.laws.matrix import PAGES
 
@@ -52,6 +53,8 @@ NO_PAGES = {
     "/patient/{space}/documents/{document}/page": "a picture",
     "/patient/{space}/documents/{document}/thumbnail": "a picture",
     "/account/notices/offer": "a piece of the list",
+    "/export/standing": "figures for the script of the page",
+    "/export/{copy}/{volume}": "a file",
     "/sign-in/franceconnect": "leads elsewhere",
     "/sign-in/franceconnect/back": "looked at in test_providers, where a provider answers",
     "/sign-in/psc": "leads elsewhere",
@@ -350,9 +353,10 @@ NOBODY = [
     State("dominique", "/", broken(DatabaseDown("gone")), name="503"),
     State("dominique", "/", broken(ValueError("a mistake")), name="500"),
 ]
+ENDINGS = [State(who, path, name=name) for who, path, name in endings.PAGES]
 GROUPS = {
     "list": LIST, "threads": THREADS, "reading": READING, "account": ACCOUNT, "others": OTHERS, "acting": ACTING,
-    "offices": OFFICES, "records": RECORDS, "nobody": NOBODY,
+    "offices": OFFICES, "records": RECORDS, "endings": ENDINGS, "nobody": NOBODY,
 }  # fmt: skip
 
 
@@ -361,7 +365,7 @@ def routes() -> set[str]:
     gets = [path for method, path in PAGES if method == "GET"]
     found = set()
     for state in (state for group in GROUPS.values() for state in group):
-        path = re.sub(r"^\{(camille|marcel|admissions|anesthesia)\}", "", state.path).partition("?")[0]
+        path = re.sub(r"^\{(camille|marcel|admissions|anesthesia|pharmacy)\}", "", state.path).partition("?")[0]
         found |= {route for route in gets if _fits(path.split("/"), route.split("/"))}
     return found
 
