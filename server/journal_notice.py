@@ -101,7 +101,8 @@ def _what(visit: Visit) -> tuple[str, str]:
     """« dossier ouvert, « Ordonnance » (5) et 3 autres documents »."""
     titles = Counter({one.title: 0 for one in visit.done if one.title[0]})
     titles.update({one.document or one.title: one.title for one in visit.done if one.title[0]}.values())
-    shown, others = list(titles.items())[:TITLES], sum(list(titles.values())[TITLES:])
+    often = titles.most_common()
+    shown, others = often[:TITLES], sum(count for _, count in often[TITLES:])
     said: list[list[str]] = []
     for n, (before, after) in enumerate((("« ", " »"), ("“", "”"))):
         parts = [one.what[n][:1].lower() + one.what[n][1:] for one in visit.done if not one.title[0]]

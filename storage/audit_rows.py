@@ -116,8 +116,8 @@ def actors(tx: Tx, space_id: str, acts: Collection[str]) -> list[str]:
 
 
 def touched(tx: Tx, actor_id: str, since: int, until: int) -> dict[str, int]:
-    """The spaces an account touched from `since` to before `until` (ms), and how often. The blocks of the chain lead to
-    the rows of that time: the audit of everybody is not looked through.
+    """The patients' spaces an account touched from `since` to before `until` (ms), and how often. The blocks of the
+    chain lead to the rows of that time: the audit of everybody is not looked through.
     """
     found: dict[str, int] = {}
     for place in (
@@ -125,8 +125,9 @@ def touched(tx: Tx, actor_id: str, since: int, until: int) -> dict[str, int]:
         "block IS NULL",
     ):
         rows = tx.run(
-            f"SELECT space_id, COUNT(*) FROM audit WHERE {place} AND at >= :since AND at < :until"
-            " AND actor_id = :actor AND space_id <> '' GROUP BY space_id",
+            "SELECT t.space_id, t.acts FROM (SELECT space_id, COUNT(*) AS acts FROM audit"
+            f" WHERE {place} AND at >= :since AND at < :until AND actor_id = :actor GROUP BY space_id) t"
+            " JOIN spaces s ON s.id = t.space_id AND s.kind = 'holder'",
             since=since,
             until=until,
             actor=actor_id,

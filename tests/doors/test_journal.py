@@ -255,7 +255,8 @@ def _running(tx: Tx, space: str, account: str) -> list[consent_rows.Consent]:
 async def test_the_page_its_filters_its_file_and_who_read_one_document(house: House) -> None:
     await house.letter("morel", "dominique")
     await allow(house, "morel", "prescriptions")
-    paper = await file(house, "prescriptions", "57833-6", "=1+1")
+    paper = await file(house, "prescriptions", "57833-6", "Ordonnance")
+    formula = await file(house, "other", "", "=1+1")
     await read(house, "morel", paper)
     async with visitor(house, "dominique") as dominique, visitor(house, "marcel") as marcel:
         page = await dominique.get("/journal")
@@ -270,7 +271,9 @@ async def test_the_page_its_filters_its_file_and_who_read_one_document(house: Ho
         given = await dominique.get("/journal/file")
         rows = list(csv.reader(io.StringIO(given.text.removeprefix("\ufeff")), delimiter=";"))
         assert rows[0][2] == "Personne"
-        assert any(row[2] == "Dr Agathe MOREL" and row[7].startswith("'=") for row in rows)
+        assert ["Dr Agathe MOREL", "Document ouvert", "Ordonnance"] in [[row[2], row[6], row[7]] for row in rows]
+        assert (await dominique.get(f"/documents/{formula}")).status == 200
+        assert ";'=1+1;" in (await dominique.get("/journal/file?who=me")).text  # no spreadsheet works it out
         view = await dominique.get(f"/documents/{paper}/view")
         assert f'href="/documents/{paper}/readers"' in view.text
         readers = await dominique.get(f"/documents/{paper}/readers")
