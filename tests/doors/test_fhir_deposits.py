@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from server.api.fhir import front
 from tests import letters
 from tests.support.api import Api, Reply, open_api
 from tests.support.fhir import NIR, ask, code, found, lines, located, publish, simple, without

@@ -22,7 +22,7 @@ from server.api.fhir.asking import Param, Value
 from server.api.fhir.outcome import NotAcceptable, NotServed, Unprocessed
 from server.api.problems import WrongType
 from server.drafts import Actor
-from server.errors import PliError, Refused
+from server.errors import NotAllowed, PliError, Refused
 
 if TYPE_CHECKING:
     from server.app import App
@@ -131,6 +131,8 @@ async def _serve(door: Door, table: Table, request: web.Request) -> web.Response
     if at == ["metadata"]:
         return _statement(door.app, table, request)
     actor, _ = await doors.caller(door.app, request)
+    if actor.kind == "operator":
+        raise NotAllowed("no_content", "Un compte d’exploitation ne lit ni n’écrit aucun dossier.")
     _acceptable(request)
     resource, resource_id, served = _place(table, request.method, at)
     if request.method not in served:

@@ -2,7 +2,7 @@
 (`access.record_of`), or for a machine: what it deposited itself, or what it was granted.
 
 Patients are named by an id (`Patient/{id}`) or by an INS. Whoever names one who is not there, or not theirs to read,
-gets the same answer; too many of those, and they wait. Delegates are not served here yet, operators never.
+gets the same answer; too many of those, and they wait. Delegates are not served here yet.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from server.api.fhir.front import Call
 from server.api.fhir.outcome import Unprocessed
 from server.api.fhir.terms import inner, ins_system
 from server.dossier import standing
-from server.errors import NotAllowed, Refused
+from server.errors import Refused
 from server.handles import DossierHandle, SpaceHandle
 
 OFFICES = frozenset({"professional", "team"})
@@ -21,7 +21,6 @@ OFFICES = frozenset({"professional", "team"})
 
 async def searched(call: Call, asked: Asked) -> DossierHandle:
     """The dossier that a search is about. Raises `Refused`, `NotAllowed`, `Throttled`, `Unprocessed`."""
-    _operators_have_nothing(call)
     space_id = inner(asked.space)[0] if asked.space else ""
     if asked.space and not space_id:
         raise Refused
@@ -37,7 +36,6 @@ async def searched(call: Call, asked: Asked) -> DossierHandle:
 
 async def opened(call: Call, space_id: str) -> DossierHandle:
     """The dossier of a space, for reading. Raises `Refused`, `NotAllowed`, `Throttled`."""
-    _operators_have_nothing(call)
     app, actor = call.app, call.actor
     if not space_id:
         raise Refused
@@ -68,7 +66,6 @@ async def written_to(call: Call, oid: str, ins: str, space_id: str = "") -> Spac
     """The space that something is deposited in: one's own, or that of a patient named by INS or by id. It lets one
     write, and read nothing. Raises `Refused`, `NotAllowed`, `Throttled`.
     """
-    _operators_have_nothing(call)
     actor = call.actor
     if actor.kind == "holder":
         own = await access.own_space(call.app, actor)
@@ -99,11 +96,6 @@ def _known_oid(call: Call, oid: str) -> None:
     taken = {one.strip() for one in call.app.settings.ins_oids.split(",")}
     if ins_system(oid) not in taken:
         raise Refused
-
-
-def _operators_have_nothing(call: Call) -> None:
-    if call.actor.kind == "operator":
-        raise NotAllowed("no_content", "Un compte d’exploitation ne lit ni n’écrit aucun dossier.")
 
 
 def reads_as_office(handle: DossierHandle) -> bool:
