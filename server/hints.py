@@ -37,6 +37,8 @@ def asks(draft: Draft, author_kind: str, *, own: bool, holder: bool) -> bool | N
         return False
     if draft.kind == "answer":
         return None
+    if draft.card is not None and draft.card.get("type") in actions.QUIET:
+        return None
     if draft.card is not None and actions.open_choices(draft.card, ""):
         return True if holder != (draft.card.get("for") == "them") or draft.card.get("for") == "anyone" else None
     if author_kind == "holder" and not holder:

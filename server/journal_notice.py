@@ -136,7 +136,7 @@ async def _tell(app: App, space_id: str, card: dict[str, Any], retry_key: str) -
             kind="card",
             text=card["text"],
             card=card,
-            mail=MailFacts(automatic=True, message_id="" if there else reference),  # it waits for no answer
+            mail=None if there else MailFacts(message_id=reference),
             retry_key=retry_key if there else "access:opening",
             effect=None if there else opening,
             author=Author("system", "Pli"),

@@ -152,7 +152,7 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "catalogue.withdraw": ("catalogue.grant",),
     },
 }
-QUIET = frozenset({"access"})  # that one is told is all: most people answer nothing
+QUIET = frozenset({"access"})  # one is told, and most people answer nothing: it waits for no answer
 MAX_CARD = 20_000  # octets of a card in JSON
 
 
