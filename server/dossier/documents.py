@@ -8,6 +8,8 @@ not there, in a list, by its id, or by its number; opening one leaves its row in
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,7 @@ CATEGORIES: dict[str, tuple[str, str]] = {
 SEEN_AGAIN_MS = 600_000  # the pages and pictures of one reading are one reading
 
 _facts = msgspec.json.Decoder(FileFacts)
+_known: ContextVar[dict[tuple[str, Reader], list[Seen]] | None] = ContextVar("seen", default=None)
 
 
 class DocumentView(msgspec.Struct, frozen=True):
@@ -96,6 +99,27 @@ def item_of(row: Document, facts: FileFacts, marks: Mapping[str, Marked]) -> Ite
 def seen(tx: Tx, handle: DossierHandle, reader: Reader | None = None) -> Iterator[Seen]:
     """Everything its reader may see, the newest filed first; also what is archived or obsolete."""
     reader = reader or standing.reader(tx, handle)
+    known = _known.get()
+    if known is None:
+        yield from _decided(tx, handle, reader)
+        return
+    key = (handle.space_id, reader)
+    if key not in known:
+        known[key] = list(_decided(tx, handle, reader))
+    yield from known[key]
+
+
+@contextmanager
+def decided_once() -> Iterator[None]:
+    """Within one reading that changes nothing, and asks several times for what is seen: it is decided on once."""
+    token = _known.set({})
+    try:
+        yield
+    finally:
+        _known.reset(token)
+
+
+def _decided(tx: Tx, handle: DossierHandle, reader: Reader) -> Iterator[Seen]:
     marks, now = visibilities.marks(tx, handle.space_id), now_ms()
     for row in documents.documents(tx, handle.space_id):
         facts = _facts.decode(handle.keys.open("document", row.id, row.facts))

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from server import people, reading
 from server.dossier import depositing, habilitation, shelves, standing, synthesis, titles
 from server.dossier import documents as shelf
@@ -42,6 +44,7 @@ PAGE: Final = 50
 FEW: Final = 5  # of each category, when none is asked for
 LATELY: Final = timedelta(days=2 * 365 + 1)
 VACCINATIONS: Final = frozenset({"11369-6", "87273-9"})
+LINES, SOURCES = 40, 3  # of a section of the synthèse, of a line
 SHOWN: Final = ("", "new", "archived", "obsolete")
 
 
@@ -145,7 +148,12 @@ async def look(app: App, handle: DossierHandle, asked: Asked, language: str) -> 
     """The page; that somebody looked is noted, for what is new next time. Raises `Refused`."""
     space, me = handle.space_id, handle.actor.account_id
     since = await app.db.write(visits.visit, space, me, AREA, now_ms(), VISIT_MS)
-    return await app.db.read(lambda tx: _record(app, tx, handle, asked, language, since))
+
+    def read(tx: Tx) -> Record:
+        with shelf.decided_once():
+            return _record(app, tx, handle, asked, language, since)
+
+    return await app.db.read(read)
 
 
 async def identity(app: App, handle: DossierHandle) -> Traits:
@@ -193,7 +201,7 @@ def _record(app: App, tx: Tx, handle: DossierHandle, asked: Asked, language: str
         matrix.names.get(reader.profession.partition("/")[0], ("", "")),
         matrix.illustrative,
         depositing.may(tx, handle),
-        synthesis.of(app, tx, handle) if grounds and not asked.listed else None,
+        _short(synthesis.of(app, tx, handle)) if grounds and not asked.listed else None,
         reading.iso(since) if since else "",
         tuple(looking.line(pile) for pile in _newest(one for one in stands if looking.new(one.head))[:FEW]),
         {name: counts.get(name, 0) for name in shelf.CATEGORIES},
@@ -222,6 +230,21 @@ def _grounds(tx: Tx, handle: DossierHandle, reader: Reader) -> tuple[Ground, ...
         facts = standing.consent_facts(handle.keys, consent)
         found.append(Ground(consent.kind, reading.iso(consent.from_at), until, team, facts))
     return tuple(found)
+
+
+def _short(made: Synthesis) -> Synthesis:
+    """Each line with the newest that say it: a measure of ten years has hundreds."""
+    sections = (
+        msgspec.structs.replace(
+            section,
+            lines=tuple(
+                msgspec.structs.replace(line, sources=line.sources[:SOURCES]) for line in section.lines[:LINES]
+            ),
+            said_none=section.said_none[:SOURCES],
+        )
+        for section in made.sections
+    )
+    return msgspec.structs.replace(made, sections=tuple(sections))
 
 
 def _stays(handle: DossierHandle, item: Seen) -> bool:
