@@ -62,7 +62,8 @@ class _Reader:
         self.comma = self.words.language == "fr"
 
     def label(self, text: str) -> str:
-        return self.words("content.masked") if text == MASKED else text
+        words = self.words
+        return words("content.masked") if text == MASKED else text
 
     def value(self, value: Quantity) -> str:
         return self.label(value.value) if value.value == MASKED else said.quantity(value, self.comma)
@@ -94,12 +95,12 @@ class _Reader:
 
     def between(self, begun: str, ended: str) -> str:
         """« du … au … », « depuis … », « jusqu’au … »."""
-        first, last = self.day(begun), self.day(ended)
+        words, first, last = self.words, self.day(begun), self.day(ended)
         if first and last:
-            return first if first == last else self.words("content.from_to", first=first, last=last)
+            return first if first == last else words("content.from_to", first=first, last=last)
         if first:
-            return self.words("content.since", first=first)
-        return self.words("content.until", last=last) if last else ""
+            return words("content.since", first=first)
+        return words("content.until", last=last) if last else ""
 
 
 def tables(found: Sequence[Finding], words: Words) -> list[Table]:
@@ -196,7 +197,8 @@ def _treatment(one: Treatment, read: _Reader) -> tuple[Cell, ...]:
 
 
 def _allergy(one: Allergy, read: _Reader) -> tuple[Cell, ...]:
-    reaction = read.words("content.reaction", reaction=one.reaction) if one.reaction else ""
+    words = read.words
+    reaction = words("content.reaction", reaction=one.reaction) if one.reaction else ""
     name = Cell(read.label(said.name(one.agent)), _lines(reaction, one.severity, one.note))
     return name, Cell(_state(one.status, read)), Cell(read.day(one.at))
 

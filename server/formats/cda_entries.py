@@ -23,7 +23,7 @@ from server.formats.cda_values import V3, Texts, at, coded, moment, templates, w
 from server.formats.findings import Finding, Result
 from server.formats.xml import Element
 
-MAX: Final = 5000
+MAX: Final = 2000  # the largest example has 44; each is a row of one transaction
 MAX_DEPTH: Final = 60
 _PCC: Final = "1.3.6.1.4.1.19376.1.5.3.1.4"
 _LABORATORY: Final = {"1.3.6.1.4.1.19376.1.3.3.2.1", "1.3.6.1.4.1.19376.1.3.3.2.2"}

@@ -43,6 +43,10 @@ def pli(*words: str, given: str = "", **environ: str) -> subprocess.CompletedPro
         (("people", "absence", "nobody@pli.example", "--end"), {}, "nobody@pli.example"),
         (("people", "represent", "nobody", "nobody", "--until", "demain"), {}, "2031-12-24"),
         (("people", "unrepresent", "nobody", "nobody"), {}, "titulaire"),
+        (("reviews", "close", "nothing", "--decision", "vu"), {}, "décidé"),
+        (("reviews", "close", "nothing", "--decision", "vu et compris"), {}, "examen"),
+        (("inspect", "README.md"), {}, "neither a CDA document"),
+        (("inspect", "no-such-file.xml"), {}, "no-such-file.xml"),
     ],
 )
 def test_a_mistake_gets_one_clear_line_and_status_2(
@@ -56,7 +60,16 @@ def test_a_mistake_gets_one_clear_line_and_status_2(
 
 
 def test_every_command_explains_itself() -> None:
-    for words in (("demo",), ("serve",), ("migrate",), ("doctor",), ("people",), ("people", "add"), ("trust", "add")):
+    for words in (
+        ("demo",),
+        ("serve",),
+        ("migrate",),
+        ("doctor",),
+        ("people",),
+        ("people", "add"),
+        ("trust", "add"),
+        ("inspect",),
+    ):
         done = pli(*words, "--help")
         assert done.returncode == 0
         assert "Usage:" in done.stdout
