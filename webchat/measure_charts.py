@@ -151,12 +151,13 @@ def _age(words: Words, months: float) -> str:
 def _levels(words: Words, of: Kind, target: Target | None) -> list[Level]:
     if target is None:
         return []
-    return [
-        Level(
-            float(kinds.display(of, number)),
-            words(key, value=f"{kinds.written(kinds.display(of, number), words.language)}"),
-        )
-        for end, key in ((target.high, "measures.target.high"), (target.low, "measures.target.low"))
-        if end
-        for number in kinds.pair(end)
-    ]
+    found = []
+    for number in kinds.pair(target.high) if target.high else ():
+        value = kinds.display(of, number)
+        said = words("measures.target.high", value=kinds.written(value, words.language))
+        found.append(Level(float(value), said))
+    for number in kinds.pair(target.low) if target.low else ():
+        value = kinds.display(of, number)
+        said = words("measures.target.low", value=kinds.written(value, words.language))
+        found.append(Level(float(value), said))
+    return found
