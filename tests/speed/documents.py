@@ -111,11 +111,11 @@ def _readers(folder: Path) -> Iterator[tuple[Path, Callable[[bytes], None]]]:
 
 
 def _cda(data: bytes) -> None:
-    _whole(unpack(Parcel("document", "identity", data)))
+    _whole(unpack(Parcel("document", "identity", data, deep=True)))
 
 
 def _xdm(data: bytes) -> None:
-    _whole(unpack(Parcel("archive", "identity", data)))
+    _whole(unpack(Parcel("archive", "identity", data, deep=True)))
 
 
 def _whole(package: Package) -> None:
