@@ -120,7 +120,7 @@ def _chart(visit: Visit, analyte: Analyte, drawn: Trend) -> Markup:
 
 def _table(visit: Visit, analyte: Analyte) -> Markup:
     words = visit.words
-    heads = [words("results.head." + name) for name in ("date", "value", "range", "said", "source")]
+    heads = [words(f"results.head.{name}") for name in ("date", "value", "range", "said", "source")]
     rows = [
         (
             saying.say_date(words, one.at) or words("results.undated"),

@@ -44,6 +44,7 @@ from tests.house import House, open_house, settings_for
 from tests.notice_post import reached, wish
 from tests.signing import settle
 from tests.support import cda_documents as made
+from tests.support.told import lived
 
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -81,6 +82,7 @@ async def open_everything(folder: Path, database_url: str) -> AsyncIterator[Ever
         await _cards(scene)
         await _documents(scene)
         await _measures(scene)
+        scene.ids |= await lived(house)
         await _sharing(scene)
         await _kept(scene)
         await _office(scene)
