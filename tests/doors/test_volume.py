@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from time_machine import TimeMachineFixture
 
 from server import people
+from server.admin import admin_door
 from server.dossier import operating, volume
 from server.errors import Invalid, PliError, Throttled
 from storage import reviews
+from tests.doors.test_command_line import pli
+from tests.doors.test_emergencies import WHY, declare
 from tests.house import House
 
 
@@ -68,3 +72,22 @@ async def test_many_at_once_are_counted_one_by_one_and_another_account_is_not_sl
     assert (codes.count(""), codes.count("openings_slowed")) == (20, 10)
     await volume.may_open(core.app, core.leroy, spaces[0])
     assert await opens(core, "A" * 22) == ""  # nobody's: refused as such, and not counted
+
+
+async def test_an_operator_sees_who_opened_never_whose_dossier_and_lets_go_on(house: House) -> None:
+    await declare(house)
+    environ = {"PLI_DATA_DIR": str(house.app.settings.data_dir), "PLI_DATABASE_URL": house.app.settings.database}
+    async with admin_door(house.app):
+        listed = await asyncio.to_thread(pli, "reviews", "list", **environ)
+        (review,) = map(json.loads, listed.stdout.splitlines())
+        assert (review["kind"], review["who"], review["space"]) == (
+            "emergency", "Dr Karim BENALI", house.dominique.space_id
+        )  # fmt: skip
+        assert not any(word in listed.stdout for word in ("DOMINIQUE", "Dominique", house.ins("dominique"), WHY))
+        close = ("reviews", "close", review["review"], "--decision", "Conforme : patiente aux urgences")
+        assert (await asyncio.to_thread(pli, *close, **environ)).returncode == 0
+        assert (await asyncio.to_thread(pli, "reviews", "list", **environ)).stdout == ""
+        everything = await asyncio.to_thread(pli, "reviews", "list", "--all", **environ)
+        (decided,) = map(json.loads, everything.stdout.splitlines())
+    assert (decided["state"], decided["decision"]) == ("closed", "Conforme : patiente aux urgences")
+    assert decided["decided_by"]
