@@ -1,4 +1,4 @@
-"""Dr Morel, between two patients: from a letter to the dossier, to a document, and back; an optician on her telephone."""
+"""Dr Morel in her browser: from a letter to the dossier, to a document, and back; an optician on her telephone."""
 
 from __future__ import annotations
 
