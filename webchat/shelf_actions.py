@@ -50,6 +50,9 @@ async def act(visit: Visit) -> web.StreamResponse:
     """One act on the chosen documents (`d.ID`)."""
     form = await read_form(visit.request)
     ids = [name[2:][:40] for name in form.fields if name.startswith("d.")]
+    form.fields["act"], _, folder = form["act"].partition(":")
+    if folder:  # of a list of choices, where a folder is one
+        form.fields["folder"] = folder
     if form["act"] == "send":
         chosen = visibility.few(ids)
         raise web.HTTPSeeOther(f"{visit.desk.base}/new?{urlencode({'documents': '.'.join(chosen)})}")
@@ -128,9 +131,8 @@ async def change_folders(visit: Visit) -> web.StreamResponse:
 
 async def choose_by_itself(visit: Visit) -> web.StreamResponse:
     """Whether what professionals send is filed by itself."""
-    handle = await access.dossier(visit.app, visit.box)
     on = (await read_form(visit.request))["on"] == "1"
-    await by_itself.settle(visit.app, handle, on=on)
+    await by_itself.settle(visit.app, visit.box, on=on)
     raise web.HTTPSeeOther(f"{visit.desk.base}/documents?done={'always' if on else 'by_hand'}")
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from server import access, attachments, audit, reading, scopes
+from server import attachments, audit, reading, scopes
 from server.audit import Act
 from server.dossier import choices, filing
 from server.dossier.filing import XML, ZIP, Filing
@@ -33,7 +33,7 @@ from storage.vault import Sealed, SpaceKeys
 
 if TYPE_CHECKING:
     from server.app import App
-    from server.handles import DossierHandle
+    from server.handles import DossierHandle, MailboxHandle
     from server.posting import Doing
 
 CHOICE: Final = "file_by_itself"
@@ -42,30 +42,22 @@ KINDS: Final = frozenset({"application/pdf", "image/jpeg", "image/png", "image/t
 Named = tuple[str, File, Sealed]  # (its id, the file, its facts sealed)
 _WRITERS: Final = frozenset({"professional", "team", "bot"})
 _LINE: Final = ("{name} est rangé dans votre dossier.", "{count} documents sont rangés dans votre dossier : {name}.")
-_NEWS: Final = {
-    True: (
-        "{by} a choisi que les documents reçus se rangent tout seuls dans le dossier.",
-        "{by} chose that received documents are filed in the record by themselves.",
-    ),
-    False: ("{by} a choisi de ranger soi-même les documents reçus.", "{by} chose to file received documents by hand."),
-}
 
 
-async def settle(app: App, handle: DossierHandle, *, on: bool) -> None:
-    """The holder, or who represents them, chooses. Raises `NotAllowed`, `Refused`."""
-    from server import space_news
+async def settle(app: App, box: MailboxHandle, *, on: bool) -> None:
+    """The holder, or who represents them, answers whether. That they go on by hand is kept too: they are not asked
+    twice. Raises `NotAllowed`, `Refused`.
+    """
 
-    def choose(doing: Doing) -> None:
-        tx = doing.tx
-        access.confirm_record(tx, handle)
-        scopes.shares(tx, handle)
-        by = handle.actor.account_id
-        visibilities.choose(tx, handle.space_id, CHOICE, choices.ON if on else choices.OFF, by)
-        outcome = choices.ON if on else choices.OFF
-        audit.record(tx, Act.CHOICE_CHANGED, handle.actor, handle.space_id, handle.ground, CHOICE, outcome)
+    def keep(tx: Tx) -> None:
+        scopes.own_affairs(tx, box)
+        if CHOICE not in visibilities.chosen(tx, box.space_id):
+            visibilities.choose(tx, box.space_id, CHOICE, choices.OFF, box.actor.account_id)
+            audit.record(tx, Act.CHOICE_CHANGED, box.actor, box.space_id, box.ground, CHOICE, choices.OFF)
 
-    french, english = (sentence.format(by=handle.actor.name) for sentence in _NEWS[on])
-    await space_news.tell(app, handle.space_id, french, english, choose)
+    if not on:
+        await app.db.write(keep)
+    await choices.change(app, box, CHOICE, on=on)
 
 
 def offered(tx: Tx, handle: DossierHandle) -> bool:

@@ -65,7 +65,8 @@ async def test_several_are_hidden_by_the_keyboard_alone_and_shown_again(house: H
         await expect(page.locator("[data-count]")).to_have_text("Choisis : 2")
         assert await seen.faults() == []
         assert not await seen.wider_than_screen()
-        await page.get_by_role("button", name="Masquer aux professionnels").focus()
+        await page.get_by_label("Avec les documents cochés").select_option(label="Masquer aux professionnels")
+        await page.get_by_role("button", name="Faire").focus()
         await page.keyboard.press("Enter")
         await expect(page.get_by_role("status").first).to_contain_text("2 documents sont masqués aux professionnels.")
         await page.get_by_role("button", name="Annuler").focus()

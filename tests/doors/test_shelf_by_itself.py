@@ -16,7 +16,7 @@ from tests.mail_house import MailHouse
 
 
 async def choose(house: House, who: str = "dominique", *, on: bool = True) -> None:
-    await by_itself.settle(house.app, await access.dossier(house.app, await house.mailbox(who)), on=on)
+    await by_itself.settle(house.app, await house.mailbox(who), on=on)
 
 
 async def documents(house: House, who: str = "dominique") -> list[DocumentView]:
