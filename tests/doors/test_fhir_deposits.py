@@ -99,7 +99,6 @@ async def test_a_deposit_that_is_not_right_is_refused_with_its_reason(api: Api) 
     ):  # fmt: skip
         reply = await publish(api, "morel", resource)
         assert (reply.status, code(reply)) == (status, told), reply.json
-    assert (await publish(api, "dominique", good)).status == 403, "her own go by her pages"
     assert (await publish(api, "carnet", good)).status == 403, "a service is no depositor"
     assert (await publish(api, "petit", good)).status == 403, "no health profession"
     assert await found(api, "dominique", "DocumentReference") == []
@@ -111,6 +110,21 @@ async def test_a_deposit_that_is_not_right_is_refused_with_its_reason(api: Api) 
     assert (broken.status, code(broken)) == (400, "bad_json")
     xml = await ask(api, "morel", "GET", "/DocumentReference", headers={"Accept": "application/fhir+xml"})
     assert (xml.status, code(xml)) == (406, "not_acceptable")
+
+
+async def test_dominique_adds_a_document_of_her_own_which_morel_does_not_read(api: Api) -> None:
+    hidden = [{"coding": [{"system": VISIBILITY, "code": "MASQUE_PS"}]}]
+    resource = without(simple(api, PDF, securityLabel=hidden), "subject")
+    one = located(await publish(api, "dominique", resource))
+    (own,) = await found(api, "dominique", "DocumentReference")
+    assert (own["id"], own["author"]) == (one, [own["subject"]])
+    assert await lines(api) == ["Dominique PAT-TROIS a ajouté « Consultation » au dossier."]
+    await api.letter("morel", "dominique")
+    assert await found(api, "morel", "DocumentReference", patient="dominique") == []
+    told = await publish(
+        api, "dominique", simple(api, PDF, securityLabel=[{"coding": [{"code": "INVISIBLE_PATIENT"}]}])
+    )
+    assert (told.status, code(told)) == (422, "own_document")
 
 
 async def test_the_same_document_is_deposited_once(api: Api) -> None:

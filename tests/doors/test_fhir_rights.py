@@ -40,7 +40,7 @@ FINDERS = KNOW_HER | {"lab"}
 MAY: Mapping[tuple[str, str], set[str]] = {
     ("DocumentReference", "search-type"): FINDERS | {"carnet"},
     ("DocumentReference", "read"): READERS | {"carnet"},
-    ("DocumentReference", "create"): {"morel", "leroy", "lunel", "rossi", "admissions", "pharmacy", "lab"},
+    ("DocumentReference", "create"): {"dominique", "morel", "leroy", "lunel", "rossi", "admissions", "pharmacy", "lab"},
     ("DocumentReference", "patch"): {"dominique"},
     ("Binary", "read"): READERS,
     ("List", "search-type"): FINDERS | {"carnet"},
@@ -62,7 +62,7 @@ MAY: Mapping[tuple[str, str], set[str]] = {
     ("AuditEvent", "read"): {"dominique"},
     ("Patient", "search-type"): KNOW_HER,
     ("Patient", "read"): KNOW_HER,
-    ("", "transaction"): {"morel", "leroy", "lunel", "rossi", "admissions", "pharmacy", "lab"},
+    ("", "transaction"): {"dominique", "morel", "leroy", "lunel", "rossi", "admissions", "pharmacy", "lab"},
 }
 TOLD_WHY = {"Consent", "AuditEvent"}  # whoever has the dossier is told that these are the patient's own
 

@@ -62,6 +62,21 @@ class _List(msgspec.Struct, frozen=True, rename="camel"):
     identifier: list[Identifier] = []
 
 
+class _Part(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    value_code: str = ""
+    value_string: str = ""
+
+
+class _Parameter(msgspec.Struct, frozen=True, rename="camel"):
+    name: str
+    part: list[_Part] = []
+
+
+class _Parameters(msgspec.Struct, frozen=True, rename="camel"):
+    parameter: list[_Parameter]
+
+
 @dataclass(slots=True)
 class _Set:
     """The entries of a submission set, by what they are."""
@@ -140,13 +155,10 @@ def _only_what_replacing_does(together: _Set) -> None:
     """Raises `Invalid` for a change of anything but the status of a document that this transaction replaces."""
     replaced = {said.replaces for _, said in together.papers if said.replaces}
     for entry in together.patches:
-        parts = [
-            {part.get("name"): next((v for k, v in part.items() if k.startswith("value")), "") for part in one["part"]}
-            for one in entry.resource.get("parameter", ())
-            if isinstance(one, dict) and isinstance(one.get("part"), list)
-        ]
+        asked = incoming.converted(entry.resource, _Parameters).parameter
+        said = [{part.name: part.value_code or part.value_string for part in one.part} for one in asked]
         wanted = {"type": "replace", "path": "DocumentReference.status", "value": "superseded"}
-        if entry.request.url not in replaced or parts != [wanted]:
+        if entry.request.url not in replaced or said != [wanted]:
             raise Invalid("bad_request_entry", "Seul le document remplacé peut être dit « superseded » ici.")
 
 

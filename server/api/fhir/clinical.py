@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final, cast
 
 from server.api.fhir import terms
-from server.api.fhir.asking import Param, Value
+from server.api.fhir.asking import Param, Value, spanned
 from server.api.fhir.front import Call, Found
 from server.api.fhir.observations import observation, vital_signs
 from server.api.fhir.terms import Json, concept, filled, moment, outer
 from server.dossier import choices, findings, standing
 from server.dossier.findings import Held
+from server.formats.cda_problems import ABSENT
 from server.formats.findings import Allergy, Coded, Immunisation, Measure, Problem, Result, Treatment
 from server.handles import DossierHandle
 from server.reading import iso
@@ -44,7 +46,7 @@ Values = dict[str, list[Value]]
 
 
 async def observations(call: Call, handle: DossierHandle) -> list[Found]:
-    """Results and measures, the newest first; both numbers of a blood pressure are one."""
+    """Results and measures, the latest measured first; both numbers of a blood pressure are one."""
     kinds = ("measure",) if handle.ground == standing.SERVICE else ("result", "measure")
 
     def look(tx: Tx) -> list[Held]:
@@ -55,7 +57,8 @@ async def observations(call: Call, handle: DossierHandle) -> list[Found]:
     held = await call.app.db.read(look)
     results = [_observation(handle, (one,)) for one in held if isinstance(one.finding, Result)]
     measures = [one for one in held if isinstance(one.finding, Measure)]
-    return _newest([*results, *(_observation(handle, together) for together in vital_signs(measures))])
+    found = [*results, *(_observation(handle, together) for together in vital_signs(measures))]
+    return sorted(found, key=lambda one: (one.when, one.at, one.id), reverse=True)
 
 
 def _observation(handle: DossierHandle, held: tuple[Held, ...]) -> Found:
@@ -70,7 +73,15 @@ def _observation(handle: DossierHandle, held: tuple[Held, ...]) -> Found:
         }  # fmt: skip
         return known[name]
 
-    return _found(handle, held[0], values, lambda: observation(handle, held))
+    found = _found(handle, held[0], values, lambda: observation(handle, held))
+    first = held[0].finding
+    return replace(found, when=_instant(first.at or held[0].dated))
+
+
+def _instant(text: str) -> str:
+    """The first instant of a date of any precision, so that dates sort as texts."""
+    span = spanned(text)
+    return span[0].astimezone(UTC).isoformat() if span else ""
 
 
 async def immunisations(call: Call, handle: DossierHandle) -> list[Found]:
@@ -197,6 +208,8 @@ def _allergy(handle: DossierHandle, held: Held) -> Json:
         "resourceType": "AllergyIntolerance",
         "extension": _supported(handle, held),
         "clinicalStatus": terms.one_concept(f"{_HL7}/allergyintolerance-clinical", _clinical(said.status)),
+        "verificationStatus": terms.one_concept(f"{_HL7}/allergyintolerance-verification", "refuted")
+        if said.status == ABSENT else {},
         "code": concept(_NO_ALLERGY) if said.none_known else concept(said.agent) or {"text": "Allergène non précisé"},
         "patient": _patient(handle),
         "onsetDateTime": when,
@@ -211,7 +224,9 @@ _OVER: Final = re.compile(r"inacti|résol|resol|guéri|terminé|73425007|4133220
 
 
 def _clinical(status: str, until: str = "") -> str:
-    """active, unless its document says it is over."""
+    """active, unless its document says it is over, or that it never was."""
+    if status == ABSENT:
+        return "inactive"
     if not (until or _OVER.search(status)):
         return "active"
     return "resolved" if until or not re.search(r"inacti|73425007", status, re.IGNORECASE) else "inactive"
@@ -224,6 +239,8 @@ def _condition(handle: DossierHandle, held: Held) -> Json:
         "resourceType": "Condition",
         "extension": _supported(handle, held),
         "clinicalStatus": terms.one_concept(f"{_HL7}/condition-clinical", state),
+        "verificationStatus": terms.one_concept(f"{_HL7}/condition-ver-status", "refuted")
+        if said.status == ABSENT else {},
         "category": [terms.one_concept(f"{_HL7}/condition-category", "problem-list-item")],
         "code": concept(_NO_PROBLEM) if said.none_known else concept(said.what) or {"text": "Problème non précisé"},
         "subject": _patient(handle),

@@ -12,11 +12,14 @@ from uuid import uuid4
 import msgspec
 from aiohttp import web
 
+from server import access
 from server.api.fhir import documents, incoming, outcome, searching, terms, whom
 from server.api.fhir.front import Call
 from server.api.fhir.incoming import Publication
-from server.dossier import depositing
-from server.errors import Invalid, Refused
+from server.dossier import adding, depositing
+from server.dossier.habilitation import HIDDEN
+from server.errors import Conflict, Invalid, Refused
+from server.formats import document_types
 from server.handles import SpaceHandle
 
 MOST_DOCUMENTS: Final = 20  # of one transaction
@@ -51,14 +54,32 @@ async def deposit(call: Call, papers: Sequence[tuple[Publication, bytes]], about
     if len(patients) > 1:
         raise Invalid("several_patients", "Une transaction porte sur un seul patient.")
     to = await _patient(call, papers[0][0])
+    if to.ground == "self":
+        return await _own(call, papers)
     together = {"set": f"urn:uuid:{uuid4()}", **about}
     ready = []
     for said, data in papers:
         replaces = _replaced(to, said.replaces)
-        extra = {**said.facts.extra, **together} | ({"replaces": replaces} if replaces else {})
-        facts = msgspec.structs.replace(incoming.named(said.facts, data), extra=extra)
+        facts = msgspec.structs.replace(incoming.named(said.facts, data), extra={**said.facts.extra, **together})
         ready.append((facts, data, said.marks, replaces))
     return Deposited(to.space_id, tuple(await depositing.deposit_all(call.app, to, ready)))
+
+
+async def _own(call: Call, papers: Sequence[tuple[Publication, bytes]]) -> Deposited:
+    """The patient adds a document of their own: it says what their page would have asked."""
+    (said, data), *others = papers
+    facts = incoming.named(said.facts, data)
+    if others or said.replaces or not said.marks <= {HIDDEN}:
+        raise Invalid("own_document", "Un patient ajoute ses documents un à un, et les masque ou non, rien de plus.")
+    handle = await access.dossier(call.app, await access.mailbox(call.app, call.actor, needs=("dossier", "write")))
+    category = document_types.category(facts.document_type) if facts.document_type else ""
+    wanted = adding.Wanted(facts.title, category, facts.created[:10], hidden=HIDDEN in said.marks)
+    added = await adding.add(call.app, handle, [(facts.name, data)], wanted)
+    if added.refused:
+        raise Invalid("bad_file", f"{added.refused[0][1]}")
+    if not added.ids:
+        raise Conflict("deposited_before", "Ce document est déjà dans ce dossier.")
+    return Deposited(handle.space_id, tuple(added.ids))
 
 
 async def _patient(call: Call, said: Publication) -> SpaceHandle:

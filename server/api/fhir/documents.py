@@ -19,12 +19,12 @@ from server.api.fhir import outcome, terms, whom
 from server.api.fhir.asking import Param, Value
 from server.api.fhir.front import Call, Found
 from server.api.fhir.terms import Json, filled, outer
+from server.api.files import as_download
 from server.dossier import documents as shelf
-from server.dossier import standing
 from server.dossier.documents import Seen
 from server.dossier.habilitation import ARCHIVED
 from server.drafts import FileFacts
-from server.errors import NotAllowed, Refused
+from server.errors import Refused
 from server.handles import DossierHandle
 from server.people import Traits
 
@@ -64,7 +64,8 @@ _MHD: Final = "https://profiles.ihe.net/ITI/MHD/StructureDefinition"
 async def everything(call: Call, handle: DossierHandle) -> list[Found]:
     """Every document that its reader may see, the newest filed first."""
     traits, seen = await _seen(call, handle)
-    return [_found(handle, traits, item) for item in seen]
+    older = {item.row.replaced_by: item.row.id for item in seen if item.row.replaced_by}
+    return [_found(handle, traits, item, older.get(item.row.id, "")) for item in seen]
 
 
 async def _seen(call: Call, handle: DossierHandle) -> tuple[Traits | None, list[Seen]]:
@@ -82,12 +83,17 @@ def _served(handle: DossierHandle, item: Seen) -> bool:
     return item.row.state != "deleted" or theirs
 
 
-def _found(handle: DossierHandle, traits: Traits | None, item: Seen) -> Found:
+def _found(handle: DossierHandle, traits: Traits | None, item: Seen, replaces: str) -> Found:
+    def values(name: str) -> list[Value]:
+        if name == "relatesto":
+            return [outer(handle.space_id, replaces)] if replaces else []
+        return _values(handle, item, name)
+
     return Found(
         outer(handle.space_id, item.row.id),
         changed_at(item),
-        lambda name: _values(handle, item, name),
-        lambda: document_reference(handle, traits, item),
+        values,
+        lambda: document_reference(handle, traits, item, replaces),
     )
 
 
@@ -98,8 +104,10 @@ def changed_at(item: Seen) -> int:
 # ---- one document ----
 
 
-def document_reference(handle: DossierHandle, traits: Traits | None, item: Seen) -> Json:
-    """PDSm_ComprehensiveDocumentReference. `traits`: of the patient, when the reader may be told."""
+def document_reference(handle: DossierHandle, traits: Traits | None, item: Seen, replaces: str) -> Json:
+    """PDSm_ComprehensiveDocumentReference. `traits`: of the patient, when the reader may be told. `replaces`: the
+    older version that its reader sees too.
+    """
     row, facts, extra = item.row, item.facts, item.facts.extra
     contained = [*([_source_patient(traits)] if traits else []), *_authors(facts, handle.space_id, row.source)[0]]
     context = filled({
@@ -109,7 +117,6 @@ def document_reference(handle: DossierHandle, traits: Traits | None, item: Seen)
         "practiceSetting": _coded(extra.get("setting", "")),
         "sourcePatientInfo": {"reference": "#patient"} if traits else {},
     })  # fmt: skip
-    replaces = extra.get("replaces", "")
     return filled({
         "resourceType": "DocumentReference",
         "meta": {"profile": [f"{terms.PDSM}/pdsm-comprehensive-document-reference"]},
@@ -241,8 +248,6 @@ def _values(handle: DossierHandle, item: Seen, name: str) -> list[Value]:
             return [facts.author]
         case "isArchived":
             return [str(ARCHIVED in item.marks).lower()]
-        case "relatesto":
-            return [outer(handle.space_id, extra["replaces"])] if "replaces" in extra else []
         case _:
             return []
 
@@ -259,8 +264,6 @@ async def binary(call: Call) -> web.Response:
     """`GET /Binary/{id}`: the octets, or with `Accept: application/fhir+json` a Binary. It downloads, in a sandbox."""
     space_id, document_id = terms.inner(call.id)
     handle = await whom.opened(call, space_id)
-    if handle.ground == standing.SERVICE and call.resource.scope != "documents:read":
-        raise NotAllowed
     found = next((item for item in (await _seen(call, handle))[1] if item.row.id == document_id), None)
     if found is None or found.row.state == "deleted":
         raise Refused
@@ -272,12 +275,6 @@ async def binary(call: Call) -> web.Response:
             "resourceType": "Binary", "id": call.id, "contentType": kind or "application/octet-stream",
             "securityContext": {"reference": subject}, "data": base64.b64encode(data).decode(),
         })  # fmt: skip
-    return _download(facts, data)
-
-
-def _download(facts: FileFacts, data: bytes) -> web.Response:
-    from server.api.files import as_download
-
     return as_download(facts, data)
 
 

@@ -69,13 +69,14 @@ class Call:
 @dataclass(frozen=True, slots=True)
 class Found:
     """Something that may be seen. `at`: when it last changed (ms). `values`: what a search compares, by parameter.
-    `resource`: makes it; asked only for what is given out.
+    `resource`: makes it; asked only for what is given out. `when`: when it was true, to sort by.
     """
 
     id: str
     at: int
     values: Callable[[str], list[Value]]
     resource: Callable[[], dict[str, Any]]
+    when: str = ""
 
 
 Finds = Callable[[Call, "DossierHandle"], Awaitable[list[Found]]]

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
-from server import access, audit
+from server import access, journal, journal_words
 from server.actions import catalogue
 from server.actions.catalogue import GrantView
 from server.api.fhir import terms
@@ -19,6 +20,7 @@ from server.dossier import consents, standing, things
 from server.dossier.consents import ConsentView
 from server.errors import NotAllowed
 from server.handles import DossierHandle
+from server.journal import Person, Teller
 from storage import audit_rows
 from storage.audit_rows import AuditRow
 from storage.database import Tx
@@ -28,7 +30,6 @@ EVENTS: Final = (
     Param("date", "date", "When it was recorded"), Param("action", "token", "C, R, U, D, E"),
     Param("subtype", "token", "The act, as the log names it"), Param("entity", "reference", "DocumentReference/{id}"),
 )  # fmt: skip
-ACTS: Final = frozenset(act.value[0] for act in audit.Act if act.value[1] > audit.TECHNICAL_MONTHS)
 MOST_EVENTS: Final = 2_000  # the newest; older ones by `date`
 _ACTS: Final = "urn:pli:act"
 _GROUNDS: Final = "urn:pli:ground"
@@ -128,21 +129,17 @@ async def events(call: Call, handle: DossierHandle) -> list[Found]:
     """Who did what in the patient's space, the newest first."""
     _patients_own(handle)
 
-    def look(tx: Tx) -> list[tuple[AuditRow, str]]:
-        names: dict[str, str] = {}
-        found = []
-        for row in audit_rows.of_space(tx, handle.space_id, ACTS):
-            if row.actor_id not in names:
-                names[row.actor_id] = consents.name_of(call.app, tx, row.actor_id)
-            found.append((row, names[row.actor_id]))
-            if len(found) >= MOST_EVENTS:
-                break
-        return found
+    def look(tx: Tx) -> list[tuple[AuditRow, Person, bool]]:
+        teller = Teller(tx, call.app, handle.keys, [standing.reader(tx, handle)], you=handle.actor.account_id)
+        rows = audit_rows.of_space(tx, handle.space_id, journal.LOGGED)
+        told = (row for row in rows if not journal_words.of_no_interest(row.act, row.ground))
+        newest = islice(told, MOST_EVENTS)
+        return [(row, teller.person(row.actor_id, row.actor_kind), teller.sees(row.object)) for row in newest]
 
-    return [_event(handle, row, name) for row, name in await call.app.db.read(look)]
+    return [_event(handle, *one) for one in await call.app.db.read(look)]
 
 
-def _event(handle: DossierHandle, row: AuditRow, name: str) -> Found:
+def _event(handle: DossierHandle, row: AuditRow, who: Person, seen: bool) -> Found:
     def values(param: str) -> list[Value]:
         match param:
             case "date":
@@ -152,24 +149,24 @@ def _event(handle: DossierHandle, row: AuditRow, name: str) -> Found:
             case "subtype":
                 return [(_ACTS, row.act)]
             case _:
-                return [outer(handle.space_id, row.object)] if row.object else []
+                return [outer(handle.space_id, row.object)] if seen else []
 
-    return Found(outer(handle.space_id, row.id), row.at, values, lambda: _audit_event(handle, row, name))
+    return Found(outer(handle.space_id, row.id), row.at, values, lambda: _audit_event(handle, row, who, seen))
 
 
 def _action(row: AuditRow) -> str:
     return _ACTIONS.get(row.act.partition(":")[2], "U")
 
 
-def _audit_event(handle: DossierHandle, row: AuditRow, name: str) -> Json:
+def _audit_event(handle: DossierHandle, row: AuditRow, who: Person, seen: bool) -> Json:
     entities: list[Json] = [{"what": terms.reference("Patient", handle.space_id)}]
-    if row.act.startswith("document:") and len(row.object) == terms.ID_LENGTH:
+    if seen and row.act.startswith("document:"):
         entities.append({"what": terms.reference("DocumentReference", handle.space_id, row.object)})
     done = row.outcome in {"done", "own_only"} or ":" in row.outcome
     return filled({
         "resourceType": "AuditEvent",
         "type": terms.coding("http://dicom.nema.org/resources/ontology/DCM", "110110", "Patient Record"),
-        "subtype": [terms.coding(_ACTS, row.act)],
+        "subtype": [terms.coding(_ACTS, row.act, journal_words.what(row.act, row.object, row.outcome)[0])],
         "action": _action(row),
         "recorded": terms.instant(row.at),
         "outcome": "0" if done else "4",
@@ -177,7 +174,7 @@ def _audit_event(handle: DossierHandle, row: AuditRow, name: str) -> Json:
         "purposeOfEvent": [terms.one_concept(_GROUNDS, row.ground)] if row.ground else [],
         "agent": [{
             "type": terms.one_concept(_ACTS, row.actor_kind),
-            "who": {"display": name or "Pli"},
+            "who": {"display": ", ".join(part for part in (who.name[0], who.role[0], who.place) if part)},
             "requestor": True,
         }],
         "source": {"observer": {"display": "Pli"}},

@@ -94,10 +94,17 @@ class RelatesTo(_Element, frozen=True, rename="camel"):
     target: Reference
 
 
+class Contained(_Element, frozen=True, rename="camel"):
+    resource_type: str
+    id: str = ""
+    identifier: list[Identifier] = []
+    name: Any = None
+
+
 class DocumentReference(_Element, frozen=True, rename="camel"):
     status: str
     content: list[Content]
-    contained: list[dict[str, Any]] = []
+    contained: list[Contained] = []
     master_identifier: Identifier | None = None
     type: Concept | None = None
     category: list[Concept] = []
@@ -164,7 +171,7 @@ def _labels(labels: list[Concept]) -> tuple[str, frozenset[str]]:
     return level, frozenset(marks)
 
 
-def patient(references: Iterable[Reference | None], contained: list[dict[str, Any]]) -> tuple[str, tuple[str, str]]:
+def patient(references: Iterable[Reference | None], contained: list[Contained]) -> tuple[str, tuple[str, str]]:
     """(space, (OID, INS)) that these name; all must name the same. Raises `Invalid`."""
     spaces: set[str] = set()
     found: set[tuple[str, str]] = set()
@@ -189,10 +196,9 @@ def _ins(text: str) -> tuple[str, str]:
     return named_patient({"identifier": text})[1]
 
 
-def _identifiers(contained: list[dict[str, Any]], wanted: str) -> list[str]:
+def _identifiers(contained: list[Contained], wanted: str) -> list[str]:
     """Of the patient contained under that id: its INS, when it has one."""
-    listed = [one for one in contained if one.get("id") == wanted and one.get("resourceType") == "Patient"]
-    found = [converted(entry, Identifier) for one in listed for entry in one.get("identifier") or ()]
+    found = [each for one in contained if (one.id, one.resource_type) == (wanted, "Patient") for each in one.identifier]
     return [f"{one.system}|{one.value}" for one in found if terms.ins_system(one.system)]
 
 
@@ -241,18 +247,19 @@ def _kept(coding: Coding | None) -> str:
 def _authors(said: DocumentReference) -> tuple[list[str], list[str]]:
     """(names, national numbers) of the people contained or shown."""
     names, numbers = [], []
-    known = {f"#{one.get('id')}": one for one in said.contained}
+    known = {f"#{one.id}": one for one in said.contained}
     for reference in said.author[:MOST_CODINGS]:
-        found = known.get(reference.reference, {})
-        identifiers = [converted(one, Identifier) for one in found.get("identifier") or ()]
-        numbers += [one.value[:40] for one in identifiers if one.system == terms.PROFESSIONALS and one.value]
-        name = _name(found) or reference.display
+        found = known.get(reference.reference, Contained(""))
+        numbers += [one.value[:40] for one in found.identifier if one.system == terms.PROFESSIONALS and one.value]
+        name = _name(found.name) or reference.display
         names += [" ".join(name.replace(",", " ").split())] if name else []
     return names, numbers
 
 
-def _name(contained: Json) -> str:
-    told = contained.get("name")
+def _name(told: Any) -> str:
+    """Of a person (HumanName) or an organisation (a string)."""
+    if isinstance(told, str):
+        return told
     first = told[0] if isinstance(told, list) and told and isinstance(told[0], dict) else {}
     if isinstance(first.get("text"), str):
         return str(first["text"])

@@ -18,7 +18,7 @@ from aiohttp import web
 from server import access, space_news
 from server.api.fhir import incoming, observations, outcome, searching, terms, whom
 from server.api.fhir.front import Call
-from server.api.fhir.incoming import Concept, Period, Reference
+from server.api.fhir.incoming import Concept, Contained, Period, Reference
 from server.api.fhir.outcome import Unprocessed
 from server.dossier import measure_kinds as kinds
 from server.dossier import measures
@@ -51,7 +51,7 @@ class _Observation(msgspec.Struct, frozen=True, rename="camel"):
     code: Concept
     category: list[Concept] = []
     subject: Reference | None = None
-    contained: list[dict[str, Any]] = []
+    contained: list[Contained] = []
     extension: list[dict[str, Any]] = []
     modifier_extension: list[Any] = []
     effective_date_time: str = ""

@@ -97,30 +97,35 @@ def patched(resource: Json, operations: list[_Operation]) -> Json:
     """
     after = deepcopy(resource)
     for one in operations:
-        path = _path(after, one.path)
+        path = _path(one.path)
         if one.op != "test" and path[:1] not in (["status"], ["securityLabel"], ["extension"]):
             raise NotServed("not_patchable", "Seuls status, securityLabel et isArchived peuvent être changés.")
         if one.op not in {"test", "replace", "add", "remove"}:
             raise NotServed("not_patchable", "Opérations servies : test, replace, add, remove.")
         try:
-            _apply(after, path, one)
-        except (KeyError, IndexError, ValueError, TypeError):
+            _apply(after, _by_url(after, path), one)
+        except (AttributeError, KeyError, IndexError, ValueError, TypeError):
             raise Invalid("bad_path", "Une opération vise un élément qui n’existe pas.") from None
     return after
 
 
-def _path(resource: Json, pointer: str) -> list[str]:
-    """RFC 6901; besides, an extension by its URL."""
+def _path(pointer: str) -> list[str]:
+    """RFC 6901; besides, an extension by its URL: extension, that, and the rest."""
     older = _OLDER.fullmatch(pointer)
     if older is not None:
-        url = older.group(1).rpartition("/")[2].casefold()
-        wanted = {"pdsm-isarchived": terms.IS_ARCHIVED, "pdsm_isarchived": terms.IS_ARCHIVED}.get(url, older.group(1))
-        listed = [one.get("url") for one in resource.get("extension", ())]
-        place = str(listed.index(wanted)) if wanted in listed else "-"
-        return ["extension", place, *(older.group(2) or "").split("/")[1:]]
+        return ["extension", older.group(1), *(older.group(2) or "").split("/")[1:]]
     if not pointer.startswith("/"):
         raise Invalid("bad_path", "Une opération vise un élément qui n’existe pas.")
     return [part.replace("~1", "/").replace("~0", "~") for part in pointer[1:].split("/")]
+
+
+def _by_url(resource: Json, path: list[str]) -> list[str]:
+    """With the place of the extension that a URL names."""
+    if path[0] != "extension" or len(path) < 2 or ":" not in path[1]:
+        return path
+    older = path[1].rpartition("/")[2].casefold() in {"pdsm-isarchived", "pdsm_isarchived"}
+    listed = [one.get("url") for one in resource.get("extension", ())]
+    return ["extension", str(listed.index(terms.IS_ARCHIVED if older else path[1])), *path[2:]]
 
 
 def _apply(resource: Json, path: list[str], one: _Operation) -> None:
@@ -176,7 +181,8 @@ _MAY: Final = frozenset({"status", "securityLabel", "extension"})
 def _flags(resource: Json) -> dict[str, bool]:
     """The extensions, all of them ours: url → true or false. Raises `NotServed`, `Invalid`."""
     found: dict[str, bool] = {}
-    for one in resource.get("extension", ()):
+    listed = resource.get("extension", [])
+    for one in listed if isinstance(listed, list) else [listed]:
         url = one.get("url") if isinstance(one, dict) else None
         if url not in (terms.IS_ARCHIVED, terms.IS_DELETED):
             raise NotServed("not_patchable", "Seules les extensions isArchived et isDeleted peuvent être changées.")
