@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from server import access, attachments, reading, windows
-from server.dossier import contents
+from server.dossier import contents, titles
 from server.dossier import documents as shelf
 from server.dossier.contents import Contents
 from server.drafts import FileFacts
 from server.errors import Refused
 from server.thumbnails import LARGE, PAGE, SMALL, Picture
 from server.windows import Paper
+from storage.database import Tx
 from webchat import narrative, present, structured
 from webchat.narrative import Readable
 from webchat.thread import patient_of
@@ -126,20 +127,30 @@ async def of_dossier(visit: Visit) -> Sheet:
         return await shelf.open_document(app, handle, document)
 
     async def around() -> dict[str, Any]:
-        found = await shelf.list_documents(app, handle)
-        here = next((place for place, item in enumerate(found) if item.id == document), None)
-        if here is None:
-            raise Refused
-        before, after = (found[place] if 0 <= place < len(found) else None for place in (here - 1, here + 1))
-        return {
-            "entry": None,
-            "item": None,
-            "provenance": None,
-            "received": found[here].filed_at,
-            "before": _to(Paper(before.id, before.title) if before else None, base),
-            "after": _to(Paper(after.id, after.title) if after else None, base),
-            "patient": None,
-        }
+        def named(item: shelf.Seen) -> titles.Title:
+            return titles.of(item, visit.words.language, visit.desk.today.year)
+
+        def read(tx: Tx) -> dict[str, Any]:
+            found = list(shelf.seen(tx, handle))
+            here = next((place for place, item in enumerate(found) if item.row.id == document), None)
+            if here is None:
+                raise Refused
+            before, after = (
+                Paper(found[place].row.id, named(found[place]).text) if 0 <= place < len(found) else None
+                for place in (here - 1, here + 1)
+            )
+            return {
+                "entry": None,
+                "item": None,
+                "provenance": None,
+                "received": reading.iso(found[here].row.filed_at),
+                "before": _to(before, base),
+                "after": _to(after, base),
+                "patient": None,
+                "named": named(found[here]),
+            }
+
+        return await app.db.read(read)
 
     what = (handle.space_id, "dossier", document)
     url, back = f"{base}/{document}", f"{base}#d-{document}"

@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import structlog
 
 from server import attachments, audit, reading, scopes
 from server.audit import Act
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from server.app import App
     from server.handles import DossierHandle, MailboxHandle
     from server.posting import Doing
+
+log = structlog.get_logger()
 
 CHOICE: Final = "file_by_itself"
 BY: Final = "file_by_itself"  # who filed it: the patient's own choice
@@ -77,6 +80,16 @@ async def ready(
     writes = draft.kind in {"text", "card"} and (actor.kind in _WRITERS or actor.external)
     if not files or not writes or not await app.db.read(_wanted, keys.space_id):
         return ()
+    try:
+        return await _ready(app, draft, author, keys, message_id, files)
+    except Exception as error:  # noqa: BLE001 - a letter is never lost because a file of it could not be filed
+        log.warning("filing.left", how=type(error).__name__)
+        return ()
+
+
+async def _ready(
+    app: App, draft: Draft, author: Author, keys: SpaceKeys, message_id: str, files: Sequence[Named]
+) -> tuple[Filing, ...]:
     held = [(file_id, file, await _octets(app, keys, draft, file)) for file_id, file, _ in files]
     papers = [paper for _, file, data in held if _kind(file.facts) == ZIP for paper in await _unpacked(data)]
     found = []

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
+import pytest
+
 from server import access, reading
-from server.dossier import by_itself
+from server.dossier import by_itself, filing
 from server.dossier import documents as shelf
 from server.dossier.documents import DocumentView
 from tests import letters
 from tests.browser.scenes import letter_with_documents
+from tests.browser.visitor import visitor
 from tests.certificates import Certificates
 from tests.doors.test_submission import submit
 from tests.house import House
@@ -68,7 +73,29 @@ async def test_a_newer_version_takes_the_place_of_the_older_and_what_may_not_be_
     await mail(house, 3, title="Bilan du soir", document_id="1.2.3.2", version=2)
     states = {item.title: item.change.state if item.change else "" for item in await documents(house)}
     assert states == {"Bilan du matin": "replaced", "Bilan du soir": ""}
+    async with visitor(house, "dominique") as dominique:
+        page = await dominique.get("/documents")
+        assert len(re.findall(r'<li class="paper', page.text)) == 1
+        assert re.search(
+            r"1 ancienne version Analyses du .* Bilan du matin Remplacé le .* par Dr Agathe MOREL", page.said
+        )
+        assert len(re.findall(r'<li class="paper', (await dominique.get("/documents?show=obsolete")).text)) == 1
     await mail(house, 4, title="Confidentiel", document_id="1.2.3.9", set_id="9.9", confidentiality="R")
     assert "Confidentiel" not in {item.title for item in await documents(house)}
     await mail(house, 5, title="Bilan du soir", document_id="1.2.3.2", version=2, action="D")
     assert len(await documents(house)) == 2
+
+
+async def test_a_letter_arrives_all_the_same_when_its_files_cannot_be_read_apart(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await choose(house)
+
+    async def breaks(*_args: object) -> None:
+        raise OSError("no worker can be had")
+
+    monkeypatch.setattr(filing, "unpacked", breaks)
+    receipt = await letter_with_documents(house)
+    page = await reading.since(house.app, await house.mailbox("dominique"), 0)
+    assert receipt.message in {entry.message.id for entry in page.entries}
+    assert await documents(house) == []
