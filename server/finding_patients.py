@@ -21,8 +21,8 @@ from stdnum.fr import nir
 
 from server import audit, brakes, people, reading, strict_traits
 from server.audit import Act
+from server.dossier import announcing, volume
 from server.dossier import consents as dossier_consents
-from server.dossier import volume
 from server.errors import Invalid, Refused
 from server.handles import MailboxHandle
 from server.people import Traits
@@ -57,7 +57,7 @@ class Sought:
 @dataclass(frozen=True, slots=True)
 class Patient:
     """One of a professional's patients. `until`: of what lets them read, ISO 8601; "": none, or until it is withdrawn
-    (`allowed`). `last`: when a message last came or went.
+    (`allowed`). `last`: when a message last came or went. `untold`: documents that one still has to tell them of.
     """
 
     space_id: str
@@ -68,6 +68,7 @@ class Patient:
     allowed: bool = False
     until: str = ""
     last: str = ""
+    untold: int = 0
 
 
 async def find(app: App, box: MailboxHandle, sought: Sought) -> str:
@@ -165,5 +166,8 @@ def _mine(tx: Tx, app: App, box: MailboxHandle, allowed: dict[str, str]) -> list
             continue
         wrote = reading.iso(last[space_id]) if last.get(space_id) else ""
         let, until = space_id in allowed, allowed.get(space_id, "")
-        found.append(Patient(space_id, whose.name, whose.birth_name, whose.birth_date, whose.sex, let, until, wrote))
+        untold = announcing.to_announce(tx, reading.space_keys(app, tx, space_id), box.actor.account_id)
+        found.append(
+            Patient(space_id, whose.name, whose.birth_name, whose.birth_date, whose.sex, let, until, wrote, untold)
+        )
     return found

@@ -4,8 +4,8 @@
                      → release after `untold_release_days`: a line for the patient; seen from then on (`habilitation`)
 
 CSP R.1111-53. Promises: both are owed from the transaction of the deposit; what was told, replaced or withdrawn
-meanwhile is spoken of no more; nobody but its author hears of it before. Its author without a thread with this patient
-has the list of /patients (`waiting`).
+meanwhile is spoken of no more; nobody but its author hears of it before. Who has no thread with this patient is not
+reminded there; the list of their patients counts what waits (`to_announce`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from server.drafts import Author, Draft, FileFacts
 from server.handles import ConversationHandle
 from storage import conversations, deliveries, documents, visibilities
 from storage.database import Tx
+from storage.ids import now_ms
 from storage.vault import SpaceKeys
 
 if TYPE_CHECKING:
@@ -59,6 +60,14 @@ def waiting(tx: Tx, keys: SpaceKeys, document_id: str) -> Untold | None:
     facts = msgspec.json.decode(keys.open("document", row.id, row.facts), type=FileFacts)
     shows_at = marks[UNTOLD].at + DELAYS.untold_release_days * DAY
     return Untold(row.id, row.author_id, facts.title or facts.name, facts.author, shows_at, SECRET in marks)
+
+
+def to_announce(tx: Tx, keys: SpaceKeys, author_id: str) -> int:
+    """How many documents of this author, in this space, still wait to be told."""
+    marks = visibilities.marks(tx, keys.space_id)
+    own = [item for item, on in marks.items() if UNTOLD in on and on[UNTOLD].by == author_id]
+    now = now_ms()
+    return sum(1 for item in own if (found := waiting(tx, keys, item)) is not None and found.shows_at > now)
 
 
 class UntoldDocuments:

@@ -166,7 +166,9 @@ async def test_what_must_be_told_first_is_seen_when_its_author_says_so(house: Ho
     async with visitor(house, "morel") as visit:
         shown = await visit.get(f"{base}/documents/{document}/view")
         assert "n’a pas encore été annoncé au patient : n’en parlez pas" in shown.said
+        assert "1 document que vous ne lui avez pas encore annoncé." in (await visit.get("/patients")).said
         assert (await visit.post(f"{base}/documents/{document}/told")).status == 303
+        assert "annoncé." not in (await visit.get("/patients")).said
     assert await titles(house, "dominique") == ["Biopsie"]
     assert [line for line in await told(house, "dominique") if line.startswith("Dr Agathe MOREL a ajouté «")]
 
