@@ -85,7 +85,7 @@ async def give(visit: Looking) -> web.Response:
     lines = csv.writer(text, delimiter=";")
     words, said = visit.words, _said(visit)
     columns = ("when", "until", "name", "role", "place", "why", "what", "title", "times")
-    lines.writerow([words("journal.file." + name) for name in columns])
+    lines.writerow([words(f"journal.file.{name}") for name in columns])
     for page in range(1, MOST_PAGES):
         found = await journal.log(visit.app, handle, asked, page)
         for one in found.visits:

@@ -100,10 +100,7 @@ async def test_what_is_too_old_is_purged_and_nothing_younger(core: House) -> Non
             assert await left() == kept
 
 
-async def test_the_chain_is_told_elsewhere_and_a_deaf_elsewhere_loses_nothing(
-    sqlite_core: House, tmp_path: Path
-) -> None:
-    core = sqlite_core
+async def test_the_chain_is_told_elsewhere_and_a_deaf_elsewhere_loses_nothing(core: House) -> None:
     async with gateway() as elsewhere:
         core.app.settings = replace(core.app.settings, audit_anchor_url=elsewhere.url, audit_anchor_private=True)
         elsewhere.status = 500
@@ -119,8 +116,7 @@ async def test_the_chain_is_told_elsewhere_and_a_deaf_elsewhere_loses_nothing(
         assert (await audit_chain.verify(core.app, json.dumps(said))).faults == []
 
 
-async def test_an_anchor_is_never_told_inside_this_network_unless_meant(sqlite_core: House) -> None:
-    core = sqlite_core
+async def test_an_anchor_is_never_told_inside_this_network_unless_meant(core: House) -> None:
     async with gateway() as elsewhere:
         core.app.settings = replace(core.app.settings, audit_anchor_url=elsewhere.url)
         await access.dossier(core.app, await core.mailbox("marcel"))
