@@ -24,7 +24,7 @@ from server.dossier import measure_kinds as kinds
 from server.dossier import measure_words, measures
 from server.dossier.measure_kinds import Entry
 from server.drafts import Actor, Receipt
-from server.errors import Invalid
+from server.errors import Conflict, Invalid
 from server.settings import PLACE
 
 if TYPE_CHECKING:
@@ -157,7 +157,8 @@ async def prepare_undo(ask: Ask) -> Done:
     handle = await _dossier(ask)
 
     def effect(doing: Doing) -> None:
-        measures.undo(doing.tx, handle, ask.opened.message.id)
+        if not measures.undo(doing.tx, handle, ask.opened.message.id):
+            raise Conflict("already_corrected", "Cette mesure a déjà été corrigée ou retirée, dans vos mesures.")
 
     return Done("Mesure retirée. Son historique la garde.", effect, text_en="Withdrawn. Its history keeps it.")
 

@@ -111,6 +111,11 @@ async def test_a_likely_slip_is_asked_and_corrected_on_the_card(sqlite_core: Hou
         await act(core.app, box, shown.message.id, "measures.correct", {"text": "soixante-douze"}, "words")
     await act(core.app, box, shown.message.id, "measures.correct", {"text": "72 kg"}, "right")
     assert await _known(core, "weight") == [("72",)]
+    handle = await access.dossier(core.app, box)
+    [kept] = await measures.series(core.app, handle, "weight")
+    await core.app.db.write(lambda tx: measures.correct(tx, handle, kept.id, None))
+    with pytest.raises(Conflict, match="already_corrected"):  # what is gone is not taken back again
+        await act(core.app, box, shown.message.id, "measures.undo", {}, "back")
 
 
 async def test_what_cannot_be_is_refused_in_a_sentence_and_nothing_is_kept(sqlite_core: House) -> None:
