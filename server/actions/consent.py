@@ -7,8 +7,8 @@ The card holds `{"type": "consent_request", "title", "text", "things", "days", "
 `server.dossier.things` (empty: all that may be shared), the time in days. Title and text are written here, whatever
 came: what the patient reads is what they give. They may give less than was asked, never more.
 
-Promises: who is blocked cannot ask; nobody nags: one open request a professional, and after a refusal none for 30 days
-(`data/delays.json`) unless the patient writes to them meanwhile.
+Promises: who is blocked cannot ask; nobody nags, by themself or through a team: one open request a professional, and
+after a refusal none for 30 days (`data/delays.json`) unless the patient writes to them meanwhile.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _count(doing: Doing) -> None:
     mine = {member, doing.actor.account_id, *(team for team, _, _ in teams.of_account(tx, doing.actor.account_id))}
     if any(exchanges.standing(tx, space_id, one).blocked for one in mine):
         raise NotAllowed("writer_blocked", "Ce patient ne souhaite pas recevoir vos messages.")
-    _no_nagging(tx, space_id, doing.to.holder, member)
+    for one in sorted(mine):
+        _no_nagging(tx, space_id, doing.to.holder, one)
     exchanges.record(tx, space_id, member, exchanges.READING, "asked", doing.actor.account_id, doing.message_id)
     audit.record(tx, Act.CONSENT_ASKED, doing.actor, space_id, doing.to.ground, doing.message_id)
 

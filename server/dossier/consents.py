@@ -357,11 +357,12 @@ async def patients(app: App, actor: Actor) -> list[PatientView]:
 
     def pull(tx: Tx) -> list[PatientView]:
         found = []
-        for account_id in (actor.account_id, *(team for team, _, _ in teams.of_account(tx, actor.account_id))):
+        mine = (actor.account_id, *(team for team, _, _ in teams.of_account(tx, actor.account_id)))
+        for account_id in mine:
             through = "" if account_id == actor.account_id else name_of(app, tx, account_id)
             for one in consents.of_account(tx, account_id):
                 space, whose = accounts.space(tx, one.space_id), traits(app, tx, one.space_id)
-                blocked = exchanges.standing(tx, one.space_id, account_id).blocked
+                blocked = any(exchanges.standing(tx, one.space_id, me).blocked for me in mine)
                 if space is None or space.state != "open" or whose is None or blocked:
                     continue
                 until = reading.iso(one.until_at) if one.until_at is not None else ""

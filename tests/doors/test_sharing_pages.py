@@ -68,27 +68,23 @@ async def test_dominique_names_her_doctor_and_changes_a_choice(house: House) -> 
         assert (await dominique.get(f"/sharing/allow/{house.benali.account_id}")).status == 404
 
 
-@pytest.mark.parametrize(
-    ("path", "form", "strong"),
-    [
-        ("/sharing/choices", {"name": "emergency", "state": "off"}, False),
-        ("/sharing/choices", {"name": "emergency", "state": "on"}, True),
-        ("/sharing/choices", {"name": "hidden_in_emergency", "state": "on"}, True),
-        ("/sharing/choices", {"name": "hidden_by_default", "state": "off"}, True),
-        ("/sharing/allow/leroy", {"kind": "treating"}, False),
-        ("/sharing/allow/leroy", {"kind": "administrator"}, True),
-    ],
-)
-async def test_what_opens_wider_asks_for_a_second_factor_first(
-    house: House, monkeypatch: pytest.MonkeyPatch, path: str, form: dict[str, str], strong: bool
-) -> None:
+async def test_what_opens_wider_asks_for_a_second_factor_first(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     await house.letter("leroy", "dominique")
     secret = await sessions.open_session(house.app, house.dominique.account_id, strong=False)
     monkeypatch.setattr(house.app, "settings", replace(house.app.settings, demo=False))
+    allow = f"/sharing/allow/{house.leroy.account_id}"
     async with visitor(house) as dominique:
         dominique.session.cookie_jar.update_cookies({"pli": secret})
-        answer = await dominique.post(path.replace("leroy", house.leroy.account_id), form)
-    assert answer.place.startswith("/step-up" if strong else "/sharing?done="), answer.place
+        for path, form, strong in (
+            ("/sharing/choices", {"name": "emergency", "state": "off"}, False),
+            ("/sharing/choices", {"name": "emergency", "state": "on"}, True),
+            ("/sharing/choices", {"name": "hidden_in_emergency", "state": "on"}, True),
+            ("/sharing/choices", {"name": "hidden_by_default", "state": "off"}, True),
+            (allow, {"kind": "treating"}, False),
+            (allow, {"kind": "administrator"}, True),
+        ):
+            place = (await dominique.post(path, form)).place
+            assert place.startswith("/step-up" if strong else "/sharing?done="), (path, form, place)
 
 
 async def test_a_helper_is_not_shown_who_reads_and_a_mother_settles_it_for_her_child(house: House) -> None:

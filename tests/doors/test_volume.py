@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from time_machine import TimeMachineFixture
 
-from server import people
+from server import access, people
 from server.admin import admin_door
 from server.dossier import operating, volume
-from server.errors import Invalid, PliError, Throttled
+from server.errors import Invalid, NotAllowed, PliError, Throttled
 from storage import reviews
 from tests.doors.test_command_line import pli
 from tests.doors.test_emergencies import WHY, declare
@@ -55,6 +55,8 @@ async def test_an_account_that_opens_fifty_patients_is_slowed_then_stopped_until
     now += timedelta(hours=3)
     time_machine.move_to(now, tick=False)
     assert await opens(core, spaces[52]) == "openings_stopped"  # time does not lift it
+    with pytest.raises(NotAllowed, match="openings_stopped"):  # as every way to a dossier
+        await access.record_of(core.app, await core.mailbox("morel"), spaces[53])
     (review,) = await operating.listed(core.app)
     assert (review["kind"], review["who"], review["space"]) == ("volume", "Dr Agathe MOREL", "")
     await operating.close(core.app, review["review"], "pli", "Appelée : remplacement d’un confrère")
@@ -84,10 +86,8 @@ async def test_an_operator_sees_who_opened_never_whose_dossier_and_lets_go_on(ho
             "emergency", "Dr Karim BENALI", house.dominique.space_id
         )  # fmt: skip
         assert not any(word in listed.stdout for word in ("DOMINIQUE", "Dominique", house.ins("dominique"), WHY))
-        close = ("reviews", "close", review["review"], "--decision", "Conforme : patiente aux urgences")
-        assert (await asyncio.to_thread(pli, *close, **environ)).returncode == 0
-        assert (await asyncio.to_thread(pli, "reviews", "list", **environ)).stdout == ""
-        everything = await asyncio.to_thread(pli, "reviews", "list", "--all", **environ)
-        (decided,) = map(json.loads, everything.stdout.splitlines())
+    await operating.close(house.app, review["review"], "pli", "Conforme : patiente aux urgences")
+    assert await operating.listed(house.app) == []
+    (decided,) = await operating.listed(house.app, everything=True)
     assert (decided["state"], decided["decision"]) == ("closed", "Conforme : patiente aux urgences")
-    assert decided["decided_by"]
+    assert decided["decided_by"] == "pli"
