@@ -98,15 +98,16 @@ def _seen(visit: Visit, tx: Tx, handle: DossierHandle, key: str) -> _Seen:
 
 def _chart(visit: Visit, analyte: Analyte, drawn: Trend) -> Markup:
     words, last = visit.words, analyte.last
+    dated = [(when, charts.number_of(value), instant(when)) for when, value in drawn.points]
     points = [
-        charts.Point(moment.timestamp(), number)
-        for when, value in drawn.points
-        if (moment := instant(when)) and (number := charts.number_of(value)) is not None
+        (when, charts.Point(at_.timestamp(), number)) for when, number, at_ in dated if at_ and number is not None
     ]
+    if not points:
+        return Markup()
     low, high = charts.number_of(drawn.low), charts.number_of(drawn.high)
-    ends = [saying.say_date(words, when) for when, _ in (drawn.points[0], drawn.points[-1])]
+    ends = [saying.say_date(words, when) for when, _ in (points[0], points[-1])]
     return charts.line_chart(
-        [charts.Series(analyte.label, points)],
+        [charts.Series(analyte.label, [point for _, point in points])],
         charts.Band(low, high, words("results.band")) if low is not None or high is not None else None,
         title=words("results.chart.title", name=analyte.label),
         desc=words("results.chart.desc", count=len(points), first=ends[0], last=ends[1]),

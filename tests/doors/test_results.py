@@ -48,7 +48,7 @@ async def test_the_page_of_an_analyte_has_its_curve_its_table_and_words_for_both
         page = await dominique.get(f"/health/results/{key}")
         assert f"/health/results/{key}" in (await dominique.get("/health/results")).text
     (picture,) = re.findall(r'<svg class="chart" role="img".*?</svg>', page.text, re.DOTALL)
-    assert "3 résultats, de 12 mars 2024 à 20 novembre 2026" in re.sub("<[^>]+>", " ", picture)
+    assert "3 résultats, du 12 mars 2024 au 20 novembre 2026" in re.sub("<[^>]+>", " ", picture)
     assert picture.count("<circle") == 3
     assert 'class="chart-band"' in picture
     (table,) = re.findall(r"<table.*?</table>", page.text, re.DOTALL)
