@@ -226,6 +226,11 @@ async def test_of_a_minor_each_deposit_says_whether_their_parents_see_it(house: 
     assert await titles(house, "camille") == ["Secret", "Secret aussi", "Vu"]
     lines = " ".join(await told(house, "camille"))
     assert ("« Vu »" in lines, "Secret" in lines) == (True, False)  # who represents her reads this mailbox
+    own = await access.dossier(house.app, await house.mailbox("camille"))
+    (secret,) = [one.id for one in await shelf.list_documents(house.app, own) if one.title == "Secret"]
+    for who, box, status in (("camille", "", 200), ("dominique", f"/for/{house.camille.mailbox_id}", 404)):
+        async with visitor(house, who) as visit:  # a picture made for her is nobody else's
+            assert (await visit.get(f"{box}/documents/{secret}/thumbnail")).status == status
     with pytest.raises(Invalid):
         await deposit(house, "leroy", "Autre", "archived", patient="camille")
     assert SECRET in (await _marks(house, "camille"))["Secret"]
