@@ -68,7 +68,7 @@ def _code(number: str, visit: Visit) -> Markup:
         dark="#000",
         light="#fff",
         title=visit.words("prescription.code"),
-        svgclass="code",
+        svgclass="scan",
         lineclass="",
     )
     return Markup(drawn)  # noqa: S704 - drawn by the library, of a text in which it escapes everything
