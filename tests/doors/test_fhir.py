@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from server import access
+from server.api.fhir import whole
 from server.formats.findings import (
     MASKED,
     Allergy,
@@ -232,6 +235,16 @@ async def test_what_was_found_in_documents_is_said_as_resources_that_lead_to_the
     one = measured["id"]
     raw = await ask(api, "dominique", "GET", f"/Observation/{one}")
     assert b'"value":5.20,' in raw.data, "a value keeps its digits"
+
+
+async def test_a_copy_of_it_all_holds_as_one_bundle(api: Api) -> None:
+    document = await filed(api, title="Bilan")
+    await noted(api, Result(at="2026", analyte=Coded(label="Sodium"), value=Quantity("140", "mmol/L")), document)
+    box = await access.mailbox(api.house.app, api.house.dominique)
+    copied = json.loads(await whole.bundle(api.house.app, await access.dossier(api.house.app, box)))
+    assert faults(copied) == []
+    kinds = {entry["resource"]["resourceType"] for entry in copied["entry"]}
+    assert {"DocumentReference", "Observation", "List", "Patient", "AuditEvent"} <= kinds
 
 
 async def test_what_dominique_entered_herself_is_hers(api: Api) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from copy import deepcopy
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -234,3 +236,69 @@ async def _grant(api: Api, scopes: tuple[str, ...]) -> None:
         documents.insert_grant(tx, grant, keys.seal("grant", grant.id, msgspec.json.encode(facts)), space.account_id)
 
     await app.db.write(write)
+
+
+# ---- what nobody would send ------------------------------------------------------------------------------------------
+
+JUNK = (
+    None,
+    0,
+    -1,
+    1.5,
+    True,
+    "",
+    "x",
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": 1},
+    "#a",
+    "urn:uuid:0",
+    "2026-13-99",
+    10**30,
+    "\x00",
+)
+
+
+def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to everything in a resource."""
+    if before:
+        yield before
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        yield from places(one, (*before, name))
+
+
+def broken(resource: Any, random: Random) -> Any:
+    """The resource with something else, or nothing, in one place."""
+    changed = deepcopy(resource)
+    *way, last = random.choice(list(places(changed)))
+    target = changed
+    for name in way:
+        target = target[name]
+    if random.random() < 0.25:
+        del target[last]
+    else:
+        target[last] = random.choice(JUNK)
+    return changed
+
+
+async def test_whatever_is_sent_gets_an_answer_and_is_no_fault_of_ours(api: Api) -> None:
+    random, kind = Random(5), {"Content-Type": "application/fhir+json"}
+    document = located(await publish(api, "morel", simple(api, PDF)))
+    patch = [{"op": "replace", "path": "/extension/0/valueBoolean", "value": True}]
+    sent = (
+        ("morel", "POST", "", bundle(simple(api, letters.pdf("1")), simple(api, letters.pdf("2")))),
+        ("dominique", "POST", "", bundle(measured(), {"resourceType": "Device", "deviceName": [{"name": "a"}]})),
+        ("morel", "POST", "/DocumentReference", simple(api, letters.pdf("3"))),
+        ("dominique", "POST", "/Observation", measured()),
+        ("morel", "PATCH", f"/DocumentReference/{document}", patch),
+    )
+    told = Counter[int]()
+    for _ in range(20):
+        for who, method, path, resource in sent:
+            data = json.dumps(broken(resource, random)).encode()
+            told[(await ask(api, who, method, path, data=data, headers=kind)).status] += 1
+    assert max(told) < 500
+    assert told[422] > 30

@@ -26,7 +26,7 @@ from storage.ids import new_id
 from storage.vault import CannotOpen
 
 _PAGE: Final = "fhir-page"  # what the mark of a page is sealed for
-_UNSAID: Final = frozenset({"author.family", "author.given", "author", "title"})  # may name somebody: in no link
+_UNSAID: Final = frozenset({"author.family", "author.given", "author", "identifier", "title"})  # may name somebody
 
 
 class _Page(msgspec.Struct, frozen=True):
