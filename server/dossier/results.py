@@ -102,13 +102,13 @@ def analytes(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Analy
     found: dict[str, tuple[Coded, list[Reported]]] = {}
     for analyte, reported in told:
         _, all_of_it = found.setdefault(one_of.get(reported.key, reported.key), (analyte, []))
-        _add(all_of_it, reported)
+        all_of_it.append(reported)
     made = [_analyte(key_, analyte, all_of_it) for key_, (analyte, all_of_it) in found.items()]
     return sorted(made, key=lambda one: normalised(one.label))
 
 
 def _analyte(key_: str, analyte: Coded, reported: list[Reported]) -> Analyte:
-    newest = tuple(sorted(reported, key=lambda one: one.at, reverse=True))
+    newest = tuple(sorted(_once(reported), key=lambda one: one.at, reverse=True))
     keys = frozenset(one.key for one in reported) | {key_}
     return Analyte(key_, newest[0].label, analyte.code, analyte.system, newest, keys)
 
@@ -131,16 +131,23 @@ def _linked(told: Sequence[Reported]) -> dict[str, str]:
     return {name: root(name) for name in one_of}
 
 
-def _add(known: list[Reported], told: Reported) -> None:
+def _once(told: Iterable[Reported]) -> list[Reported]:
     """The same result in another document is one with two sources; in another unit of the same document it is one."""
-    for place, one in enumerate(known):
-        here = one.sources[0].document == told.sources[0].document
-        if here and told.same_as and (one.at, one.value, one.same_as) == (told.at, told.same_as, told.value):
-            return
-        if not here and (one.at, one.value, one.specimen) == (told.at, told.value, told.specimen):
-            known[place] = msgspec.structs.replace(one, sources=(*one.sources, *told.sources))
-            return
-    known.append(told)
+    made: list[Reported] = []
+    places: dict[tuple[str, Quantity, str], int] = {}
+    twice: set[tuple[str, str, Quantity, Quantity]] = set()
+    for one in told:
+        document = one.sources[0].document
+        if one.same_as and (document, one.at, one.same_as, one.value) in twice:
+            continue
+        if one.same_as:
+            twice.add((document, one.at, one.value, one.same_as))
+        place = places.setdefault((one.at, one.value, one.specimen), len(made))
+        if place < len(made) and all(source.document != document for source in made[place].sources):
+            made[place] = msgspec.structs.replace(made[place], sources=(*made[place].sources, *one.sources))
+        else:
+            made.append(one)
+    return made
 
 
 def panels(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Panel]:
@@ -152,9 +159,9 @@ def panels(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Panel]:
             source = told.sources[0]
             name = source.document or f"{source.kind} {source.author} {source.at[:10]}"
             _, parts = found.setdefault(name, (source, {}))
-            _add(parts.setdefault(told.section or told.group, []), told)
+            parts.setdefault(told.section or told.group, []).append(told)
     made = [
-        Panel(source, tuple((name, tuple(results)) for name, results in parts.items()))
+        Panel(source, tuple((name, tuple(_once(results))) for name, results in parts.items()))
         for source, parts in found.values()
     ]
     return sorted(made, key=lambda panel: panel.source.at, reverse=True)
