@@ -12,7 +12,7 @@ from aiohttp import web
 
 from server import access, reading, step_up, writing_rules
 from server.actions import acting, consent
-from server.dossier import choices, consents
+from server.dossier import asking, choices, consents
 from server.dossier.consents import STRONG, Candidate, Giving
 from server.dossier.delays import DELAYS
 from server.dossier.habilitation import ADMINISTRATOR, CARE_TEAM, EXPLICIT, TREATING
@@ -307,7 +307,7 @@ async def request(visit: Visit) -> web.StreamResponse:
     form = await read_fields(visit.request)
     try:
         wish = consent.wish(_things(form), _days(form), form["reason"])
-        await consent.ask(visit.app, visit.box, to, wish, _key(visit, form))
+        await asking.ask(visit.app, visit.box, to, wish, _key(visit, form))
     except PliError as error:
         return await _request_form(visit, to.space_id, form, security.told(visit.words, error), error.status)
     raise web.HTTPSeeOther(f"{visit.desk.base}/c/{to.conversation_id}")
@@ -331,7 +331,7 @@ async def first(visit: Visit) -> web.StreamResponse:
     form = await read_fields(visit.request)
     try:
         wish = consent.wish(_things(form), _days(form), form["reason"])
-        receipt = await consent.ask_first(visit.app, visit.box, record, wish, _key(visit, form))
+        receipt = await asking.ask_first(visit.app, visit.box, record, wish, _key(visit, form))
     except PliError as error:
         return await _request_form(visit, record.space_id, form, security.told(visit.words, error), error.status)
     raise web.HTTPSeeOther(f"{visit.desk.base}/c/{receipt.conversation}")

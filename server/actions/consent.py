@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from server import access, audit, posting
+from server import audit
 from server.actions.ask import Ask, Done
 from server.audit import Act
 from server.dossier import consents
@@ -27,22 +27,19 @@ from server.dossier.delays import DAY, DELAYS
 from server.dossier.habilitation import EXPLICIT
 from server.dossier.things import checked, days, lasting, meant, phrase
 from server.dossier.words import day
-from server.drafts import Actor, Draft, Opening, Receipt
+from server.drafts import Actor
 from server.errors import Invalid, NotAllowed, Refused
-from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
 from server.quotations import split_quoted
-from storage import accounts, conversations, exchanges, teams
+from storage import accounts, exchanges, teams
 from storage.database import Tx
 from storage.ids import now_ms
 
 if TYPE_CHECKING:
-    from server.app import App
     from server.posting import Doing
 
 CARD: Final = "consent_request"
 ASKED_DAYS: Final = 90  # when nothing is said
 LONGEST_REASON: Final = 1_000
-SUBJECT: Final = "Demande à lire votre dossier"
 _LINE: Final = re.compile(r"^[ \t]*(quoi|durée|duree)[ \t]*:[ \t]*(.*)$", re.IGNORECASE | re.MULTILINE)
 _SIGNATURE: Final = re.compile(r"^-- ?$", re.MULTILINE)
 
@@ -94,37 +91,6 @@ def asking(actor: Actor, asked: Wish, name: str = "") -> tuple[dict[str, Any], C
         "reason": asked.reason,
     }
     return card, _count
-
-
-async def ask(
-    app: App, box: MailboxHandle, to: ConversationHandle | SpaceHandle, asked: Wish, retry_key: str = ""
-) -> Receipt:
-    """Ask in a thread, or in a new one. Raises as `post`, and `NotAllowed` (see above)."""
-    name = ""
-    if box.ground == access.TEAM:
-        owner = await app.db.read(accounts.by_id, box.owner)
-        name = owner.name if owner else ""
-    card, effect = asking(box.actor, asked, name)
-    draft = Draft(
-        to=to if isinstance(to, ConversationHandle) else Opening(to, SUBJECT),
-        text=str(card["text"]),
-        kind="card",
-        card=card,
-        retry_key=retry_key,
-        effect=effect,
-    )
-    return await posting.post(app, box.actor, draft)
-
-
-async def ask_first(app: App, box: MailboxHandle, record: DossierHandle, asked: Wish, retry_key: str = "") -> Receipt:
-    """On first access: in the newest conversation with this patient, else in a new one. Raises as `ask`."""
-    known = await app.db.read(conversations.newest_with, record.space_id, box.owner)
-    if known is not None:
-        return await ask(app, box, await access.conversation(app, box, known), asked, retry_key)
-    space = await access.space_to_write(app, box.actor, record.space_id)
-    if box.ground == access.TEAM:
-        space = replace(space, ground=access.TEAM, team=box)
-    return await ask(app, box, space, asked, retry_key)
 
 
 def _count(doing: Doing) -> None:

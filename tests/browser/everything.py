@@ -28,7 +28,7 @@ from server import (
 )
 from server.actions import acting, consent
 from server.actions import measures as measured
-from server.dossier import consents, depositing, measures
+from server.dossier import asking, consents, depositing, measures
 from server.dossier import documents as shelf
 from server.dossier.consents import Giving
 from server.drafts import Draft, FileFacts, Opening
@@ -190,7 +190,7 @@ async def _sharing(scene: Everything) -> None:
     await declare(house, "benali")
     office = await house.mailbox("morel")
     to = await access.conversation(house.app, office, ids["long"])
-    asked = await consent.ask(house.app, office, to, consent.Wish(("biology", "imaging"), 90, "Préparer l’opération"))
+    asked = await asking.ask(house.app, office, to, consent.Wish(("biology", "imaging"), 90, "Préparer l’opération"))
     ids |= {"reader": house.morel.account_id, "request": asked.message}
 
 

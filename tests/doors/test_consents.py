@@ -14,7 +14,7 @@ from mail_gateway.smtp_syntax import Refusal
 from server import access, reading
 from server.actions import consent, letter_form
 from server.actions.acting import act
-from server.dossier import consents, filing, standing
+from server.dossier import asking, consents, filing, standing
 from server.dossier import documents as shelf
 from server.dossier.consents import Giving
 from server.drafts import FileFacts, Receipt
@@ -37,7 +37,7 @@ async def request(house: House, who: str = "morel", *things: str, days: int = 90
     known = await house.app.db.read(conversations.newest_with, house.dominique.space_id, box.owner)
     assert known
     to = await access.conversation(house.app, box, known)
-    return await consent.ask(house.app, box, to, consent.Wish(things, days, WHY))
+    return await asking.ask(house.app, box, to, consent.Wish(things, days, WHY))
 
 
 async def ask_through(house: House, owner: str) -> Receipt:
@@ -46,7 +46,7 @@ async def ask_through(house: House, owner: str) -> Receipt:
     known = await house.app.db.read(conversations.newest_with, house.dominique.space_id, box.owner)
     assert known
     to = await access.conversation(house.app, box, known)
-    return await consent.ask(house.app, box, to, consent.Wish((), 90, WHY))
+    return await asking.ask(house.app, box, to, consent.Wish((), 90, WHY))
 
 
 async def answer(house: House, asked: Receipt, action: str, **values: object) -> Receipt:

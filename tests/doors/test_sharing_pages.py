@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from server import sessions
-from server.actions import consent
-from server.dossier import choices
+from server.dossier import asking, choices
 from server.dossier.delays import DELAYS
 from storage import delegations, visibilities
 from tests.browser.visitor import visitor
@@ -120,7 +119,7 @@ async def test_a_professional_asks_on_first_access_and_the_emergency_stands_out(
         assert "A ouvert le dossier en urgence. Pourquoi : Patiente inconsciente aux urgences" in shown
         assert f"{DELAYS.emergency_hours} heures au plus" in shown
         inbox = (await dominique.get("/")).said
-        assert consent.SUBJECT in inbox
+        assert asking.SUBJECT in inbox
 
 
 async def test_consent_and_emergency_are_told_in_easy_french(house: House) -> None:
