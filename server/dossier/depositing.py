@@ -89,16 +89,14 @@ class _Deposit:
 
     def _older(self, tx: Tx) -> Document | None:
         """The version that a CDA says it replaces, when the same account deposited it."""
-        unique_id, set_id = self.chain
-        found: list[Document] = []
-        for purpose, column, value in (("document-id", "id_hash", unique_id), ("document-set", "set_hash", set_id)):
-            hashed = filing.hashed(self.app.vault, self.to.space_id, purpose, value)
-            found += documents.alike(tx, self.to.space_id, column, hashed)
-        mine = (one for one in found if one.author_id == self.to.actor.account_id and not one.attachment_id)
-        version = self.filing.facts.version
-        return next(
-            (one for one in mine if one.state == "current" and (bool(unique_id) or one.version < version)), None
-        )
+        vault, space_id, version = self.app.vault, self.to.space_id, self.filing.facts.version
+        named = filing.hashed(vault, space_id, "document-id", self.chain[0])
+        found = documents.alike(tx, space_id, "id_hash", named)
+        alike = documents.alike(tx, space_id, "set_hash", filing.hashed(vault, space_id, "document-set", self.chain[1]))
+        found += [one for one in alike if one.version < version]
+        me = self.to.actor.account_id
+        mine = (one for one in found if one.author_id == me and one.state == "current" and not one.attachment_id)
+        return next(mine, None)
 
     def effect(self, doing: Doing) -> None:
         self.run(doing.tx)

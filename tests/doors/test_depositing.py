@@ -133,6 +133,20 @@ async def test_only_its_author_replaces_or_withdraws_a_document(core: House) -> 
     assert last == "Dr Agathe MOREL a retiré « Genou, corrigé » de votre dossier : ce document y était par erreur."
 
 
+async def test_a_health_document_replaces_the_one_it_names_when_the_same_hand_deposited_both(core: House) -> None:
+    first, second = "1.2.250.1.213.99.1^CR-1", "1.2.250.1.213.99.1^CR-2"
+    facts = FileFacts("cr.xml", "application/xml", 0)
+    third = "1.2.250.1.213.99.1^CR-3"
+    for who, number, replaces in (("lab", first, ""), ("leroy", third, first), ("lab", second, first)):
+        to = await access.patient(core.app, core.people[who], core.ins("dominique"))
+        set_id, title = "1.2.250.1.213.99.2^CR", number[-4:]
+        octets = cda(results=[GLUCOSE], document_id=number, replaces=replaces, set_id=set_id, title=title)
+        await depositing.deposit(core.app, to, facts, octets)
+    own = await access.dossier(core.app, await core.mailbox("dominique"))
+    found = {one.title: bool(one.change) for one in await shelf.list_documents(core.app, own)}
+    assert found == {"CR-1": True, "CR-2": False, "CR-3": False}  # Dr Leroy's names it, and replaces nothing of theirs
+
+
 async def test_who_is_blocked_deposits_and_does_not_read_and_who_is_no_health_professional_does_neither(
     core: House,
 ) -> None:
