@@ -110,6 +110,7 @@ def analytes(vault: Vault, sources: Sources, held: Iterable[Held]) -> list[Analy
 def _analyte(key_: str, analyte: Coded, reported: list[Reported]) -> Analyte:
     newest = tuple(sorted(_once(reported), key=lambda one: one.at, reverse=True))
     keys = frozenset(one.key for one in reported) | {key_}
+    newest = tuple(one if one.key == key_ else msgspec.structs.replace(one, key=key_) for one in newest)
     return Analyte(key_, newest[0].label, analyte.code, analyte.system, newest, keys)
 
 
