@@ -54,7 +54,7 @@ class Metrics:
             "pli_unknown_recipients", "Recipients asked for who are not here, by door", ["door"], registry=self.registry
         )
         self._unanchored = Counter(
-            "pli_audit_anchor_failures", "The audit's chain could not be sealed, or told outside", registry=self.registry
+            "pli_audit_anchor_failures", "The audit's chain not sealed, or not told outside", registry=self.registry
         )
         self.sessions = Gauge("pli_sessions", "Open sessions, by door", ["door"], registry=self.registry)
 

@@ -11,8 +11,7 @@ import segno
 from aiohttp import web
 from markupsafe import Markup
 
-from server import access
-from server.actions import prescriptions as sending
+from server import access, pharmacy
 from server.dossier import prescriptions
 from server.errors import PliError
 from webchat import words
@@ -51,7 +50,7 @@ async def _one(visit: Visit, error: str = "", note: str = "", status: int = 200)
     return visit.page(
         "prescription.html", "documents", status=status, one=found, code=_code(found.number, visit), sought=sought,
         pharmacies=await prescriptions.pharmacies(visit.app, handle, sought), nonce=nonce(), error=error, note=note,
-        longest=sending.MAX_NOTE, may_send=visit.box.may(*NEEDS, "write"), dated=words.instant,
+        longest=pharmacy.MAX_NOTE, may_send=visit.box.may(*NEEDS, "write"), dated=words.instant,
     )  # fmt: skip
 
 
@@ -78,7 +77,7 @@ async def send(visit: Visit) -> web.StreamResponse:
     """To a pharmacy: then in the thread with it."""
     form = await read_fields(visit.request)
     try:
-        receipt = await sending.send(
+        receipt = await pharmacy.send(
             visit.app, visit.box, visit.request.match_info["prescription"], form["pharmacy"], form["note"],
             form["client_key"],
         )  # fmt: skip

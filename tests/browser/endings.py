@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server import access, people
-from server.actions import prescriptions as sending
+from server import access, people, pharmacy
 from server.copies import exporting, importing
 from server.enrolment import lifecycle
 from tests.doors.test_prescriptions import prescribed
@@ -34,7 +33,7 @@ async def made(scene: Everything) -> None:
     house, ids = scene.house, scene.ids
     app, box = house.app, await house.mailbox("dominique")
     ids["prescription"] = document = await prescribed(house)
-    sent = await sending.send(app, box, document, house.pharmacy.account_id, "Je passe à 18 h.", "sent")
+    sent = await pharmacy.send(app, box, document, house.pharmacy.account_id, "Je passe à 18 h.", "sent")
     ids["sent"], ids["pharmacy"] = sent.conversation, f"/for/{house.pharmacy.mailbox_id}"
     await exporting.ask(app, box)
     await importing.bring(app, await house.mailbox("marcel"), b"PK\x03\x04 rien")

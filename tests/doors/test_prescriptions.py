@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from server import access, reading
-from server.actions import prescriptions as sending
+from server import access, pharmacy, reading
 from server.actions.acting import act
 from server.dossier import filing, prescriptions
 from server.dossier.prescriptions import Prescription
@@ -92,7 +91,7 @@ async def test_a_prescription_goes_to_the_pharmacy_and_what_it_gave_is_seen_line
 async def test_only_the_pharmacy_answers_its_card(house: House) -> None:
     document = await prescribed(house)
     box = await house.mailbox("dominique")
-    receipt = await sending.send(house.app, box, document, house.pharmacy.account_id, "", "once")
+    receipt = await pharmacy.send(house.app, box, document, house.pharmacy.account_id, "", "once")
     with pytest.raises(NotAllowed):
         await act(house.app, box, receipt.message, "prescription.dispensed", {}, "mine")
     async with visitor(house, "dominique") as visit:
