@@ -19,7 +19,6 @@ from server.dossier.sources import Source, Sources
 from server.formats.findings import Immunisation
 
 
-
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: str
     source: str
