@@ -277,6 +277,9 @@ async def test_dominique_and_whoever_has_her_dossier_read_her_identity(api: Api)
     await api.letter("morel", "dominique")
     (same,) = await found(api, "morel", "Patient", identifier=f"{NIR}|{api.house.ins('dominique')}")
     assert same == patient
+    form = {"patient.identifier": f"{NIR}|{api.house.ins('camille')}"}
+    child = await ask(api, "dominique", "POST", "/Condition/_search", data=form)
+    assert (child.status, code(child)) == (404, "not_found"), "who acts for somebody is not served here yet"
 
 
 async def test_what_the_patient_allowed_and_who_did_what_are_theirs_to_read(api: Api) -> None:

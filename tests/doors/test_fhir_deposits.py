@@ -147,6 +147,9 @@ async def test_a_result_that_must_be_told_first_is_not_there_for_dominique(api: 
     assert await lines(api) == []
     own = (await ask(api, "morel", "GET", f"/DocumentReference/{deposited}")).json
     assert [one["coding"][0]["code"] for one in own["securityLabel"]] == ["N", "INVISIBLE_PATIENT"]
+    told = await change(api, "morel", f"/{deposited}", {"op": "remove", "path": "/securityLabel/1"})
+    assert told.status == 200
+    assert [one["id"] for one in await found(api, "dominique", "DocumentReference")] == [deposited], "once it was told"
     spelt = simple(api, letters.pdf("2"), securityLabel=[{"coding": [{"code": "INVISIBLE_REP_LEGAUX"}]}])
     own = (await ask(api, "morel", "GET", f"/DocumentReference/{located(await publish(api, 'morel', spelt))}")).json
     assert own["securityLabel"][1]["coding"][0]["code"] == "INVISIBLE_REPRESENTANTS_LEGAUX", "HL7 v2's spelling too"

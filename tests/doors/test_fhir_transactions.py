@@ -112,6 +112,27 @@ async def test_the_guide_s_submission_set_and_the_one_that_replaces_it_are_accep
     assert (await ask(api, "morel", "POST", "", json=second)).status == 409
 
 
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("VSM_1.4_2022.01.xml", {"Condition", "MedicationStatement", "AllergyIntolerance"}),
+        ("BIO-CR-BIO_2024.01_Glycemie-deux-unites.xml", {"Observation"}),
+        ("VAC_2023.01.xml", {"Immunization"}),
+    ],
+)
+async def test_what_an_official_document_says_is_found_by_resource(
+    api: Api, samples: Path, name: str, kinds: set[str]
+) -> None:
+    one = located(await publish(api, "lab", simple(api, (samples / "cda" / name).read_bytes())))
+    for kind in kinds:
+        resources = await found(api, "dominique", kind)
+        assert resources
+        assert all(f"DocumentReference/{one}" in json.dumps(resource) for resource in resources)
+    (document,) = await found(api, "dominique", "DocumentReference")
+    octets = await ask(api, "dominique", "GET", f"/{document['content'][0]['attachment']['url']}")
+    assert octets.data == (samples / "cda" / name).read_bytes()
+
+
 async def test_the_guide_s_measures_are_accepted_from_dominique(api: Api, samples: Path) -> None:
     bundle = about_dominique(example(samples, "Bundle-bundle-example.json"))
     observation = bundle["entry"][1]["resource"]
@@ -240,25 +261,9 @@ async def _grant(api: Api, scopes: tuple[str, ...]) -> None:
 
 # ---- what nobody would send ------------------------------------------------------------------------------------------
 
-JUNK = (
-    None,
-    0,
-    -1,
-    1.5,
-    True,
-    "",
-    "x",
-    [],
-    {},
-    [[]],
-    [None],
-    {"a": 1},
-    "#a",
-    "urn:uuid:0",
-    "2026-13-99",
-    10**30,
-    "\x00",
-)
+JUNK: tuple[Any, ...] = (
+    None, 0, -1, 1.5, True, "", "x", [], {}, [[]], [None], {"a": 1}, "#a", "urn:uuid:0", "2026-13-99", 10**30, "\x00",
+)  # fmt: skip
 
 
 def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
