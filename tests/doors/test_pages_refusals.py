@@ -50,7 +50,7 @@ async def test_what_is_not_marcels_looks_to_him_like_what_does_not_exist(house: 
     async with visitor(house, "dominique") as dominique:
         thread = await dominique.get(f"/c/{receipt.conversation}")
         await dominique.press(f"/c/{receipt.conversation}", "dossier.file")
-        document = re.findall(r'href="(/documents/[^"?]+)"', (await dominique.get("/documents")).text)[0]
+        document = re.findall(r'href="(/documents/[\w-]{22})" download', (await dominique.get("/documents")).text)[0]
         file = re.findall(r'href="(/files/[^"?]+)"', thread.text)[0]
     nothing = "x" * 22
     hers = f"/for/{house.dominique.mailbox_id}"
