@@ -188,9 +188,9 @@ def _told(child: str, account: Account, ground: str, reason: str, until: int) ->
     how, how_en = ("pour le SAMU", "for the SAMU") if ground == SAMU else ("en urgence", "in an emergency")
     return (
         f"{who} a ouvert {whose} {how}. Raison donnée : « {reason} ». Cet accès prend fin le {moment(until)}. Vous "
-        "pouvez y mettre fin avant, dans « Partage ».",
+        "pouvez y mettre fin avant, dans « Qui peut lire mon dossier ».",
         f"{who} opened {whose_en} {how_en}. Reason given: “{reason}”. This access ends on {moment(until, 'en')}. You "
-        "can end it sooner, in “Sharing”.",
+        "can end it sooner, in “Who can read my record”.",
     )
 
 
