@@ -21,7 +21,7 @@ from server.audit import ACCESS_YEARS, Act
 from server.dossier import standing
 from server.dossier.habilitation import EMERGENCY, GROUNDS, SAMU, Reader
 from server.dossier.named import Named, named, whisperers
-from server.dossier.standing import CARE, consent_facts
+from server.dossier.standing import consent_facts
 from server.errors import Refused
 from server.journal_words import NOISE, Said
 from storage import accounts, audit_rows, consents
@@ -270,6 +270,3 @@ class Teller:
         by = self.person(consent.by, "")
         you = consent.by == (self.you or self._holder)
         return journal_words.why(ground, since=consent.from_at, by=by.name[0] if by.id else "", reason=reason, you=you)
-
-
-__all__ = ["CARE", "Asked", "Done", "Log", "Person", "Visit", "gathered", "log"]
