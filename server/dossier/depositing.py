@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -78,7 +78,8 @@ class _Deposit:
         confirm(tx, to)
         older = _own(tx, to, self.replaces) if self.replaces else self._older(tx)
         try:
-            self.document = filing.file(tx, self.app.vault, to.keys, self.filing, me, at)
+            ready = replace(self.filing, apart=self._apart(tx))
+            self.document = filing.file(tx, self.app.vault, to.keys, ready, me, at)
         except Conflict as error:
             raise Conflict("deposited_before", "Ce document est déjà dans ce dossier.") from error
         audit.record(tx, Act.DOCUMENT_ADDED, to.actor, to.space_id, to.ground, self.document)
@@ -86,6 +87,18 @@ class _Deposit:
             raise Conflict("already_replaced", "Ce document a déjà été remplacé ou retiré.")
         if CODES[UNTOLD] in self.filing.facts.confidentiality:
             announcing.owe(tx, to.keys, self.document, at)
+
+    def _apart(self, tx: Tx) -> str:
+        """The account, when the same document is here from others alone and it may see none of theirs: that it is here
+        is not told. "" else: it is filed once.
+        """
+        to, digest = self.to, filing.hashed(self.app.vault, self.to.space_id, "document-content", self.filing.digest)
+        same = documents.alike(tx, to.space_id, "content_hash", digest)
+        me = to.actor.account_id
+        if not same or any(row.author_id == me for row in same):
+            return ""
+        seen = {item.row.id for item in shelf.seen(tx, to)} if isinstance(to, DossierHandle) else set()
+        return "" if any(row.id in seen for row in same) else me
 
     def _older(self, tx: Tx) -> Document | None:
         """The version that a CDA says it replaces, when the same account deposited it."""

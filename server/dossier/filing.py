@@ -42,7 +42,8 @@ ZIP: Final = "application/zip"
 class Filing:
     """A document made ready outside the lock. `blob_id`: where its octets are; `own`, `original`: blobs that are not
     stored yet (of the octets; of the CDA that they were taken from). `digest`: SHA-256 of the octets. `author_id`: the
-    account that answers for it.
+    account that answers for it. `apart`: the account for whom it is a document of its own, though the same is here from
+    somebody else: they may not see that one, and are not told of it.
     """
 
     facts: FileFacts
@@ -57,6 +58,7 @@ class Filing:
     author_id: str = ""
     organisation_id: str = ""
     source: str = "letter"
+    apart: str = ""
 
 
 async def of_attachment(app: App, keys: SpaceKeys, attachment: Attachment, facts: FileFacts) -> Filing:
@@ -188,7 +190,9 @@ def file(tx: Tx, vault: Vault, keys: SpaceKeys, filing: Filing, by: str, at: int
         source=filing.source,
         original_blob=filing.original.id if filing.original else "",
     )
-    unique = hashed(vault, space_id, "document", f"{facts.unique_id}|{filing.digest}")
+    unique = hashed(
+        vault, space_id, "document", f"{facts.unique_id}|{filing.digest}{filing.apart and '|'}{filing.apart}"
+    )
     if not documents.file(
         tx, space_id, document, unique, keys.seal("document", document_id, msgspec.json.encode(facts))
     ):

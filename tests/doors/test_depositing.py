@@ -110,6 +110,17 @@ async def test_a_health_document_about_somebody_else_or_restricted_is_refused(co
     assert len(await titles(core, "dominique")) == 1
 
 
+async def test_who_deposits_what_they_may_not_see_is_not_told_that_it_is_there(core: House) -> None:
+    first = await deposit(core, "lab", "Sérologie", HIDDEN, kind="11502-2")
+    second = await deposit(core, "morel", "Sérologie", kind="11502-2")
+    assert first != second
+    seen = await shelf.list_documents(core.app, await record(core, "morel"))
+    assert [one.id for one in seen] == [second]
+    for who in ("lab", "morel"):
+        with pytest.raises(Conflict):
+            await deposit(core, who, "Sérologie", kind="11502-2")
+
+
 async def test_only_its_author_replaces_or_withdraws_a_document(core: House) -> None:
     first = await deposit(core, "morel", "Genou")
     for who in ("leroy", "lab"):
