@@ -10,7 +10,6 @@ the reader's last visit, and was not filed by them. Does not: search in the text
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -134,7 +133,7 @@ def _page(tx: Tx, looking: _Looking, asked: Asked) -> Shelf:
     if asked.folder:
         shown = [group for group in shown if folder and _ids(group) & folder.documents]
     sought = fold(asked.words).split()
-    fit = [group for group in shown if _fits(group.head, asked) and _found(group, sought)]
+    fit = [group for group in shown if _fits(looking, group.head, asked) and _found(group, sought)]
     counts = Counter(_category(group.head) for group in fit)
     if asked.category:
         fit = [group for group in fit if _category(group.head) == asked.category]
@@ -151,7 +150,7 @@ def _page(tx: Tx, looking: _Looking, asked: Asked) -> Shelf:
         pages,
         {name: counts.get(name, 0) for name in shelf.CATEGORIES},
         sorted({_year(item) for item in heads} - {""}, reverse=True),
-        _authors(heads),
+        _authors(looking, heads),
         [name for name in SOURCES if any(item.row.source == name for item in heads)],
         list(looking.folders),
         folder,
@@ -240,11 +239,12 @@ def _has(looking: _Looking, groups: Sequence[_Group], seen: Sequence[Seen]) -> f
     return frozenset(show for show in SHOWN[1:] if _shown(looking, groups, seen, Asked(show=show)))
 
 
-def _fits(item: Seen, asked: Asked) -> bool:
+def _fits(looking: _Looking, item: Seen, asked: Asked) -> bool:
+    names = (item.facts.author, item.facts.organisation)
     return (
         (not asked.year or _year(item) == asked.year)
         and (not asked.source or item.row.source == asked.source)
-        and (not asked.who or asked.who in {mark_of(name) for name in (item.facts.author, item.facts.organisation)})
+        and (not asked.who or asked.who in {mark_of(looking, name) for name in names})
     )
 
 
@@ -270,15 +270,16 @@ def _sorted(groups: list[_Group], sort: str) -> list[_Group]:
     )
 
 
-def mark_of(name: str) -> str:
-    """What stands for an author in an address: names do not (they would stay in a history)."""
-    return hashlib.blake2b(fold(name).encode(), digest_size=8).hexdigest() if name else ""
+def mark_of(looking: _Looking, name: str) -> str:
+    """What stands for an author in an address: names do not, they would stay in a history."""
+    key = f"{looking.handle.space_id}|{fold(name)}"
+    return looking.app.vault.lookup("shelf-author", key)[:16] if name else ""
 
 
-def _authors(items: Iterable[Seen]) -> list[tuple[str, str]]:
+def _authors(looking: _Looking, items: Iterable[Seen]) -> list[tuple[str, str]]:
     """(mark, name) of everybody who made one of these documents."""
     names = {name for item in items for name in (item.facts.author, item.facts.organisation) if name}
-    return [(mark_of(name), name) for name in sorted(names, key=fold)]
+    return [(mark_of(looking, name), name) for name in sorted(names, key=fold)]
 
 
 def _year(item: Seen) -> str:
