@@ -645,7 +645,10 @@ audit = Table(
     sqlite_with_rowid=False,
 )
 Index("audit_unsealed", audit.c.at, sqlite_where=audit.c.block.is_(None), postgresql_where=audit.c.block.is_(None))
-Index("audit_by_block", audit.c.block)
+Index(
+    "audit_by_block", audit.c.block,
+    sqlite_where=audit.c.block.is_not(None), postgresql_where=audit.c.block.is_not(None),
+)  # fmt: skip
 
 # The chain over the audit. A block holds rows that are kept equally long; `digest`: over its rows; `chain`: over it and
 # the block before it (keyed). It stays when its rows are purged.

@@ -180,7 +180,14 @@ def upgrade() -> None:
     )
     op.add_column("audit", sa.Column("why", sa.Text(), server_default="", nullable=False))
     op.add_column("audit", sa.Column("block", sa.BigInteger(), nullable=True))
-    op.create_index("audit_by_block", "audit", ["block"], unique=False)
+    op.create_index(
+        "audit_by_block",
+        "audit",
+        ["block"],
+        unique=False,
+        sqlite_where=sa.text("block IS NOT NULL"),
+        postgresql_where=sa.text("block IS NOT NULL"),
+    )
     op.create_index(
         "audit_unsealed",
         "audit",
