@@ -227,6 +227,18 @@ async def test_a_transaction_that_is_none_is_refused_with_its_reason(api: Api) -
     assert (await ask(api, "carnet", "POST", "/Observation", json=measured())).status == 404
 
 
+async def test_a_measure_that_is_sent_again_is_kept_once(api: Api) -> None:
+    other = measured(valueQuantity={"value": 72, "code": "kg"})
+    first = await ask(api, "dominique", "POST", "", json=bundle(measured()))
+    again = await ask(api, "dominique", "POST", "", json=bundle(measured(), other))
+    (one,), (same, new) = ([entry["response"]["location"] for entry in sent.json["entry"]] for sent in (first, again))
+    assert one == same != new
+    assert len(await found(api, "dominique", "Observation")) == 2
+    third = await ask(api, "dominique", "POST", "", json=bundle(other))
+    assert third.json["entry"][0]["response"]["location"] == new
+    assert len(await lines(api)) == 2
+
+
 async def test_a_service_writes_measures_while_its_grant_says_so(api: Api) -> None:
     await _grant(api, ("measures:write",))
     reply = await ask(api, "carnet", "POST", "/Observation", json=measured())

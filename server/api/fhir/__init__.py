@@ -7,7 +7,8 @@
     whom.py          whose dossier, and the handle on it
     documents.py     DocumentReference, Binary, List · clinical.py, observations.py: what was found in documents
     governance.py    Consent, AuditEvent · identity.py: Patient
-    depositing.py    ITI-65, ITI-105, measures · incoming.py, what they say; patching.py: metadata
+    depositing.py    ITI-105; bundles.py, transactions (ITI-65, measures: measuring.py) · incoming.py, what they say
+    patching.py      metadata · whole.py: all of a dossier as one Bundle, for a copy
     terms.py         codes, ids, instants: where ours and FHIR's meet
 
 It decides nothing about rights: handles come from `server.access`, each item is decided on in `server.dossier`. A

@@ -20,12 +20,13 @@ from server.api.fhir import incoming, observations, outcome, searching, terms, w
 from server.api.fhir.front import Call
 from server.api.fhir.incoming import Concept, Contained, Period, Reference
 from server.api.fhir.outcome import Unprocessed
+from server.dossier import findings, measures
 from server.dossier import measure_kinds as kinds
-from server.dossier import measures
 from server.dossier.measure_kinds import Entry
 from server.errors import Invalid, NotAllowed, Refused
-from server.formats.findings import Coded
+from server.formats.findings import Coded, Measure
 from server.handles import DossierHandle
+from storage.database import Tx
 
 if TYPE_CHECKING:
     from server.posting import Doing
@@ -82,13 +83,32 @@ async def keep(call: Call, said: Sequence[dict[str, Any]], devices: Mapping[str,
     read = [incoming.converted(one, _Observation) for one in said]
     handle = await _whose(call, read)
     entries = [await measures.checked(call.app, handle, _entry(one, devices)) for one in read]
-    kept: list[str] = []
+    kept = await call.app.db.read(_already, handle, entries)
+    new = [entry for entry, known in zip(entries, kept, strict=True) if not known]
 
     def effect(doing: Doing) -> None:
-        kept[:] = [measures.enter(doing.tx, handle, entry, message_id=doing.message_id)[0] for entry in entries]
+        kept[:] = _already(doing.tx, handle, entries)
+        for place, entry in enumerate(entries):
+            kept[place] = kept[place] or measures.enter(doing.tx, handle, entry, message_id=doing.message_id)[0]
 
-    await space_news.tell(call.app, handle.space_id, *_line(handle, entries), effect)
+    if new:
+        await space_news.tell(call.app, handle.space_id, *_line(handle, new), effect)
     return [terms.outer(handle.space_id, one) for one in kept]
+
+
+def _already(tx: Tx, handle: DossierHandle, entries: Sequence[Entry]) -> list[str]:
+    """Of each, the id of the same value of the same instant that this sender brought before, "" when it is new: what is
+    sent again after a lost answer is not kept twice.
+    """
+    known = {
+        (one.finding.what.code, one.finding.at, one.finding.value.value): one.id
+        for one in reversed(findings.held(tx, handle, ("measure",)))
+        if one.by == handle.actor.account_id and not one.document and isinstance(one.finding, Measure)
+    }
+    firsts = [kinds.KINDS[(kinds.kind(entry.slug).parts or (entry.slug,))[0]] for entry in entries]
+    return [
+        known.get((first.codes[0], entry.at, entry.values[0]), "") for first, entry in zip(firsts, entries, strict=True)
+    ]
 
 
 async def _whose(call: Call, read: Sequence[_Observation]) -> DossierHandle:
