@@ -128,7 +128,7 @@ def parse(parts: Sequence[Part]) -> Command:
     if uid:
         cursor.space()
         name = cursor.keyword()
-    reader = _READERS.get(name)
+    reader = COMMANDS.get(name)
     if reader is None or (uid and name not in _BY_UID):
         raise cursor.bad("Unknown command")
     what = _uid_expunge(cursor) if uid and name == "EXPUNGE" else reader(cursor)
@@ -363,7 +363,7 @@ def _name(field: bytes) -> bytes:
     return field if re.fullmatch(rb"[A-Za-z0-9.!#$&'+/=?^_`|~-]+", field) else b'"%b"' % field
 
 
-_READERS: dict[str, Callable[[Cursor], What]] = {
+COMMANDS: dict[str, Callable[[Cursor], What]] = {
     **dict.fromkeys(("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "NAMESPACE"), _alone),
     **dict.fromkeys(("CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "IDLE"), _alone),
     **dict.fromkeys(("SELECT", "EXAMINE", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"), _folder),
@@ -381,4 +381,4 @@ _READERS: dict[str, Callable[[Cursor], What]] = {
 }
 _BY_UID = frozenset({"FETCH", "STORE", "SEARCH", "COPY", "MOVE", "EXPUNGE"})
 
-__all__ = ["BadCommand", "Command", "Literal", "parse", "tag_of"]
+__all__ = ["COMMANDS", "BadCommand", "Command", "Literal", "parse", "tag_of"]

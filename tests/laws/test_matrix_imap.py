@@ -1,0 +1,50 @@
+"""Every IMAP command, asked by every professional: nobody reads in a mail client what is another's, and of a dossier
+nothing at all. A command that is not asked here does not pass.
+"""
+
+from __future__ import annotations
+
+import imaplib
+
+import pytest
+
+from mail_gateway.imap import parser
+from tests.imap_client import client
+from tests.laws.conftest import Scene
+from tests.laws.test_matrix import SECRETS
+
+SIGNING_IN = {"STARTTLS", "LOGIN", "AUTHENTICATE", "LOGOUT", "IDLE"}  # the client does these; IDLE waits for its end
+ASKED = (
+    "CAPABILITY", "NOOP", "ID NIL", "NAMESPACE", 'LIST "" "*"', 'LSUB "" "*"', "SELECT INBOX", "CHECK",
+    "FETCH 1:* (FLAGS ENVELOPE BODYSTRUCTURE)", "FETCH 1:* BODY.PEEK[]", "UID FETCH 1:* (BODY.PEEK[TEXT])",
+    "SEARCH TEXT minuit", "UID SEARCH ALL", "STATUS INBOX (MESSAGES UNSEEN)", "STORE 1:* +FLAGS (\\Flagged)",
+    "COPY 1:* Sent", "MOVE 1:* Sent", "EXAMINE Sent", "FETCH 1:* BODY.PEEK[]", "CLOSE", "SELECT INBOX", "UNSELECT",
+    "SELECT INBOX", "EXPUNGE", "CREATE Dossier", "RENAME INBOX Autre", "DELETE Dossier", "SUBSCRIBE INBOX",
+    "UNSUBSCRIBE INBOX", "APPEND INBOX",
+)  # fmt: skip
+
+
+def test_every_command_that_is_understood_is_asked() -> None:
+    asked = {line.removeprefix("UID ").split()[0] for line in ASKED}
+    assert parser.COMMANDS.keys() - asked - SIGNING_IN == set()
+
+
+@pytest.mark.parametrize(
+    "who", ["morel", "petit", "leroy", "lunel", "benali", "rossi", "admissions", "pharmacy", "lab"]
+)
+async def test_a_mail_client_shows_its_own_mailbox_and_no_dossier(scene: Scene, who: str) -> None:
+    shown = ""
+    async with client(scene.house, scene.house.address(who), folder=None) as program:
+        for line in ASKED:
+            _, data = await program.raw(line)
+            shown += b"\n".join(data).decode("utf-8", "replace")
+    seen = [secret for secret in SECRETS if secret in shown]
+    assert bool(seen) == (who == "morel"), "the letter is Dr Morel's own"
+    assert scene.ids["document"] not in shown
+
+
+@pytest.mark.parametrize("who", ["dominique", "camille", "operator"])
+async def test_patients_and_operators_have_no_mail_client_here(scene: Scene, who: str) -> None:
+    with pytest.raises(imaplib.IMAP4.error):
+        async with client(scene.house, scene.house.address(who), folder=None):
+            pass
