@@ -70,6 +70,7 @@ async def test_a_file_is_added_with_its_title_category_and_date_and_told_of(hous
         ("lettre.docx", b"PK\x03\x04" + b"\0" * 50, "ce genre de fichier ne peut pas être ajouté"),
         ("grand.txt", b"a" * (5 * 1_048_576 + 1), "ce fichier est trop lourd (6 Mo, 5 au plus)"),
     ],
+    ids=["a page", "an archive", "too heavy"],
 )
 async def test_what_cannot_be_added_is_named_with_the_reason_and_the_rest_is_kept(
     house: House, name: str, data: bytes, why: str
