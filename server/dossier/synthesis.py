@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from server.dossier import findings, measure_kinds, measures, results
+from server import reading
+from server.dossier import findings, measure_kinds, measures, results, standing
+from server.dossier.habilitation import TREATING
 from server.dossier.results import Reported, concept, normalised
 from server.dossier.sources import Source, Sources
 from server.formats.findings import (
@@ -31,6 +33,7 @@ from server.formats.findings import (
     Treatment,
 )
 from server.settings import PLACE
+from storage import consents
 from storage.database import Tx
 from storage.ids import now_ms
 
@@ -46,8 +49,8 @@ SECTIONS: Final = (
 )  # fmt: skip
 # A treatment whose end nobody gives is one of now for that long after its source spoke: ours, no rule of law.
 NOW_FOR = timedelta(days=365)
-# LOINC of sections (facts dossier.md § 3.2): history of illness, of acts.
 ABSENT: Final = "absent"  # the status of what a document says not to be
+# LOINC of sections (facts dossier.md § 3.2): history of illness, of acts.
 HISTORY, ACTS = "11348-0", "47519-4"
 # SNOMED CT and HL7 v3 words for what is over.
 OVER: Final = frozenset({"413322009", "73425007", "resolved", "inactive", "completed", "résolu", "inactif"})
@@ -119,6 +122,7 @@ def of(app: App, tx: Tx, handle: DossierHandle) -> Synthesis:
     found = _merged(lines)
     found[RESULTS] = [_result(one.last, one.code, one.system) for one in results.analytes(app.vault, sources, held)]
     found[MEASURES] = _measures(measures.gathered(tx, app, handle), {one.id: sources.of(one) for one in held})
+    found[PEOPLE][:0] = _doctors(tx, handle, sources)
     for name in DATED:
         found[name].sort(key=lambda line: line.at, reverse=True)
     return Synthesis(
@@ -226,6 +230,21 @@ def _named(product: Coded, atc: Coded) -> Coded:
 
 def _result(last: Reported, code: str, system: str) -> Line:
     return Line(last.label, last.sources, last.at, "", code, system, value=last.value, key=last.key, result=last)
+
+
+def _doctors(tx: Tx, handle: DossierHandle, sources: Sources) -> list[Line]:
+    """The médecin traitant, as the holder's side named them (`consents`); who else reads is not told who does."""
+    if handle.ground in {standing.CARE, standing.SERVICE}:
+        return []
+    made = []
+    for one in consents.of(tx, handle.space_id):
+        if one.kind == TREATING and one.in_force(now_ms()):
+            kind, own = "patient" if one.by == handle.holder else "delegate", one.by == handle.actor.account_id
+            source = Source(kind, one.id, reading.iso(one.from_at), sources.name(one.by)[0], own=own)
+            name, place = sources.name(one.account_id)
+            details = (("role", one.kind), ("place", place))
+            made.append(Line(name, (source,), details=tuple(detail for detail in details if detail[1])))
+    return made
 
 
 # ---- the same thing, once --------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from server.dossier import consents, profile
 from server.formats.findings import MASKED, Coded, Immunisation, Quantity, Result, Treatment
 from storage.ids import now_ms
 from tests.browser.visitor import Answer, visitor
@@ -114,6 +115,17 @@ async def test_a_patient_has_her_own_page_as_json_and_nobody_elses(tmp_path: Pat
     assert sections["allergies"]["lines"][0]["text"] == "Pénicillines"
     assert sections["allergies"]["lines"][0]["sources"][0]["title"] == "Bilan"
     assert b"nicilline" not in other.data
+
+
+async def test_the_doctor_she_named_and_whom_to_tell_stand_with_who_said_so(house: House) -> None:
+    handle, box = await handle_of(house, "dominique"), await house.mailbox("dominique")
+    await house.letter("leroy", "dominique")
+    await consents.give(house.app, box, consents.Giving(house.leroy.account_id, "treating"))
+    await profile.enter(house.app, box, handle, "emergency", {"what": "Paul PAT-TROIS", "phone": "06 12 34 56 78"})
+    async with visitor(house, "dominique") as dominique:
+        said = section(await dominique.get("/health"), "people")
+    assert re.search(r"Dr .*LEROY Rôle Médecin traitant .*Saisi par vous le", said)
+    assert re.search(r"Paul PAT-TROIS Rôle À prévenir en cas d’urgence Téléphone 06 12 34 56 78 Saisi par vous", said)
 
 
 async def test_an_old_document_s_lines_end_with_it(house: House) -> None:
