@@ -11,6 +11,7 @@ import base64
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 from cryptography.exceptions import InvalidKey
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -21,7 +22,7 @@ class Passwords:
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="passwords")
-        self._decoy = self._hash("no such account")
+        self._decoy = _decoy()
         self._known: dict[str, str] = {}
         self._known_key = os.urandom(32)
 
@@ -29,9 +30,10 @@ class Passwords:
     def _kdf(salt: bytes) -> Argon2id:
         return Argon2id(salt=salt, length=32, iterations=2, lanes=1, memory_cost=19 * 1024)
 
-    def _hash(self, password: str) -> str:
+    @classmethod
+    def _hash(cls, password: str) -> str:
         salt = os.urandom(16)
-        key = self._kdf(salt).derive(password.encode())
+        key = cls._kdf(salt).derive(password.encode())
         return f"argon2id${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"
 
     def _verify(self, password: str, stored: str) -> bool:
@@ -63,3 +65,9 @@ class Passwords:
 
     def close(self) -> None:
         self._pool.shutdown()
+
+
+@cache
+def _decoy() -> str:
+    """The hash of no account's password: one a process."""
+    return Passwords._hash("no such account")

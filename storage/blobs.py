@@ -79,16 +79,25 @@ def _write_whole(descriptor: int, piece: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def _flush_names(folder: Path) -> None:
+    """The names in `folder` are durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class BlobStore:
-    """Sealed files under one folder, in 256 sub-folders."""
+    """Sealed files under one folder, in 256 sub-folders, each made when it is first needed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._pool = ThreadPoolExecutor(16, thread_name_prefix="blobs")  # they wait for the disk, not for a core
         self._flushing = threading.Lock()  # very large files one after the other, piece by piece
         folder.mkdir(parents=True, exist_ok=True)
-        for number in range(256):
-            (folder / f"{number:02x}").mkdir(exist_ok=True)
+        self._made: set[Path] = set()  # sub-folders whose own name is durable
+        self._making = threading.Lock()
 
     def _path(self, blob_id: str) -> Path:
         return self._folder / f"{sum(blob_id.encode()) % 256:02x}" / blob_id
@@ -97,6 +106,7 @@ class BlobStore:
         """Sealed and written piece by piece: a whole sealed copy would cost as much again as the disk."""
         path = self._path(blob_id)
         pending = path.with_suffix(".new")
+        self._make(path.parent)
         try:
             descriptor = os.open(pending, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             try:
@@ -115,11 +125,14 @@ class BlobStore:
         except OSError:
             pending.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        _flush_names(path.parent)
+
+    def _make(self, folder: Path) -> None:
+        with self._making:
+            if folder not in self._made:
+                folder.mkdir(exist_ok=True)
+                _flush_names(self._folder)
+                self._made.add(folder)
 
     async def put(self, keys: SpaceKeys, data: bytes) -> Blob:
         """Seal and keep `data`; durable on return unless it is small enough to travel in the transaction. Raises

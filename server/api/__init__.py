@@ -18,6 +18,7 @@ another origin has no business here.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
@@ -45,6 +46,11 @@ def _version() -> str:
 
 def described(app: App) -> tuple[Route, ...]:
     """Every route under `/api`: the table, and the two descriptions."""
+    return _described(app.settings.public_url)
+
+
+@cache
+def _described(public_url: str) -> tuple[Route, ...]:
 
     def published(path: str, name: str, summary: str, body: bytes) -> Route:
         async def serve(call: Call[Nothing, None]) -> web.Response:
@@ -55,7 +61,7 @@ def described(app: App) -> tuple[Route, ...]:
         return Route("GET", path, name, summary, serve, Description, signed_in=False)
 
     version = _version()
-    events = msgspec.json.encode(asyncapi.document(app.settings.public_url, version))
+    events = msgspec.json.encode(asyncapi.document(public_url, version))
     asyncapi_route = published("/api/asyncapi.json", "describeEvents", "The live events (AsyncAPI 3.0)", events)
     openapi_route = published("/api/openapi.json", "describeApi", "This description (OpenAPI 3.1)", b"")
     whole = (*ROUTES, openapi_route, asyncapi_route)
