@@ -59,6 +59,7 @@ TOGETHER: Final = {
     OLD_TREATMENTS: TREATMENTS,
 }  # the same thing is in one of the two: as its newest source
 DATED: Final = (RESULTS, VACCINATIONS, STAYS, PAST, TREATMENTS, OLD_TREATMENTS)  # the newest first
+NOT_CONCERNED: Final = {"stays": STAYS, "treatments": TREATMENTS, "vaccinations": VACCINATIONS}
 STATEMENTS: Final = {"stays": STAYS, "emergency": PEOPLE, "trusted": PEOPLE, "carers": PEOPLE, "professionals": PEOPLE}
 
 
@@ -145,7 +146,7 @@ def _section(finding: Finding, said: str, now: datetime) -> str:
         case Treatment():
             return TREATMENTS if _now(finding, said, now) else OLD_TREATMENTS
         case Statement():
-            return STATEMENTS.get(finding.section, "")
+            return (NOT_CONCERNED if finding.not_concerned else STATEMENTS).get(finding.section, "")
     return ""
 
 

@@ -51,7 +51,10 @@ async def test_what_is_corrected_stays_with_its_author_and_the_synthese_says_who
 async def test_pas_concerne_is_an_answer_that_an_entry_ends(house: House) -> None:
     async with visitor(house, "dominique") as dominique:
         await say(dominique, ALLERGIES, "none")
-        assert "Aucune allergie connue" in (await dominique.get("/health")).said
+        await say(dominique, f"{PROFILE}/treatments", "none")
+        health = (await dominique.get("/health")).said
+        assert "Aucune allergie connue" in health
+        assert "Aucun traitement en cours" in health
         assert "Pas concerné" in (await dominique.get(PROFILE)).said
         again = await say(dominique, ALLERGIES, "none")
         assert (again.status, "C’est déjà noté." in again.said) == (409, True)
