@@ -234,7 +234,7 @@ async def record_of(app: App, box: MailboxHandle, space_id: str) -> DossierHandl
         outcome = "done" if reader.grounds and not (reader.blocked or reader.closed) else "own_only"
         volume.opened(tx, box.actor.account_id, space_id)
         ground, given = (why.kind, why.id) if why else (standing.CARE, "")
-        audit.record(tx, Act.DOSSIER_READ, box.actor, space_id, ground, outcome=outcome, why=given)
+        audit.record_once(tx, Act.DOSSIER_READ, box.actor, space_id, ground, "", outcome, why=given)
         handle = DossierHandle(box.actor, space_id, keys, standing.CARE, holder.id, holder.mailbox_id)
         audit.owe_notice(tx, handle)
         return handle

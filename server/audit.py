@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ACCESS_YEARS = 3  # accesses to a record (CNIL 2021-122: up to three years when internal control justifies it)
 TECHNICAL_MONTHS = 12
+SEEN_AGAIN_MS = 600_000  # the pages and pictures of one reading are one reading
 
 
 class Act(Enum):
@@ -106,9 +107,18 @@ def owe_notice(tx: Tx, handle: DossierHandle) -> None:
 
 
 def record_once(
-    tx: Tx, act: Act, actor: Actor, space_id: str, ground: str, subject: str, *, why: str, within_ms: int
+    tx: Tx,
+    act: Act,
+    actor: Actor,
+    space_id: str,
+    ground: str,
+    subject: str,
+    outcome: str = "done",
+    *,
+    why: str,
+    within_ms: int = SEEN_AGAIN_MS,
 ) -> None:
     """As `record`, unless the same was recorded within that time: the pages of a document are one reading of it."""
     who = actor.account_id or "correspondent"
     if not audit_rows.lately(tx, space_id, who, act.value[0], subject, why, now_ms() - within_ms):
-        record(tx, act, actor, space_id, ground, subject, why=why)
+        record(tx, act, actor, space_id, ground, subject, outcome, why=why)

@@ -8,10 +8,10 @@
 | `habilitation`, `data/` | the one decision: reader × item → verdict with its reason; the matrix professions × types |
 | `standing` | what a reader is to a dossier at this instant: grounds, blocks, choices |
 | `choices`, `consents`, `things`, `asking` | what the holder settled; who may read what, until when; how one asks |
-| `emergencies`, `volume`, `operating` | in an emergency; how many dossiers one account opens; what operators decide of it |
+| `emergencies`, `volume`, `operating` | an emergency; one account opening many; what operators decide |
 | `visibility`, `announcing` | hidden, secret, archived, not told yet: changed by record, shown when it is time |
 | **documents** | |
-| `filing`, `by_itself`, `adding`, `depositing`, `about` | how one comes in: a letter's, the patient's, a professional's; that it is theirs |
+| `filing`, `by_itself`, `adding`, `depositing`, `about` | how one comes in, by whom; that it is about them |
 | `documents`, `contents` | the list, one document, what stands in it, as its reader may see them |
 | `shelves`, `folders`, `titles` | the patient's shelf: order, folders, pins, names a person understands |
 | `prescriptions` | their lines, and what was dispensed of them |

@@ -42,7 +42,6 @@ CATEGORIES: dict[str, tuple[str, str]] = {
     },
     OTHER: ("Autres documents", "Other documents"),
 }
-SEEN_AGAIN_MS = 600_000  # the pages and pictures of one reading are one reading
 
 _facts = msgspec.json.Decoder(FileFacts)
 _known: ContextVar[dict[tuple[str, Reader], list[Seen]] | None] = ContextVar("seen", default=None)
@@ -206,7 +205,6 @@ def opening(tx: Tx, dossier: DossierHandle, document_id: str) -> Seen:
         ground.kind if ground else dossier.ground,
         document_id,
         why=ground.id if ground else "",
-        within_ms=SEEN_AGAIN_MS,
     )
     audit.owe_notice(tx, dossier)
     return item
