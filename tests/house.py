@@ -6,10 +6,13 @@ ends.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from server import access, demo, people, sessions, teams
 from server.app import App, open_app, open_core
@@ -21,6 +24,7 @@ from storage import accounts, exchanges
 from storage.database import Tx
 
 PASSWORD = "un mot de passe assez long"
+T = TypeVar("T")
 
 
 @dataclass
@@ -115,10 +119,33 @@ async def open_core_house(settings: Settings) -> AsyncIterator[House]:
 
 
 @asynccontextmanager
-async def open_house(settings: Settings) -> AsyncIterator[House]:
+async def open_house(settings: Settings, cast: dict[str, Actor] | None = None) -> AsyncIterator[House]:
+    """`cast`: of the house that stands in this folder already."""
     async with open_app(settings, demo.add_sign_in) as app:
-        yield House(app, await settle(app))
+        yield House(app, cast or await settle(app))
         await check(app)
+
+
+class Kept(Generic[T]):
+    """A house made once, in `folder`, on the embedded database; whoever asks has a copy of it, opened afresh."""
+
+    def __init__(self, folder: Path, make: Callable[[House], Awaitable[T]], **settings: object) -> None:
+        self._folder = folder
+        self._make = make
+        self._settings = settings
+        self._made: list[tuple[dict[str, Actor], T]] = []
+
+    @asynccontextmanager
+    async def opened(self, folder: Path) -> AsyncIterator[tuple[House, T]]:
+        """And what `make` returned: a copy too."""
+        if not self._made:
+            async with open_house(settings_for(self._folder, **self._settings)) as house:
+                told = await self._make(house)
+            self._made.append((house.people, told))
+        shutil.copytree(self._folder, folder)
+        cast, told = deepcopy(self._made[0])
+        async with open_house(settings_for(folder, **self._settings), cast) as house:
+            yield house, told
 
 
 def _invariants(tx: Tx) -> list[str]:

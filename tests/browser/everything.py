@@ -1,12 +1,10 @@
 """A house where everything has happened once: the letters, cards, teams, helpers, drafts and documents that
-`tests.browser.states` looks at. `ids` names each of them.
+`tests.browser.states` looks at. `ids` names each of them. Made once a test process (fixture `everything`).
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,7 +38,7 @@ from tests.browser.scenes import appointment, from_elsewhere, letter_with_docume
 from tests.doors.test_emergencies import declare
 from tests.doors.test_viewer import letter, three_pages
 from tests.doors.test_writing import three
-from tests.house import House, open_house, settings_for
+from tests.house import House, Kept
 from tests.notice_post import reached, wish
 from tests.signing import settle
 from tests.support import cda_documents as made
@@ -69,28 +67,29 @@ class Everything:
         return path.format(**self.ids)
 
 
-@asynccontextmanager
-async def open_everything(folder: Path, database_url: str) -> AsyncIterator[Everything]:
+def kept_everything(folder: Path) -> Kept[dict[str, str]]:
     """Notices may leave by mail and SMS, to where nobody listens."""
-    settings = settings_for(folder, database_url=database_url, sms_url="http://127.0.0.1:1/", **RELAY)
-    async with open_house(settings) as house:
-        scene = Everything(house)
-        for name in ("camille", "marcel", "admissions", "anesthesia"):
-            scene.ids[name] = f"/for/{house.people[name].mailbox_id}"
-        house.people["nadia"] = await people.open_space(house.app, NADIA)
-        await _letters(scene)
-        await _cards(scene)
-        await _documents(scene)
-        await _measures(scene)
-        scene.ids |= await lived(house)
-        await _sharing(scene)
-        await _kept(scene)
-        await _office(scene)
-        await _people(scene)
-        await _notices(scene)
-        await _records(scene)
-        await endings.made(scene)
-        yield scene
+    return Kept(folder, _happen, sms_url="http://127.0.0.1:1/", **RELAY)
+
+
+async def _happen(house: House) -> dict[str, str]:
+    scene = Everything(house)
+    for name in ("camille", "marcel", "admissions", "anesthesia"):
+        scene.ids[name] = f"/for/{house.people[name].mailbox_id}"
+    house.people["nadia"] = await people.open_space(house.app, NADIA)
+    await _letters(scene)
+    await _cards(scene)
+    await _documents(scene)
+    await _measures(scene)
+    scene.ids |= await lived(house)
+    await _sharing(scene)
+    await _kept(scene)
+    await _office(scene)
+    await _people(scene)
+    await _notices(scene)
+    await _records(scene)
+    await endings.made(scene)
+    return scene.ids
 
 
 async def _letters(scene: Everything) -> None:

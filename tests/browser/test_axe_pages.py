@@ -5,13 +5,12 @@ pixels, text as large as one may choose, both lights, targets, one title and one
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
 
 from tests.browser.chromium import window
-from tests.browser.everything import Everything, open_everything
+from tests.browser.everything import Everything
 from tests.browser.looking import WIDE_ONES, at_table
 from tests.browser.states import GROUPS
 
@@ -25,20 +24,15 @@ OURS = "main label, main button, main summary, .urgent, nav, footer, main legend
 
 
 @pytest.mark.parametrize("group", GROUPS)
-async def test_every_page_and_state_is_for_everybody(
-    browser: Browser, tmp_path: Path, sqlite_url: str, group: str
-) -> None:
-    async with open_everything(tmp_path / "pli", sqlite_url) as scene:
-        faults = {state.told: found async for state, found in at_table(browser, scene, GROUPS[group]) if found}
+async def test_every_page_and_state_is_for_everybody(browser: Browser, everything: Everything, group: str) -> None:
+    faults = {state.told: found async for state, found in at_table(browser, everything, GROUPS[group]) if found}
     assert faults == {}
 
 
 async def test_every_page_is_in_english_too_and_stands_in_more_contrast(
-    browser: Browser, tmp_path: Path, sqlite_url: str
+    browser: Browser, everything: Everything
 ) -> None:
-    async with open_everything(tmp_path / "pli", sqlite_url) as scene:
-        faults = await _english(browser, scene) + await _contrasted(browser, scene)
-    assert faults == []
+    assert await _english(browser, everything) + await _contrasted(browser, everything) == []
 
 
 async def _english(browser: Browser, scene: Everything) -> list[str]:

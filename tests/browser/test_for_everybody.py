@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from playwright.async_api import Browser, expect
 
 from tests.browser.chromium import chromium, window
-from tests.browser.everything import open_everything
+from tests.browser.everything import Everything
 from tests.browser.looking import CLIPPED, WIDE_ONES
 from tests.browser.scenes import letter_with_documents
 from tests.browser.states import ACCOUNT, LIST, OFFICES, READING, THREADS
@@ -16,14 +14,14 @@ from tests.house import House
 TWICE = "--blink-settings=defaultFontSize=32"
 
 
-async def test_text_twice_as_large_still_fits(tmp_path: Path, sqlite_url: str) -> None:
+async def test_text_twice_as_large_still_fits(everything: Everything) -> None:
     """WCAG 1.4.4."""
     faults = []
-    async with open_everything(tmp_path / "pli", sqlite_url) as scene, chromium(TWICE) as browser:
+    async with chromium(TWICE) as browser:
         for who, states in (("dominique", [*LIST, *THREADS, *READING, *ACCOUNT]), ("petit", OFFICES)):
-            async with window(browser, scene.house, who, viewport={"width": 640, "height": 800}) as seen:
+            async with window(browser, everything.house, who, viewport={"width": 640, "height": 800}) as seen:
                 for state in (state for state in states if state.do is None and state.who == who):
-                    page = await seen.go(scene.address(state.path))
+                    page = await seen.go(everything.address(state.path))
                     assert await page.evaluate("getComputedStyle(document.body).fontSize") == "36px"
                     found = [*await page.evaluate(WIDE_ONES), *await page.evaluate(CLIPPED)]
                     faults += [f"{state.told}: {fault}" for fault in found]
