@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+import structlog
 
 from server import audit, reading, versions
 from server.audit import Act
@@ -28,11 +29,14 @@ from storage import blobs, documents, messages, visibilities
 from storage.database import Tx
 from storage.documents import Document
 from storage.ids import now_ms
+from storage.vault import CannotOpen
 from storage.visibilities import Marked
 
 if TYPE_CHECKING:
     from server.app import App
     from server.handles import DossierHandle
+
+log = structlog.get_logger()
 
 OTHER = "other"  # what nobody gave a category
 CATEGORIES: dict[str, tuple[str, str]] = {
@@ -121,7 +125,11 @@ def decided_once() -> Iterator[None]:
 def _decided(tx: Tx, handle: DossierHandle, reader: Reader) -> Iterator[Seen]:
     marks, now = visibilities.marks(tx, handle.space_id), now_ms()
     for row in documents.documents(tx, handle.space_id):
-        facts = _facts.decode(handle.keys.open("document", row.id, row.facts))
+        try:
+            facts = _facts.decode(handle.keys.open("document", row.id, row.facts))
+        except CannotOpen:
+            log.warning("dossier.unopened", what="document")
+            continue  # what is damaged is missing alone: the rest of the dossier is as it was
         on = marks.get(row.id, {})
         if verdict := decide(reader, item_of(row, facts, on), now):
             yield Seen(row, facts, on, verdict)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import structlog
 
 from server import reading
 from server.dossier import documents as shelf
@@ -24,10 +25,13 @@ from storage import visibilities
 from storage.database import Tx
 from storage.findings import Row
 from storage.ids import now_ms
+from storage.vault import CannotOpen
 
 if TYPE_CHECKING:
     from server.app import App
     from server.handles import DossierHandle
+
+log = structlog.get_logger()
 
 _TYPES: Final = {"measure": MEASURES, "statement": PROFILE}
 _finding: Final[msgspec.json.Decoder[Finding]] = msgspec.json.Decoder(Finding)
@@ -86,7 +90,10 @@ def held(tx: Tx, handle: DossierHandle, kinds: Sequence[str] = (), *, current: b
         )
         if (document is None or on) and not decide(reader, own, now):
             continue
-        found.append(_held(handle, row, document, tuple(sorted(on | document.marks.keys() if document else on))))
+        try:
+            found.append(_held(handle, row, document, tuple(sorted(on | document.marks.keys() if document else on))))
+        except CannotOpen:
+            log.warning("dossier.unopened", what="finding")
     return found
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from server.dossier import consents, profile
+from server.dossier import consents, findings, profile
+from server.dossier import documents as shelf
 from server.formats.findings import MASKED, Coded, Immunisation, Quantity, Result, Treatment
 from storage.ids import now_ms
 from tests.browser.visitor import Answer, visitor
@@ -37,6 +38,18 @@ async def test_the_same_thing_in_two_documents_is_one_line_with_both_and_their_a
     assert "Lettre de sortie , Dr Agathe MOREL , 22 novembre 2026" in said
     assert "depuis 2021" in section(page, "problems")
     assert 'style="' not in page.text
+
+
+async def test_one_damaged_document_or_line_is_missing_alone(core: House) -> None:
+    data = made.cda(results=[made.GLUCOSE], allergies=[made.PENICILLIN])
+    await told(core, "dominique", data, "Entier")
+    spoilt = await told(core, "dominique", made.cda(document_id="1.2.3.8"), "Abîmé")
+    flipped = "UPDATE documents SET facts = :bad WHERE id = :id", "UPDATE findings SET content = :bad WHERE kind = :k"
+    await core.app.db.write(lambda tx: tx.run(flipped[0], bad=b"no longer sealed", id=spoilt))
+    await core.app.db.write(lambda tx: tx.run(flipped[1], bad=b"no longer sealed", k="allergy"))
+    handle = await handle_of(core, "dominique")
+    assert [view.title for view in await shelf.list_documents(core.app, handle)] == ["Entier"]
+    assert [one.finding.kind for one in await findings.of(core.app, handle)] == ["result"]
 
 
 async def test_no_allergy_stands_only_where_somebody_said_so(house: House) -> None:
