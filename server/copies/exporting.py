@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from server import access, audit, people, reading, scopes, space_news
+from server.actions import agenda
 from server.audit import Act
 from server.copies import readable, summary
 from server.copies.readable import Part
@@ -239,7 +240,7 @@ class _Gathering:
         app = self.app
         actor = await people.actor(app, self.copy.account_id)
         holder = await app.db.read(lambda tx: _holders_box(tx, self.copy.space_id))
-        box = await access.mailbox(app, actor, holder, ("messages", "dossier"))
+        box = await access.mailbox(app, actor, holder, ("messages", "dossier", "agenda"))
         handle = await access.dossier(app, box)
         seen = await app.db.read(lambda tx: list(shelf.seen(tx, handle)))
         entries = await self._entries(box)
@@ -252,7 +253,7 @@ class _Gathering:
             await self._document(volumes, item)
         for number, entry in enumerate(entries, 1):
             await self._message(volumes, number, entry)
-        await self._beside(volumes, handle)
+        await self._beside(volumes, handle, box)
         made = await volumes.close()
         return Made(tuple(made), len(self.missing))
 
@@ -323,7 +324,7 @@ class _Gathering:
         self.listed.setdefault("messages", []).append((line, file))
         await self._step()
 
-    async def _beside(self, volumes: Volumes, handle: DossierHandle) -> None:
+    async def _beside(self, volumes: Volumes, handle: DossierHandle, box: MailboxHandle) -> None:
         """What is no file of its own: entries of people, folders, the Bundle, what is read by a person."""
         app = self.app
         held = await app.db.read(lambda tx: findings.held(tx, handle, current=False))
@@ -335,6 +336,11 @@ class _Gathering:
         ]  # fmt: skip
         await volumes.add(ENTRIES_FILE, msgspec.json.encode({"version": VERSION, "entries": said}))
         await volumes.add(FOLDERS_FILE, msgspec.json.encode({"version": VERSION, "folders": kept}))
+        planned = await agenda.appointments(app, await access.dossier(app, box, "agenda"))
+        await volumes.add("pli/agenda.json", msgspec.json.encode({"version": VERSION, "appointments": planned}))
+        self.listed["agenda"] = [
+            ((one.start[:16].replace("T", " "), one.title, one.location, one.organizer), "") for one in planned
+        ]
         await volumes.add("fhir/bundle.json", await self.bundle(app, handle))
         title = f"Copie de l’espace de {self.person.get('name', '')}"
         parts = [*self._parts(), *await summary.parts(app, handle)]
@@ -354,6 +360,7 @@ class _Gathering:
             Part("À lire d’abord", words + (lost if self.missing else ())),
             self._part("Documents", "documents", ("Date", "Titre", "Catégorie", "Auteur")),
             self._part("Messages", "messages", ("Date", "De", "Sujet", "Début")),
+            self._part("Agenda", "agenda", ("Quand", "Quoi", "Où", "Avec qui")),
         ]
 
     def _part(self, title: str, name: str, columns: Sequence[str]) -> Part:
