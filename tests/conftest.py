@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from storage.migrate import migrate
-from tests.house import House, open_core_house, open_house, settings_for
+from tests.house import House, Kept, open_core_house, open_house, settings_for
 from tests.oidc_house import DOMINIQUE, MOREL, RPPS
 from tests.support.oidc_provider import Providers, providers
 from tests.support.postgres import Cluster, cluster
@@ -94,10 +94,20 @@ async def core(database_url: str, tmp_path: Path) -> AsyncIterator[House]:
         yield open_
 
 
+@pytest.fixture(scope="session")
+def settled(tmp_path_factory: pytest.TempPathFactory) -> Kept[None]:
+    """A house where nothing happened yet."""
+
+    async def nothing(_house: House) -> None:
+        return None
+
+    return Kept(tmp_path_factory.mktemp("settled"), nothing)
+
+
 @pytest.fixture
-async def house(sqlite_url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def house(settled: Kept[None], tmp_path: Path) -> AsyncIterator[House]:
     """A whole Pli with every door open, on the embedded database; its invariants are checked at the end."""
-    async with open_house(settings_for(tmp_path / "pli", database_url=sqlite_url)) as open_:
+    async with settled.opened(tmp_path / "pli") as (open_, _):
         yield open_
 
 

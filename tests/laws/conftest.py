@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -13,11 +15,12 @@ from server.drafts import Actor
 from storage import delegations
 from storage.ids import now_ms
 from tests.browser.scenes import REPORT, letter_with_documents
-from tests.house import House
+from tests.house import House, Kept
 from tests.laws.matrix import Rule
 
 NEEDS_DOSSIER = {Rule.DOSSIER: "dossier", Rule.AGENDA: "agenda", Rule.SERVICES: "services", Rule.MESSAGES: "messages"}
 EVERYTHING = delegations.EVERYTHING
+Told = tuple[dict[str, str], dict[str, frozenset[str]]]  # `ids` and `delegates` of a scene
 
 
 @dataclass
@@ -26,7 +29,7 @@ class Scene:
 
     house: House
     ids: dict[str, str]
-    delegates: dict[str, frozenset[str]] = field(default_factory=dict)
+    delegates: dict[str, frozenset[str]]
 
     def owner(self, who: str, prefix: str) -> str:
         """Whose mailbox that is, when `who` may open it; '' when not."""
@@ -66,25 +69,33 @@ class Scene:
         return has and (owner == who or NEEDS_DOSSIER[rule] in self.delegates.get(who, EVERYTHING))
 
 
+@pytest.fixture(scope="session")
+def kept_scene(tmp_path_factory: pytest.TempPathFactory) -> Kept[Told]:
+    return Kept(tmp_path_factory.mktemp("scene"), _happen)
+
+
 @pytest.fixture
-async def scene(house: House) -> Scene:
+async def scene(kept_scene: Kept[Told], tmp_path: Path) -> AsyncIterator[Scene]:
+    """Made once a test process; this test's own copy."""
+    async with kept_scene.opened(tmp_path / "scene") as (house, told):
+        yield Scene(house, *told)
+
+
+async def _happen(house: House) -> Told:
     receipt = await letter_with_documents(house)
     box = await house.mailbox("dominique")
-
     files = (await reading.since(house.app, box, 0)).entries[0].message.attachments
     report = next(item for item in files if item.title == REPORT)
     await act(house.app, box, receipt.message, "dossier.file", {"attachment": report.id}, "once")
     (document,) = await shelf.list_documents(house.app, await access.dossier(house.app, box))
-    made = Scene(
-        house,
-        {
-            "conversation": receipt.conversation,
-            "message": receipt.message,
-            "space": house.dominique.space_id,
-            "attachment": report.id,
-            "document": document.id,
-        },
-    )
+    ids = {
+        "conversation": receipt.conversation,
+        "message": receipt.message,
+        "space": house.dominique.space_id,
+        "attachment": report.id,
+        "document": document.id,
+    }
+    delegates: dict[str, frozenset[str]] = {}
     for name, scopes, until in (
         ("camille", EVERYTHING, None),  # here as an adult who helps
         ("reader", frozenset({"messages"}), None),
@@ -97,8 +108,8 @@ async def scene(house: House) -> Scene:
             delegations.grant, house.dominique.space_id, account, "helper", until, house.dominique.account_id, scopes
         )
         if until is None:
-            made.delegates[name] = scopes
-    return made
+            delegates[name] = scopes
+    return ids, delegates
 
 
 async def _somebody(house: House, name: str) -> Actor:
