@@ -9,12 +9,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from fpdf import FPDF
-from fpdf.enums import XPos, YPos
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 _NEAR: Final = {"≥": ">=", "≤": "<=", "→": "->", "′": "'", "″": '"', "\u202f": " ", "\u00a0": " ", "−": "-", "μ": "µ"}
 _STYLE: Final = (
@@ -72,6 +73,8 @@ def _cell(text: str, link: str) -> Markup:
 
 def pdf(title: str, parts: Sequence[Part]) -> bytes:
     """The same on paper, A4."""
+    from fpdf import FPDF  # half of what it costs to start a program that makes no PDF
+
     paper = FPDF(format="A4")
     paper.core_fonts_encoding = "cp1252"
     paper.set_title(near(title))
@@ -96,7 +99,7 @@ def pdf(title: str, parts: Sequence[Part]) -> bytes:
 
 def _line(paper: FPDF, text: str, size: int, *, bold: bool = False) -> None:
     paper.set_font("Helvetica", style="B" if bold else "", size=size)
-    paper.multi_cell(0, size / 2, near(text), new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+    paper.multi_cell(0, size / 2, near(text), new_x="LMARGIN", new_y="NEXT")
 
 
 def near(text: str) -> str:
