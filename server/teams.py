@@ -181,6 +181,7 @@ async def _decide(
         access.confirm(tx, to)
         if account_id and rows.role(tx, box.owner, account_id) is None:
             raise Invalid("not_of_team", "Cette personne ne fait pas partie de l’équipe.")
+        rows.lock(tx, to.space_id)
         known = rows.assignment(tx, to.space_id, conversation_id, box.owner)
         now = known.account_id if known and known.kind in {"claimed", "assigned"} else ""
         if held_by is not None and now not in {held_by, account_id}:

@@ -113,6 +113,11 @@ def teams(tx: Tx) -> list[tuple[str, str, str]]:
     return [(row[0], row[1], row[2]) for row in rows]
 
 
+def lock(tx: Tx, space_id: str) -> None:
+    """Who decides in a conversation of this space waits for who does so now, and then sees it."""
+    tx.run("UPDATE spaces SET state = state WHERE id = :s", s=space_id)
+
+
 def record(
     tx: Tx, space_id: str, conversation_id: str, team_id: str, kind: str, account_id: str, by: str, reason: str = ""
 ) -> None:

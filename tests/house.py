@@ -6,6 +6,7 @@ ends.
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -93,15 +94,12 @@ _hashed: list[str] = []  # of PASSWORD: one costly hash a test run, not one a pe
 
 
 async def settle(app: App) -> dict[str, Actor]:
-    """The cast, with one known password, and nothing in the mailboxes."""
-    cast = {name: await people.open_space(app, traits) for name, traits in demo.HOLDERS.items()}
+    """The cast, with one known password, and nothing in the mailboxes. All at once: they share what a commit costs."""
     if not _hashed:
         _hashed.append(await app.passwords.hash(PASSWORD))
-    for name, who in demo.WRITERS.items():
-        facts = {key: value for key, value in who.items() if key not in {"kind", "name", "local"}}
-        address = f"{who['local']}@{app.settings.mail_domain}"
-        cast[name] = await people.add_writer(app, who["kind"], who["name"], address, **facts)
-        await app.db.write(accounts.set_password, cast[name].account_id, _hashed[0])
+    holders = await asyncio.gather(*(people.open_space(app, traits) for traits in demo.HOLDERS.values()))
+    writers = await asyncio.gather(*(_writer(app, **who) for who in demo.WRITERS.values()))
+    cast = dict(zip([*demo.HOLDERS, *demo.WRITERS], [*holders, *writers], strict=True))
     for team, members in demo.TEAMS.items():
         for member, role in members.items():
             await teams.join(app, cast[team].account_id, cast[member].account_id, role, "operator")
@@ -109,6 +107,12 @@ async def settle(app: App) -> dict[str, Actor]:
         app, cast["camille"].space_id, cast["dominique"].account_id, "representative", None, "operator"
     )
     return cast
+
+
+async def _writer(app: App, *, kind: str, name: str, local: str, **facts: str) -> Actor:
+    writer = await people.add_writer(app, kind, name, f"{local}@{app.settings.mail_domain}", **facts)
+    await app.db.write(accounts.set_password, writer.account_id, _hashed[0])
+    return writer
 
 
 @asynccontextmanager
