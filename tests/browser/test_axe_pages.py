@@ -16,7 +16,8 @@ from tests.browser.states import GROUPS
 
 # Of people, services and letters: not ours to translate.
 NAMES = re.compile(
-    "MOREL|CHU|Mon carnet|Rappels|Votre espace|dmission|Rendez-vous|onsignes|Camille|opération|résultats|sortie|entrée|Bilan"
+    "MOREL|CHU|Mon carnet|Rappels|Votre espace|"
+    "dmission|Rendez-vous|onsignes|Camille|opération|résultats|sortie|entrée|Bilan"
 )
 FRENCH = re.compile(r"\b(vous|votre|vos|des|avec|pour|aucun|dans|rendez|lettre|mes|mon|aux|une|est)\b", re.IGNORECASE)
 HERS = ("list", "threads", "reading", "account")

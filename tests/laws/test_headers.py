@@ -10,7 +10,8 @@ from tests.laws.matrix import PAGES
 from webchat import security
 
 LETTER = "/c/{conversation}/m/{message}/html"  # framed by the thread, itself without scripts
-FILES = ("/files/", "/documents/{document}", "/patient/{space}/documents/{document}", "/offline/copy")  # octets of somebody else's, in a sandbox of their own
+# Octets of somebody else's, in a sandbox of their own.
+FILES = ("/files/", "/documents/{document}", "/patient/{space}/documents/{document}", "/offline/copy")
 OWN = {
     "Content-Security-Policy",
     "X-Frame-Options",
