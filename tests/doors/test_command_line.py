@@ -14,16 +14,13 @@ import pytest
 
 from server.admin import admin_door
 from tests.house import House
+from tests.support.command import ROOT, pli
 
-ROOT = Path(__file__).parents[2]
 
-
-def pli(*words: str, given: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run `pli` as an operator does."""
-    return subprocess.run(
-        [sys.executable, "-m", "server", *words], input=given, capture_output=True, text=True, cwd=ROOT, check=False,
-        env={**os.environ, **environ}, timeout=60,
-    )  # fmt: skip
+@pytest.fixture(scope="module")
+def new_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder where nobody is yet; making its tables is paid once."""
+    return tmp_path_factory.mktemp("new")
 
 
 @pytest.mark.parametrize(
@@ -50,13 +47,20 @@ def pli(*words: str, given: str = "", **environ: str) -> subprocess.CompletedPro
     ],
 )
 def test_a_mistake_gets_one_clear_line_and_status_2(
-    tmp_path: Path, words: tuple[str, ...], environ: dict[str, str], said: str
+    new_house: Path, words: tuple[str, ...], environ: dict[str, str], said: str
 ) -> None:
-    done = pli(*words, PLI_DATA_DIR=str(tmp_path), **environ)
+    done = pli(*words, PLI_DATA_DIR=str(new_house), **environ)
     assert done.returncode == 2
     assert said.lower() in done.stderr.lower()
     assert "Traceback" not in done.stderr
     assert done.stderr.count("pli: ") == 1
+
+
+def test_the_program_starts_by_its_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "server", "--help"], capture_output=True, text=True, cwd=ROOT, check=True, timeout=60
+    )
+    assert "Usage:" in done.stdout
 
 
 def test_every_command_explains_itself() -> None:

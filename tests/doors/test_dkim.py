@@ -20,8 +20,8 @@ from mail_gateway.rendition import as_mail
 from server import reading
 from server.settings import BadSettings, Settings
 from tests import letters
-from tests.doors.test_command_line import pli
 from tests.doors.test_delivery_queue import conversation, opened
+from tests.support.command import pli
 
 DOMAIN = "patient.pli.example"
 

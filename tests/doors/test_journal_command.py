@@ -11,8 +11,8 @@ from server import access, audit_chain
 from server.admin import admin_door
 from server.app import open_core
 from storage.database import Tx
-from tests.doors.test_command_line import pli
 from tests.house import House, open_house, settings_for
+from tests.support.command import pli
 
 
 async def test_an_operator_asks_whether_the_journal_is_whole_and_whom_somebody_touched(

@@ -21,8 +21,8 @@ from server.sessions import actor_of_session
 from storage import accounts, delegations, deliveries
 from storage import lifecycle as rows
 from tests.browser.visitor import visitor
-from tests.doors.test_command_line import pli
 from tests.house import House
+from tests.support.command import pli
 
 TEN_YEARS = timedelta(days=DELAYS.kept_after_closing_days)
 MONTH = timedelta(days=DELAYS.deletion_after_days)

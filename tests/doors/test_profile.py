@@ -88,7 +88,7 @@ async def test_a_page_begun_is_gone_on_with_and_pressing_twice_says_it_once(hous
         await say(dominique, page, tobacco="Jamais")
         shown = await dominique.get(page)
         (edit,) = set(
-            re.findall(r'name="do" value="enter"><input type="hidden" name="entry" value="(\w+)"', shown.text)
+            re.findall(r'name="do" value="enter"><input type="hidden" name="entry" value="([\w-]+)"', shown.text)
         )
         await say(dominique, page, entry=edit, tobacco="Jamais", sleep="7 heures")
         key = re.findall(r'name="client_key" value="([^".]+)', shown.text)[0]

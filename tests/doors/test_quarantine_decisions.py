@@ -13,11 +13,11 @@ from mail_gateway import verdict
 from server.admin import admin_door
 from server.errors import Conflict, Invalid
 from tests import letters
-from tests.doors.test_command_line import pli
 from tests.doors.test_submission import submit
 from tests.held_mail import POISON, Fault, break_reader, count, of_somebody_else, the_one, told, with_archive
 from tests.letters import DOMINIQUE, MARCEL, MOREL
 from tests.mail_house import FROM, MailHouse, bring, open_mail_house, plain
+from tests.support.command import pli
 
 
 @pytest.fixture

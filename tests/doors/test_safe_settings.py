@@ -15,7 +15,7 @@ import pytest
 from server.certificates import Authority
 from server.safe_settings import MAX_IDLE_MINUTES, MAX_SESSION_HOURS, TEST_OID, WAYS, unsafe, ways_in
 from server.settings import BadSettings, Settings, load, problems
-from tests.doors.test_command_line import ROOT, pli
+from tests.support.command import ROOT, pli
 from tests.support.programs import running
 
 GOOD: dict[str, Any] = {

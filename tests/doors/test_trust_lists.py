@@ -21,8 +21,8 @@ from server.errors import PliError
 from server.settings import problems
 from storage import operators
 from tests.certificates import Certificates, Pair, pair, pem, revocations
-from tests.doors.test_command_line import pli
 from tests.house import House, settings_for
+from tests.support.command import pli
 from tests.white_lists import OPERATOR, OTHER, Publisher, many, publisher, white_list
 
 GOOD = white_list(("a.fr", OPERATOR), ("b.fr", OTHER))

@@ -14,9 +14,9 @@ from server.admin import admin_door
 from server.dossier import operating, volume
 from server.errors import Invalid, NotAllowed, PliError, Throttled
 from storage import reviews
-from tests.doors.test_command_line import pli
 from tests.doors.test_emergencies import WHY, declare
 from tests.house import House
+from tests.support.command import pli
 
 
 async def patients(house: House, count: int) -> list[str]:
