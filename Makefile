@@ -6,7 +6,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-PYTEST_ARGS ?= -n logical --dist worksteal
+# One more than there are cores: tests wait for disks, browsers and other servers.
+PYTEST_ARGS ?= -n $(shell expr $$(nproc) + 1) --dist worksteal
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 CODE := server mail_gateway webchat storage tests hatch_build.py
 

@@ -18,6 +18,14 @@ from tests.support.redis import redis_server
 from tests.support.samples import samples_folder
 
 
+LONG = ("test_what_got_its_250", "test_what_was_pressed_as_the_server_was_killed", "test_axe_pages")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first: begun last, one of them would hold up the end alone."""
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONG))
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """Folder of the sample documents (`cda`, `xdm`, `fhir`)."""
