@@ -17,7 +17,6 @@ from tests.support.programs import free_port
 from tests.support.redis import redis_server
 from tests.support.samples import samples_folder
 
-
 LONG = ("test_what_got_its_250", "test_what_was_pressed_as_the_server_was_killed", "test_axe_pages")
 
 
