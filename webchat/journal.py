@@ -5,15 +5,13 @@ Everything of it is worked out by `server.journal`, for the person who looks; he
 
 from __future__ import annotations
 
-import csv
-import io
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server import access, journal
+from server import access, journal, spreadsheets
 from server.journal import Asked, Visit
 from server.settings import PLACE
 from webchat.visit import Visit as Looking
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
     from server.journal_words import Said
 
 MOST_PAGES = 400
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would work these out (OWASP, CSV injection)
 
 
 def add_routes(app: App, site: web.Application) -> None:
@@ -81,20 +78,17 @@ async def of_document(visit: Looking) -> web.Response:
 async def give(visit: Looking) -> web.Response:
     """Everything the same question finds, one line a thing done."""
     handle = await access.dossier(visit.app, visit.box)
-    asked, text = _asked(visit), io.StringIO()
-    lines = csv.writer(text, delimiter=";")
-    words, said = visit.words, _said(visit)
+    asked, words, said = _asked(visit), visit.words, _said(visit)
     columns = ("when", "until", "name", "role", "place", "why", "what", "title", "times")
-    lines.writerow([words(f"journal.file.{name}") for name in columns])
+    rows: list[list[object]] = [[words(f"journal.file.{name}") for name in columns]]
     for page in range(1, MOST_PAGES):
         found = await journal.log(visit.app, handle, asked, page)
         for one in found.visits:
-            lines.writerows([_cell(cell) for cell in row] for row in _rows(one, said))
+            rows += _rows(one, said)
         if not found.more:
             break
     headers = {"Content-Disposition": 'attachment; filename="journal.csv"', "Cache-Control": "no-store"}
-    body = "\ufeff".encode() + text.getvalue().encode()  # spreadsheets take it for UTF-8 by this mark alone
-    return web.Response(body=body, headers=headers, content_type="text/csv", charset="utf-8")
+    return web.Response(body=spreadsheets.written(rows), headers=headers, content_type="text/csv", charset="utf-8")
 
 
 def _rows(visit: Visit, said: Any) -> list[list[object]]:
@@ -102,10 +96,6 @@ def _rows(visit: Visit, said: Any) -> list[list[object]]:
     why = ", ".join(said(one) for one in visit.why)
     who = [said(person.name), said(person.role), person.place, why]
     return [[one.at, visit.until, *who, said(one.what), said(one.title), one.times] for one in visit.done]
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
 
 
 def _said(visit: Looking) -> Any:

@@ -5,12 +5,11 @@ Promises: every value stands with its date and where it comes from; nothing in t
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from server import spreadsheets
 from server.dossier import measure_kinds as kinds
 from server.dossier.measure_kinds import Kind
 from server.dossier.measures import MeasureView
@@ -40,18 +39,15 @@ def letter(of: Kind, name: str, views: Sequence[MeasureView], since: str, until:
 
 
 def table(of: Kind, views: Sequence[MeasureView]) -> bytes:
-    """UTF-8 with its mark and semicolons, as office programs here expect; decimals with a comma."""
-    out = io.StringIO(newline="")
-    rows = csv.writer(out, delimiter=";", lineterminator="\r\n")
+    """As office programs here expect it; decimals with a comma."""
     names = [kinds.KINDS[part].fr for part in of.parts] or [of.fr]
-    rows.writerow(["Date", "Heure", *names, "Unité", "Moment", "Remarque", "Provenance"])
+    rows = [["Date", "Heure", *names, "Unité", "Moment", "Remarque", "Provenance"]]
     for view in views:
         day, hour = _when(view.at)
         values = [kinds.written(kinds.display(of, Decimal(value))) if value else "" for value in view.values]
         moment = kinds.MOMENTS.get(view.moment, ("", ""))[0]
-        cells = [day, hour, *values, kinds.shown_unit(of), moment, view.note, _source(view)]
-        rows.writerow([_inert(cell) for cell in cells])
-    return b"\xef\xbb\xbf" + out.getvalue().encode()
+        rows.append([day, hour, *values, kinds.shown_unit(of), moment, view.note, _source(view)])
+    return spreadsheets.written(rows)
 
 
 def average(of: Kind, views: Sequence[MeasureView]) -> tuple[Decimal, ...]:
@@ -85,8 +81,3 @@ def _when(at: str) -> tuple[str, str]:
         return at, ""
     local = moment.astimezone(PLACE)
     return f"{local:%d/%m/%Y}", f"{local:%H:%M}" if len(at) > len("2026-11-23") else ""
-
-
-def _inert(cell: str) -> str:
-    """A cell that begins like a formula is words (CWE-1236)."""
-    return f"'{cell}" if cell[:1] in set("=+-@\t\r") else cell

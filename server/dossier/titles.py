@@ -19,7 +19,7 @@ import msgspec
 from server import access, audit
 from server.audit import Act
 from server.dossier import documents as shelf
-from server.dossier.documents import DocumentView, Seen
+from server.dossier.documents import Seen
 from server.drafts import FileFacts
 from server.errors import Invalid, NotAllowed
 from server.formats import document_types
@@ -82,14 +82,7 @@ def of(item: Seen, language: str = "fr", this_year: int = 0) -> Title:
     return _title(facts.title or facts.name, facts.document_type, facts, item.row.source, language, this_year)
 
 
-def of_view(view: DocumentView, language: str = "fr", this_year: int = 0) -> Title:
-    """As `of`, for what the API and other pages have."""
-    return _title(view.title or view.name, view.type_code, view, view.source, language, this_year)
-
-
-def _title(
-    given: str, type_code: str, facts: FileFacts | DocumentView, source: str, language: str, this_year: int
-) -> Title:
+def _title(given: str, type_code: str, facts: FileFacts, source: str, language: str, this_year: int) -> Title:
     known = type_code in document_types.TYPES
     noun = _DATA.types.get(type_code) or (_DATA.categories.get(facts.category) if known else None)
     if noun is None or source == PATIENT:
@@ -98,7 +91,7 @@ def _title(
     return Title(made, given if given.casefold() != made.casefold() else "")
 
 
-def _said(noun: _Noun, facts: FileFacts | DocumentView, language: str, this_year: int) -> str:
+def _said(noun: _Noun, facts: FileFacts, language: str, this_year: int) -> str:
     french = language != "en"
     name = noun.fr if french else noun.en
     who, day = person(facts.author), _day(facts.created, language, this_year)
