@@ -13,6 +13,7 @@ from tests.house import House
 from tests.signing import IDENTIFIER, PASSWORD, settle
 
 CALLED = """() => { const e = document.activeElement;
+  if (e === document.body) return "";  // nothing has the focus, though the whole page's words are in it
   return e.getAttribute("aria-label") || e.labels?.[0]?.innerText || e.innerText || e.tagName }"""
 # Of what has the focus: whether it follows, in the page, what had it before; whether one sees that it has it; whether
 # some part of it is not behind something else. None at the end of the page, or when it begins again.
@@ -50,6 +51,7 @@ async def test_dominique_comes_in_reads_a_document_and_comes_back_to_it(browser:
         await page.keyboard.type(person.telephone.code())
         await page.keyboard.press("Enter")
         await expect(page.locator(".whose")).to_contain_text("Dominique PAT-TROIS")
+        await seen.live()
 
         await tab_to(page, "Aller au contenu")
         await page.keyboard.press("Enter")
