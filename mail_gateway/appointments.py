@@ -22,7 +22,7 @@ from mail_gateway import calendar, structure
 from mail_gateway.calendar import Invitation, Mailbox, essence, read_invitation
 from mail_gateway.mime import Letter, Part
 from mail_gateway.structure import Node
-from server.actions import agenda, organiser
+from server.agenda import book, organiser
 from server.drafts import Actor, MailFacts
 from server.formats.malformed import Malformed
 from storage.vault import SpaceKeys
@@ -117,7 +117,7 @@ def _card(actor: Actor, letter: Letter, invitation: Invitation, address: str) ->
     organizer = invitation.organizer
     somebody_else = organizer.address and organizer.address.lower() != actor.address.lower()
     ics = essence(invitation, address)
-    return agenda.appointment_card(
+    return book.appointment_card(
         title=invitation.summary or letter.subject or "Rendez-vous",
         text=(invitation.description.strip() or letter.text.strip())[:MAX_DESCRIPTION],
         uid=invitation.uid,

@@ -22,6 +22,7 @@ import msgspec
 
 from server import access, audit, exchanges, hints, people, scopes, statuses, threads
 from server.audit import Act
+from server.bots import hearing
 from server.dossier import by_itself
 from server.dossier.filing import Filing
 from server.drafts import (
@@ -254,6 +255,7 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
         if answers and not own:
             owed |= absences.owe(tx, sealed.keys, sealed.message_id, member.member_id)
         seq = number if member.mailbox_id == to.through else seq
+    owed |= answers and hearing.owe(tx, sealed.keys, draft.kind, sealed.conversation_id, sealed.message_id)
     if statuses.answers(draft):
         wake |= statuses.tell_answered(tx, space_id, sealed.conversation_id, sealed.message_id, to.member, boxes)
     by_itself.run(doing, sealed.filed)

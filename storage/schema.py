@@ -868,7 +868,8 @@ exports = Table(
     _at("expires_at", optional=True),
 )
 
-# The agenda. `uid_hash`: of the iCalendar UID and its organiser. state: proposed, accepted, declined, cancelled.
+# The agenda. `uid_hash`: of the iCalendar UID and its organiser. state: proposed, accepted, declined, asked, added,
+# removed, cancelled; own, for what the patient noted alone.
 appointments = Table(
     "appointments",
     metadata,
@@ -881,7 +882,199 @@ appointments = Table(
     _sealed("facts"),
     _text("changed_by"),
     _at("changed_at"),
+    _text("organiser_id", ""),  # the account that organises it, when it is one of ours
+    _at("starts_at", optional=True),
     Index("appointments_once", "space_id", "uid_hash", unique=True),
+)
+
+# The appointments of patients that an office organises or follows: its days.
+organised = Table(
+    "organised",
+    metadata,
+    _id("mailbox_id", key=True),
+    _id("space_id", key=True),
+    _id("appointment_id", key=True),
+    _at("starts_at"),
+    _text("state"),
+    Index("organised_by_time", "mailbox_id", "starts_at"),
+    Index("organised_by_appointment", "space_id", "appointment_id"),
+    sqlite_with_rowid=False,
+)
+
+# A private address where a calendar program reads an agenda. `facts`: what it is called, how much it says.
+feeds = Table(
+    "feeds",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("secret_hash"),
+    _sealed("facts"),
+    _text("created_by"),
+    _at("created_at"),
+    _at("used_at", optional=True),
+    _at("ended_at", optional=True),
+    _text("ended_by", ""),
+    Index("feeds_by_secret", "secret_hash", unique=True),
+)
+
+# What an office prepared once: a sequence of messages around an appointment, or a questionnaire; one row a version.
+# kind: sequence, questionnaire. state: current, replaced, withdrawn. `space_id`: of the office.
+blueprints = Table(
+    "blueprints",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False),
+    _text("kind"),
+    _text("state", "current"),
+    _sealed("facts"),
+    _text("changed_by"),
+    _at("changed_at"),
+)
+
+# A sequence bound to an appointment of a patient. `mailbox_id`: of the office that runs it. state: running, ended,
+# cancelled. `facts`: what was prepared, as it was that day. `plan`: grows each time the appointment moves.
+journeys = Table(
+    "journeys",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("appointment_id"),
+    _text("mailbox_id"),
+    _text("conversation_id", ""),
+    _text("state", "running"),
+    _number("plan"),
+    _sealed("facts"),
+    _text("started_by"),
+    _at("started_at"),
+    _at("changed_at"),
+    Index("journeys_by_appointment", "space_id", "appointment_id"),
+)
+
+# Each step of a sequence. state: planned, sent, passed (its time was over before it could be sent), cancelled.
+# `number`: its place. `silent_at`: when silence on it is looked at; `told`: how far (push, sms, call), "" for not yet.
+journey_steps = Table(
+    "journey_steps",
+    metadata,
+    _id("space_id", key=True),
+    _id("journey_id", key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _text("kind"),  # instructions, questionnaire, checklist, confirmation, message
+    _text("state", "planned"),
+    _at("due_at"),
+    _at("silent_at", optional=True),
+    _text("told", ""),
+    _text("message_id", ""),
+    _at("changed_at"),
+)
+
+# Patients an office has to call, since they stayed silent; settled by somebody, with what came of it.
+calls = Table(
+    "calls",
+    metadata,
+    _id("mailbox_id", key=True),
+    _id("id", key=True),
+    _text("space_id"),
+    _text("journey_id"),
+    _number("number"),
+    _at("at"),
+    _at("settled_at", optional=True),
+    _text("settled_by", ""),
+    _text("outcome", ""),  # reached, absent, wrong_number, settled
+    Index("calls_once", "mailbox_id", "journey_id", "number", unique=True),
+)
+
+# What somebody filled in of a form or ticked of a checklist, by the message that asked. state: begun, completed,
+# corrected. `facts`: the answers; `version` grows with each writing, and the writer says which one they had read.
+fillings = Table(
+    "fillings",
+    metadata,
+    _id("space_id", key=True),
+    _id("message_id", key=True),
+    _number("version"),
+    _text("state", "begun"),
+    _sealed("facts"),
+    _text("changed_by"),
+    _at("changed_at"),
+    _at("completed_at", optional=True),
+)
+
+# What prevention should know of a person and no document says: a pregnancy, a long illness, where they live. One record
+# a change, the newest of its kind counts. `kind_hash`: of the kind in this space.
+situations = Table(
+    "situations",
+    metadata,
+    _id("space_id", key=True),
+    _id("id", key=True),
+    _text("kind_hash"),
+    _text("state"),  # so, not_so, withdrawn
+    _sealed("facts"),
+    _text("by"),
+    _at("at"),
+    Index("situations_by_kind", "space_id", "kind_hash", "at"),
+)
+
+# When each household is looked at again for what is due; by its first member's space.
+rounds = Table(
+    "rounds",
+    metadata,
+    _id("space_id", key=True),
+    _at("due_at"),
+    _at("looked_at", optional=True),
+    Index("rounds_by_time", "due_at"),
+    sqlite_with_rowid=False,
+)
+
+# Notices to a part of the population. `facts`: JSON, nothing about anybody: name, words, rule, dates, pace.
+campaigns = Table(
+    "campaigns",
+    metadata,
+    _id("id", key=True),
+    _text("state", "draft"),  # draft, gathering, running, paused, ended, stopped
+    _text("facts"),
+    _number("version", "1"),
+    _text("changed_by"),
+    _at("changed_at"),
+)
+
+# Each change of a campaign, with who made it.
+campaign_changes = Table(
+    "campaign_changes",
+    metadata,
+    _id("campaign_id", key=True),
+    _id("id", key=True),
+    _text("state"),
+    _text("facts"),
+    _text("by"),
+    _at("at"),
+)
+
+# Whom a campaign is for. state: waiting, sent, spared (why: answered, paused, closed, not concerned any more …).
+campaign_spaces = Table(
+    "campaign_spaces",
+    metadata,
+    _id("space_id", key=True),
+    _id("campaign_id", key=True),
+    _text("state", "waiting"),
+    _text("why", ""),
+    _text("message_id", ""),
+    _at("at"),
+    Index("campaign_spaces_by_state", "campaign_id", "state", "space_id"),
+    sqlite_with_rowid=False,
+)
+
+# A service asks a person to go on in a conversation; one record a change. state: asked, taken, returned.
+handovers = Table(
+    "handovers",
+    metadata,
+    _id("space_id", key=True),
+    _id("conversation_id", key=True),
+    _id("id", key=True),
+    _text("bot_id"),
+    _text("to_id", ""),  # the team or professional asked
+    _text("state"),
+    _text("by"),
+    _at("at"),
 )
 
 # What is known of a rule for a person: sent, done, later, not_concerned; one record a change.
@@ -1019,6 +1212,6 @@ Index("enclosed_by_set", enclosed_documents.c.space_id, enclosed_documents.c.set
 for table in (
     conversations, messages, contacts, documents, appointments, grants, quarantine, absences, invitations, uploads,
     corrections, templates, delegation_changes, findings, visibilities, choices, consents, folders, folder_documents,
-    space_changes, exports,
+    space_changes, exports, feeds, blueprints, journeys, fillings, situations,
 ):  # fmt: skip
     table.append_constraint(ForeignKeyConstraint(["space_id"], ["spaces.id"]))

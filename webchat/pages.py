@@ -8,7 +8,8 @@ import msgspec
 from aiohttp import web
 
 from server import access
-from server.actions import agenda, catalogue
+from server.actions import catalogue
+from server.agenda import book
 from webchat import present, words
 from webchat.visit import Visit, nonce, route
 
@@ -25,7 +26,7 @@ def add_routes(app: App, site: web.Application) -> None:
 async def show_agenda(visit: Visit) -> web.Response:
     """Appointments to come, then past ones, the latest first."""
     handle = await access.dossier(visit.app, visit.box, "agenda")
-    found = await agenda.appointments(visit.app, handle)
+    found = await book.appointments(visit.app, handle)
     coming = [item for item in found if present.day_of(item.start) >= visit.desk.today]
     past = [item for item in found if present.day_of(item.start) < visit.desk.today]
     return visit.page("agenda.html", "agenda", coming=coming, past=past[::-1])

@@ -2,7 +2,8 @@
 
 A card is the body of a message: `{"type", "title", "text", …facts}`, with English in `title_en`, `text_en`. It has one
 question and at most three answers. `CARDS` says, for each type, which actions answer it and what may follow each
-answer; `ACTIONS` says what each action is called, and finds its module. An action returns a draft and an effect:
+answer; `ACTIONS` says what each action is called (a card of Pli’s own may say it better: `labels`, {action: (French,
+English)}), and finds its module. An action returns a draft and an effect:
 `server.posting` runs the effect in the transaction of the message that tells of it. Nothing here sends (law 6).
 
 Every card has a letter form with numbered choices, and the number sent back by mail runs the same action.
@@ -166,7 +167,7 @@ def check_card(card: dict[str, Any]) -> dict[str, Any]:
         raise Invalid("bad_card", "Les textes de la carte doivent être des chaînes.")
     if len(msgspec.json.encode(card)) > MAX_CARD:
         raise Invalid("card_too_large", f"La carte est trop longue ({MAX_CARD} octets au plus).")
-    return {name: value for name, value in card.items() if name not in {"choices", "answered", "event"}}
+    return {name: value for name, value in card.items() if name not in {"choices", "answered", "event", "labels"}}
 
 
 def open_choices(card: dict[str, Any], last: str) -> tuple[str, ...]:
@@ -180,12 +181,12 @@ def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) ->
     """The card as read now: what may be answered, what was, and what the other side did since (`event`)."""
     last = answers[-1] if answers else None
     event = last if last is not None and last.action in EVENTS else None
-    shown = dict(card)
+    shown, labels = dict(card), card.get("labels", {})
     shown["choices"] = [
         {
             "action": name,
-            "label": ACTIONS[name].fr,
-            "label_en": ACTIONS[name].en,
+            "label": labels.get(name, (ACTIONS[name].fr,))[0],
+            "label_en": labels.get(name, (ACTIONS[name].en,))[-1],
             "primary": number == 0 and (last is None or event is not None) and card.get("type") not in QUIET,
         }
         for number, name in enumerate(open_choices(card, last.action if last else ""))

@@ -18,9 +18,9 @@ from server.actions.ask import Ask, Done
 from server.dossier import filing
 from server.drafts import FileFacts, Later
 from server.errors import Invalid
-from storage import documents
-from storage.documents import Reminder
+from storage import reminders as rows
 from storage.ids import new_id, now_ms
+from storage.reminders import Reminder
 
 if TYPE_CHECKING:
     from server.posting import Doing
@@ -39,7 +39,7 @@ def record(doing: Doing, card: dict[str, Any], state: str, facts: dict[str, Any]
     reminder_id = new_id()
     sealed = keys.seal("reminder", reminder_id, msgspec.json.encode({"rule": card["rule"], **facts}))
     reminder = Reminder(reminder_id, state, b"", doing.actor.account_id, doing.at)
-    documents.add_reminder(doing.tx, keys.space_id, reminder, rule_hash(doing.app, keys.space_id, card["rule"]), sealed)
+    rows.add(doing.tx, keys.space_id, reminder, rule_hash(doing.app, keys.space_id, card["rule"]), sealed)
 
 
 def _effect(card: dict[str, Any], state: str, facts: dict[str, Any]) -> Callable[[Doing], None]:

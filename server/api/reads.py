@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from server import access, listing, reading, sessions
-from server.actions import agenda, catalogue
+from server.actions import catalogue
+from server.agenda import book
 from server.api import shapes
 from server.api.door import Call
 from server.api.shapes import (
@@ -105,7 +106,7 @@ async def health(call: Call[SpaceQuery, None]) -> Synthesis:
 async def appointments(call: Call[SpaceQuery, None]) -> shapes.Appointments:
     """`GET /appointments`: the agenda of the patient who calls, or for whom they act."""
     box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("agenda",))
-    return shapes.Appointments(await agenda.appointments(call.app, await access.dossier(call.app, box, "agenda")))
+    return shapes.Appointments(await book.appointments(call.app, await access.dossier(call.app, box, "agenda")))
 
 
 async def grants(call: Call[SpaceQuery, None]) -> Grants:

@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from server.actions.agenda import AppointmentView
 from server.actions.catalogue import GrantView
+from server.agenda.book import AppointmentView
 from server.dossier.delays import DELAYS
 from server.dossier.documents import DocumentView
 from server.drafts import MAX_FILES, MAX_SUBJECT, MAX_TEXT

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from server import access, people, posting
 from server.actions import reminders as answers
+from server.bots import hearing
 from server.delivery import Parcel
 from server.drafts import Actor, Draft, Opening
 from server.errors import Refused
-from storage import accounts, documents
+from storage import accounts
+from storage import reminders as rows
 from storage.database import Tx
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ async def bot(app: App) -> Actor:
     """The bot's account, made at first need."""
     address = f"{ADDRESS}@{app.settings.mail_domain}"
     return await people.hosted(app, address) or await people.add_writer(
-        app, "bot", NAME, address, role="Service de Pli"
+        app, "bot", NAME, address, role="Service de Pli", organisation="Pli", organisation_id=hearing.PLI
     )
 
 
@@ -85,9 +87,7 @@ async def remind(app: App, space_id: str, today: date | None = None) -> int:
         traits = people.traits(app, tx, space_id)
         if traits is None:
             return []
-        known = {
-            name: documents.reminder_state(tx, space_id, answers.rule_hash(app, space_id, name)) for name in rules()
-        }
+        known = {name: rows.state(tx, space_id, answers.rule_hash(app, space_id, name)) for name in rules()}
         return due(known, date.fromisoformat(traits.birth_date), traits.sex, today or datetime.now(UTC).date())
 
     found = await app.db.read(look)
@@ -138,7 +138,7 @@ class ReminderChannel:
         app, space_id = self._app, parcel.delivery.space_id
         rule = rules().get(str(parcel.target.get("rule")))
         state = await app.db.read(
-            documents.reminder_state, space_id, answers.rule_hash(app, space_id, str(parcel.target.get("rule")))
+            rows.state, space_id, answers.rule_hash(app, space_id, str(parcel.target.get("rule")))
         )
         if rule is None or state != "later":
             return

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from server import access, audit, people, reading, scopes, space_news
-from server.actions import agenda
+from server.agenda import book
 from server.audit import Act
 from server.copies import readable, summary
 from server.copies.readable import Part
@@ -336,7 +336,7 @@ class _Gathering:
         ]  # fmt: skip
         await volumes.add(ENTRIES_FILE, msgspec.json.encode({"version": VERSION, "entries": said}))
         await volumes.add(FOLDERS_FILE, msgspec.json.encode({"version": VERSION, "folders": kept}))
-        planned = await agenda.appointments(app, await access.dossier(app, box, "agenda"))
+        planned = await book.appointments(app, await access.dossier(app, box, "agenda"))
         await volumes.add("pli/agenda.json", msgspec.json.encode({"version": VERSION, "appointments": planned}))
         self.listed["agenda"] = [
             ((one.start[:16].replace("T", " "), one.title, one.location, one.organizer), "") for one in planned

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from server import access, exchanges, listing, people, posting
-from server.actions import agenda, catalogue
+from server.actions import catalogue
 from server.actions.confirmations import confirmation_card
+from server.agenda import book
 from server.bots import reminders
 from server.drafts import Draft, File, FileFacts, Member, Opening, Receipt
 from tests import letters
@@ -61,7 +62,7 @@ async def letter_with_documents(house: House, patient: str = "dominique") -> Rec
 
 async def appointment(house: House, patient: str = "dominique") -> Receipt:
     """Dr Morel proposes an appointment, far enough for any test to be before it."""
-    card = agenda.appointment_card(
+    card = book.appointment_card(
         title="Consultation préopératoire",
         text="Venez avec vos radiographies.",
         uid="rendez-vous-1@pli.example",

@@ -6,7 +6,8 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from server.actions import acting, agenda, organiser
+from server.actions import acting
+from server.agenda import book, organiser
 from server.drafts import Receipt
 from server.posting import Doing
 from tests.browser.visitor import Answer, visitor
@@ -24,7 +25,7 @@ MOVED = {"sequence": 1, "start": "2099-12-08T14:00:00+01:00", "end": "2099-12-08
 
 async def proposed(house: House, **facts: Any) -> Receipt:
     """As the mail side brings an invitation."""
-    card = agenda.appointment_card(**(FACTS | facts))
+    card = book.appointment_card(**(FACTS | facts))
 
     def arrives(doing: Doing) -> None:
         organiser.offered(doing, card, BERTIN)
@@ -93,7 +94,7 @@ async def test_whole_days_are_told_from_the_first_to_the_last(house: House) -> N
 
 
 async def test_what_the_letter_says_beside_its_appointment_is_read(house: House) -> None:
-    card = agenda.appointment_card(**FACTS)
+    card = book.appointment_card(**FACTS)
     said = await house.letter("morel", "dominique", "Prenez votre carte Vitale.", "Rendez-vous", kind="card", card=card)
     same = await house.letter("morel", "dominique", " Venez à jeun. ", "Rendez-vous", kind="card", card=card)
     async with visitor(house, "dominique") as dominique:

@@ -12,8 +12,9 @@ import pytest
 
 from mail_gateway import trust
 from server import access
-from server.actions import acting, agenda
-from server.actions.agenda import AppointmentView
+from server.actions import acting
+from server.agenda import book
+from server.agenda.book import AppointmentView
 from server.errors import Conflict
 from server.views import Entry
 from tests import calendars
@@ -51,7 +52,7 @@ async def act(house: MailHouse, entry: Entry, action: str, **values: str) -> Non
 
 
 async def listed(house: MailHouse, who: str = "dominique") -> list[AppointmentView]:
-    return await agenda.appointments(house.app, await access.dossier(house.app, await house.mailbox(who)))
+    return await book.appointments(house.app, await access.dossier(house.app, await house.mailbox(who)))
 
 
 async def states(house: MailHouse) -> list[tuple[str, str]]:

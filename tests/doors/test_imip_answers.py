@@ -17,7 +17,8 @@ import icalendar
 import pytest
 
 from server import access, actions, reading
-from server.actions import acting, agenda
+from server.actions import acting
+from server.agenda import book
 from server.errors import Invalid
 from server.views import Entry
 from tests import calendars, letters
@@ -72,7 +73,7 @@ async def answered(both: Both) -> tuple[EmailMessage, Any]:
 
 async def state(house: MailHouse) -> str:
     handle = await access.dossier(house.app, await house.mailbox("dominique"))
-    (found,) = await agenda.appointments(house.app, handle)
+    (found,) = await book.appointments(house.app, handle)
     return found.state
 
 
@@ -215,7 +216,7 @@ async def test_a_refusal_of_what_nobody_asked_is_a_letter(both: Both) -> None:
 async def test_another_moment_is_asked_for_by_the_number_of_the_letter_form(both: Both) -> None:
     """Law 6, for a card that anyone in the conversation may answer: the words under the number are the wish."""
     house, _ = both
-    offered = agenda.appointment_card(
+    offered = book.appointment_card(
         title="Réunion", text="", uid="r-1", sequence=0, start="2099-12-01T09:00:00Z", end="", all_day=False,
         location="", organizer="", ics="",
     )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 
 from mail_gateway import verdict
 from server import access, actions, attachments, reading
+from server.agenda import book
 from storage import accounts
 from tests import letters
 from tests.letters import CAMILLE, DOMINIQUE, MARCEL
@@ -269,12 +270,12 @@ async def test_an_invitation_is_a_card_and_a_cancellation_takes_it_out_of_the_ag
     box = await house.mailbox("dominique")
     await actions.acting.act(house.app, box, entry.message.id, "agenda.accept", {}, "1")
     agenda = await access.dossier(house.app, box)
-    assert [one.state for one in await actions.agenda.appointments(house.app, agenda)] == ["accepted"]
+    assert [one.state for one in await book.appointments(house.app, agenda)] == ["accepted"]
     stranger = ("Dr Autre", "autre@operator.example")
     await bring(house, invited(method="CANCEL", sequence=1, organizer=stranger, message_id="<x@operator.example>"))
-    assert [one.state for one in await actions.agenda.appointments(house.app, agenda)] == ["accepted"]
+    assert [one.state for one in await book.appointments(house.app, agenda)] == ["accepted"]
     await bring(house, invited(method="CANCEL", sequence=1, message_id="<c@operator.example>"))
-    (after,) = await actions.agenda.appointments(house.app, agenda)
+    (after,) = await book.appointments(house.app, agenda)
     assert (after.state, after.title) == ("cancelled", "Consultation d’anesthésie")
 
 

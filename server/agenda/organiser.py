@@ -9,14 +9,16 @@ runs in the transaction of the letter.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from server.actions import agenda
-from storage import conversations, documents, entries, messages
+from server.agenda import book
+from storage import appointments as rows
+from storage import conversations, entries, messages
+from storage.appointments import Appointment
 from storage.database import Tx
-from storage.documents import Appointment
 from storage.ids import new_id
 
 if TYPE_CHECKING:
@@ -31,24 +33,23 @@ def known(tx: Tx, app: App, keys: SpaceKeys, scope: str, uid: str, instance: str
     """Whether this sender's appointment came, or one of its series; in that state, if one is given."""
     found = _concerned(tx, app, keys, scope, uid, instance)
     return any(
-        (not state or one.state == state) and not agenda.facts_in(keys, one).get("only_cancelled") for one in found
+        (not state or one.state == state) and not book.facts_in(keys, one).get("only_cancelled") for one in found
     )
 
 
 def offered(doing: Doing, card: dict[str, Any], scope: str) -> None:
     """An invitation or an announcement arrives."""
     keys, uid, instance = doing.to.keys, str(card["uid"]), str(card["instance"])
-    uid_hash = agenda.identity(doing.app, keys.space_id, scope, uid, instance)
-    series = agenda.identity(doing.app, keys.space_id, scope, uid) if instance else ""
-    facts = agenda.facts_of(card) | {"listed": False, "series": series}
-    row = Appointment(new_id(), int(card["sequence"]), "proposed", doing.message_id, b"", doing.at)
-    sealed = agenda.sealed(keys, row.id, facts)
-    if documents.add_appointment(doing.tx, keys.space_id, row, uid_hash, sealed, doing.actor.account_id):
+    uid_hash = book.identity(doing.app, keys.space_id, scope, uid, instance)
+    series = book.identity(doing.app, keys.space_id, scope, uid) if instance else ""
+    facts = book.facts_of(card) | {"listed": False, "series": series}
+    row = Appointment(new_id(), int(card["sequence"]), "proposed", doing.message_id, b"", doing.at, _organiser(doing))
+    if book.enter(doing, row, uid_hash, facts):
         return
-    was = documents.hold_appointment(doing.tx, keys.space_id, uid_hash)
+    was = rows.hold(doing.tx, keys.space_id, uid_hash)
     assert was is not None  # noqa: S101 - else it would have been added
-    had = agenda.facts_in(keys, was)
-    version = agenda.age(card, was, had)
+    had = book.facts_in(keys, was)
+    version = book.age(card, was, had)
     if version <= 0:
         late = version < 0 or was.state == "cancelled"
         _tell(doing, doing.message_id, "agenda.outdated" if late else "agenda.again", card, was.message_id)
@@ -56,8 +57,8 @@ def offered(doing: Doing, card: dict[str, Any], scope: str) -> None:
     # The patient's word was for that time and that place.
     stays = was.state in ("accepted", "added") and all(had.get(name) == facts[name] for name in _PLACE_AND_TIME)
     state = was.state if stays else "proposed"
-    changed = Appointment(was.id, row.sequence, state, doing.message_id, b"", doing.at)
-    agenda.put(doing, changed, facts | {"listed": had.get("listed", True)})
+    changed = replace(was, sequence=row.sequence, state=state, message_id=doing.message_id, changed_at=doing.at)
+    book.put(doing, changed, facts | {"listed": had.get("listed", True)})
     _tell(doing, was.message_id, "agenda.moved", card, doing.message_id)
 
 
@@ -66,17 +67,16 @@ def cancelled(doing: Doing, card: dict[str, Any], scope: str) -> None:
     in another order than it was sent in.
     """
     keys, uid, instance = doing.to.keys, str(card["uid"]), str(card["instance"])
-    row = Appointment(new_id(), int(card["sequence"]), "cancelled", doing.message_id, b"", doing.at)
-    uid_hash = agenda.identity(doing.app, keys.space_id, scope, uid, instance)
-    sealed = agenda.sealed(keys, row.id, agenda.facts_of(card) | {"listed": False, "only_cancelled": True})
-    documents.add_appointment(doing.tx, keys.space_id, row, uid_hash, sealed, doing.actor.account_id)
+    row = Appointment(new_id(), int(card["sequence"]), "cancelled", doing.message_id, b"", doing.at, _organiser(doing))
+    uid_hash = book.identity(doing.app, keys.space_id, scope, uid, instance)
+    book.enter(doing, row, uid_hash, book.facts_of(card) | {"listed": False, "only_cancelled": True})
     for found in _concerned(doing.tx, doing.app, keys, scope, uid, instance, hold=True):
-        had = agenda.facts_in(keys, found)
-        if agenda.age(card, found, had) < 0:
+        had = book.facts_in(keys, found)
+        if book.age(card, found, had) < 0:
             _tell(doing, doing.message_id, "agenda.outdated", card, found.message_id)
         elif found.state != "cancelled":
-            changed = Appointment(found.id, int(card["sequence"]), "cancelled", found.message_id, b"", doing.at)
-            agenda.put(doing, changed, had | {"stamp": card["stamp"]})
+            changed = replace(found, sequence=int(card["sequence"]), state="cancelled", changed_at=doing.at)
+            book.put(doing, changed, had | {"stamp": card["stamp"]})
             _tell(doing, found.message_id, "agenda.cancelled", card, doing.message_id)
 
 
@@ -85,20 +85,25 @@ def kept(doing: Doing, card: dict[str, Any], scope: str) -> None:
     keys = doing.to.keys
     for found in _concerned(doing.tx, doing.app, keys, scope, str(card["uid"]), str(card["instance"]), hold=True):
         if found.state == "asked":
-            changed = Appointment(found.id, found.sequence, "proposed", found.message_id, b"", doing.at)
-            agenda.put(doing, changed, agenda.facts_in(keys, found))
+            changed = replace(found, state="proposed", changed_at=doing.at)
+            book.put(doing, changed, book.facts_in(keys, found))
             _tell(doing, found.message_id, "agenda.kept", card, doing.message_id)
+
+
+def _organiser(doing: Doing) -> str:
+    """The account that writes, a person's or a team's; "" for somebody elsewhere."""
+    return doing.to.member if doing.actor.account_id else ""
 
 
 def _concerned(
     tx: Tx, app: App, keys: SpaceKeys, scope: str, uid: str, instance: str, *, hold: bool = False
 ) -> list[Appointment]:
     """The appointment of that name; for a whole series also each of it that came by itself."""
-    uid_hash = agenda.identity(app, keys.space_id, scope, uid, instance)
-    look = documents.hold_appointment if hold else documents.appointment_by_uid
+    uid_hash = book.identity(app, keys.space_id, scope, uid, instance)
+    look = rows.hold if hold else rows.by_uid
     found = look(tx, keys.space_id, uid_hash)
-    every = [] if instance else documents.appointments(tx, keys.space_id)
-    of_series = [one for one in every if agenda.facts_in(keys, one).get("series") == uid_hash]
+    every = [] if instance else rows.of_space(tx, keys.space_id)
+    of_series = [one for one in every if book.facts_in(keys, one).get("series") == uid_hash]
     return [found, *of_series] if found else of_series
 
 

@@ -1,0 +1,209 @@
+"""The book of a space's appointments: what one is known by, how it is kept, how the agenda is listed.
+
+Promises: an appointment is known by its UID **and** who sent it (security item 30), one of a series by itself; a
+gesture on a card that a newer version replaced is refused; whatever changes an appointment goes through `enter` and
+`put`, so that what hangs on it (`following`) moves in the same transaction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from server.agenda import following
+from server.errors import Conflict
+from server.settings import PLACE
+from storage import accounts, messages
+from storage import appointments as rows
+from storage.appointments import Appointment
+from storage.database import Tx
+from storage.ids import new_id
+
+if TYPE_CHECKING:
+    from server.app import App
+    from server.handles import DossierHandle
+    from server.posting import Doing
+    from server.reading import OpenMessage
+    from storage.vault import SpaceKeys
+
+
+class AppointmentView(msgspec.Struct, frozen=True):
+    """An appointment as listed. `state`: accepted, declined, asked (another moment), added (of an announcement),
+    proposed (again, since it changed), cancelled. `message`, of `conversation`: its card.
+    """
+
+    title: str
+    start: str
+    end: str
+    all_day: bool
+    location: str
+    organizer: str
+    state: str
+    message: str
+    conversation: str = ""
+
+
+def appointment_card(
+    *,
+    title: str,
+    text: str,
+    uid: str,
+    sequence: int,
+    start: str,
+    end: str,
+    all_day: bool,
+    location: str,
+    organizer: str,
+    organizer_name: str = "",
+    ics: str,
+    instance: str = "",
+    stamp: str = "",
+    claimed: str = "",
+    repeats: bool = False,
+) -> dict[str, Any]:
+    """The card of an invitation."""
+    return {
+        "type": "appointment",
+        "title": title,
+        "text": text,
+        "uid": uid,
+        "instance": instance,
+        "sequence": sequence,
+        "stamp": stamp,
+        "start": start,
+        "end": end,
+        "all_day": all_day,
+        "location": location,
+        "organizer": organizer,
+        "organizer_name": organizer_name or organizer,
+        "claimed": claimed,
+        "repeats": repeats,
+        "ics": ics,
+    }
+
+
+# ---- keeping ---------------------------------------------------------------------------------------------------------
+
+
+def remember(doing: Doing, card: dict[str, Any], state: str, opened: OpenMessage) -> None:
+    """Put the appointment of a card in the agenda, in that state. Raises `Conflict` when it is not the last version."""
+    keys, message = doing.to.keys, opened.message
+    # A card that came by mail says the address we verified; one that a service made is scoped to that account.
+    scope = str(card.get("organizer", "")) if message.raw_blob else message.author_id
+    uid_hash = identity(doing.app, keys.space_id, scope, str(card.get("uid") or message.id), _instance(card))
+    facts = facts_of(card) | {"listed": state != "removed", "series": _series(doing.app, keys.space_id, scope, card)}
+    who = accounts.by_id(doing.tx, message.author_id)  # a contact elsewhere is no account
+    row = Appointment(new_id(), int(card.get("sequence") or 0), state, message.id, b"", doing.at, who.id if who else "")
+    if enter(doing, row, uid_hash, facts):
+        return
+    known = rows.hold(doing.tx, keys.space_id, uid_hash)
+    assert known is not None  # noqa: S101 - else it would have been added
+    version = age(card, known, facts_in(keys, known))
+    if version < 0 or (version == 0 and known.state == "cancelled"):
+        raise Conflict("appointment_changed", "Ce rendez-vous a changé depuis. Répondez à sa dernière version.")
+    put(doing, replace(known, sequence=row.sequence, state=state, message_id=message.id, changed_at=doing.at), facts)
+
+
+def enter(doing: Doing, one: Appointment, uid_hash: str, facts: dict[str, Any]) -> bool:
+    """Keep a new one; False when this UID is known."""
+    keys, one = doing.to.keys, _dated(one, facts)
+    if not rows.add(doing.tx, keys.space_id, one, uid_hash, sealed(keys, one.id, facts), doing.actor.account_id):
+        return False
+    following.changed(doing, one, facts)
+    return True
+
+
+def put(doing: Doing, changed: Appointment, facts: dict[str, Any]) -> None:
+    """Write a held appointment back."""
+    keys, changed = doing.to.keys, _dated(changed, facts)
+    rows.change(doing.tx, keys.space_id, changed, sealed(keys, changed.id, facts), doing.actor.account_id)
+    following.changed(doing, changed, facts)
+
+
+def _dated(one: Appointment, facts: dict[str, Any]) -> Appointment:
+    at = instant(str(facts.get("start") or ""))
+    return replace(one, starts_at=int(at.timestamp() * 1000) if at is not None else None)
+
+
+def instant(text: str) -> datetime | None:
+    """When that begins: a day begins at midnight in Paris; None for what is no date."""
+    try:
+        at = datetime.fromisoformat(text)
+        return (at if at.tzinfo else at.replace(tzinfo=PLACE)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+# ---- what an appointment is known by ---------------------------------------------------------------------------------
+
+
+def identity(app: App, space_id: str, scope: str, uid: str, instance: str = "") -> str:
+    """What an appointment is found by: the UID is only its sender's word, so it is scoped to who that is."""
+    name = f"{space_id}|{scope}|{uid}" + (f"\n{instance}" if instance else "")
+    return str(app.vault.lookup("appointment", name))
+
+
+def age(card: dict[str, Any], known: Appointment, facts: dict[str, Any]) -> int:
+    """Whether a card is older (-1) than what is known, the same (0) or newer (1): by SEQUENCE, then DTSTAMP (RFC 5546
+    § 2.1.5).
+    """
+    sequence, stamp, had = int(card.get("sequence") or 0), str(card.get("stamp") or ""), str(facts.get("stamp") or "")
+    if sequence != known.sequence:
+        return 1 if sequence > known.sequence else -1
+    if not stamp or not had or stamp == had:
+        return 0
+    return 1 if stamp > had else -1
+
+
+def facts_of(card: dict[str, Any]) -> dict[str, Any]:
+    """What the agenda keeps of a card."""
+    facts = {name: card.get(name, "") for name in ("title", "start", "end", "all_day", "location", "stamp")}
+    return facts | {"organizer": card.get("organizer_name") or card.get("organizer", "")}
+
+
+def facts_in(keys: SpaceKeys, known: Appointment) -> dict[str, Any]:
+    """What the agenda kept."""
+    return dict(msgspec.json.decode(keys.open("appointment", known.id, known.facts)))
+
+
+def sealed(keys: SpaceKeys, appointment_id: str, facts: dict[str, Any]) -> Any:
+    return keys.seal("appointment", appointment_id, msgspec.json.encode(facts))
+
+
+def _instance(card: dict[str, Any]) -> str:
+    return str(card.get("instance") or "")
+
+
+def _series(app: App, space_id: str, scope: str, card: dict[str, Any]) -> str:
+    """The series that one of several belongs to: its cancellation is theirs."""
+    return identity(app, space_id, scope, str(card.get("uid") or "")) if _instance(card) else ""
+
+
+async def appointments(app: App, dossier: DossierHandle) -> list[AppointmentView]:
+    """The agenda of a space, in order of date: what the patient did something about, never what was only sent."""
+
+    def pull(tx: Tx) -> list[AppointmentView]:
+        return [
+            _view(facts, item, messages.find(tx, dossier.space_id, item.message_id))
+            for item in rows.of_space(tx, dossier.space_id)
+            if (facts := facts_in(dossier.keys, item)).get("listed", True)
+        ]
+
+    return sorted(await app.db.read(pull), key=_when)
+
+
+def _view(facts: dict[str, Any], item: Appointment, message: messages.Message | None) -> AppointmentView:
+    names = ("title", "start", "end", "all_day", "location", "organizer")
+    title, start, end, all_day, location, organizer = (facts[name] for name in names)
+    conversation = message.conversation_id if message is not None else ""
+    return AppointmentView(
+        title, start, end, bool(all_day), location, organizer, item.state, item.message_id, conversation
+    )
+
+
+def _when(item: AppointmentView) -> datetime:
+    """A whole day comes before its hours; what has no date comes first."""
+    return instant(item.start) or datetime.min.replace(tzinfo=UTC)
