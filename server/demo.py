@@ -77,6 +77,14 @@ WRITERS: dict[str, dict[str, str]] = {
         "kind": "team", "name": "Pharmacie du Port", "local": "pharmacie.du.port", "role": "Pharmacie",
         "organisation": "Pharmacie du Port", "organisation_id": "1120044444", "profession": "G15_21/A",
     },
+    "noel": {
+        "kind": "professional", "name": "Inès NOËL", "local": "ines.noel", "role": "Conseillère",
+        "organisation": "L’aide de Pli", "organisation_id": "service:aide",
+    },
+    "aide": {
+        "kind": "team", "name": "L’aide de Pli", "local": "aide", "role": "Des personnes pour vous aider",
+        "organisation": "L’aide de Pli", "organisation_id": "service:aide",
+    },
     "lab": {
         "kind": "bot", "name": "Laboratoire de Pli", "local": "labo", "role": "Laboratoire de biologie médicale",
         "organisation": "Laboratoire de Pli", "organisation_id": "1750712184",
@@ -90,7 +98,8 @@ WRITERS: dict[str, dict[str, str]] = {
 
 
 TEAMS = {  # who works where
-    "admissions": {"petit": "manager"}, "anesthesia": {"morel": "member"}, "pharmacy": {"rossi": "manager"}
+    "admissions": {"petit": "manager"}, "anesthesia": {"morel": "member"}, "pharmacy": {"rossi": "manager"},
+    "aide": {"noel": "manager"},
 }  # fmt: skip
 
 
@@ -101,6 +110,7 @@ def demo_settings(settings: Settings) -> Settings:
     certificate, key = authority.issue("pli", ["localhost", settings.mail_domain], server=True)
     return replace(
         settings, demo=True, samu_organisations=settings.samu_organisations or WRITERS["benali"]["organisation_id"],
+        help_team=settings.help_team or f"{WRITERS['aide']['local']}@{settings.mail_domain}",
         ins_oids=f"{settings.ins_oids},{TEST_OID}", strict_ins_key=False,
         tls_certificate=settings.tls_certificate or str(certificate), tls_key=settings.tls_key or str(key),
         tls_ca=settings.tls_ca or str(authority.certificate),

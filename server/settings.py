@@ -128,6 +128,9 @@ class Settings:
     samu_organisations: str = _say(
         "Organisation ids (FINESS) of the SAMU whose doctors regulate calls, by commas; nobody does if empty.", ""
     )
+    help_team: str = _say(
+        "Address of the team whose people help those whom the assistant cannot; nobody does if empty.", ""
+    )
     helper_months: int = _say("A helper is asked to be confirmed again after that many months at most.", 12)
     sms_url: str = _say("https:// address of the gateway that sends SMS; none is sent, nor offered, if empty.", "")
     sms_method: str = _say("POST or PUT.", "POST")

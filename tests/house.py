@@ -31,7 +31,8 @@ T = TypeVar("T")
 @dataclass
 class House:
     """An open Pli and its people: dominique, camille, marcel (holders); morel, petit, admissions, anesthesia; leroy (a
-    general practitioner), lunel (an optician), benali (an emergency doctor), rossi and pharmacy; lab, carnet, operator.
+    general practitioner), lunel (an optician), benali (an emergency doctor), rossi and pharmacy; noel and the
+    team aide (the help of Pli); lab, carnet, operator.
     """
 
     app: App

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from server import access, invitations
-from server.actions import agenda
+from server.agenda import book
 from server.drafts import Draft, File, FileFacts, Opening, Receipt
 from server.posting import post
 from storage import delegations
@@ -177,7 +177,7 @@ async def test_a_helper_who_may_write_writes_where_they_may_and_never_shares(hou
             assert found == {name: needs <= scopes for name, (needs, _) in WRITING.items()}
             assert {name: await door(scene) for name, door in NEVER.items()} == dict.fromkeys(NEVER, False)
             space = await access.dossier(house.app, await house.mailbox("marcel"), "agenda")
-            accepted = [item.state for item in await agenda.appointments(house.app, space)]
+            accepted = [item.state for item in await book.appointments(house.app, space)]
             assert accepted == (["accepted"] if "agenda" in scopes else [])
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from server import access
-from server.actions import acting, agenda
+from server.actions import acting
+from server.agenda import book
 from tests.calendars import EXCHANGE_ZONE, calendar, event, mail
 from tests.mail_house import ELSEWHERE, MailHouse, bring, open_mail_house
 
@@ -107,7 +108,7 @@ async def test_no_calendar_enters_the_agenda_by_itself_nor_keeps_its_letter_out(
         assert (last.card is None) == bool(last.attachments), f"{name}: the calendar is in the card or among the files"
     box = await house.mailbox("dominique")
     dossier = await access.dossier(house.app, box)
-    assert await agenda.appointments(house.app, dossier) == []
+    assert await book.appointments(house.app, dossier) == []
     entries = await house.entries("dominique")
     assert len(entries) == len(CASES) >= 34
 
@@ -115,7 +116,7 @@ async def test_no_calendar_enters_the_agenda_by_itself_nor_keeps_its_letter_out(
     for card_ in cards:  # and each of them can be answered
         await acting.act(house.app, box, card_.id, "agenda.counter", {"text": "Un autre jour"}, f"later {card_.id}")
         await acting.act(house.app, box, card_.id, "agenda.decline", {}, f"no {card_.id}")
-    assert {one.state for one in await agenda.appointments(house.app, dossier)} == {"declined"}
+    assert {one.state for one in await book.appointments(house.app, dossier)} == {"declined"}
 
 
 async def test_nothing_in_a_calendar_is_fetched(house: MailHouse) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from mail_gateway import rendition
 from server import access, actions, reading
-from server.actions import agenda, catalogue, organiser
+from server.actions import catalogue
 from server.actions.acting import act
+from server.agenda import book, organiser
 from server.bots import reminders
 from server.delivery import DeliveryWorker
 from server.dossier import documents as shelf
@@ -135,7 +136,7 @@ async def test_nobody_answers_in_the_patients_place(core: House) -> None:
 
 
 async def test_an_accepted_appointment_is_in_the_agenda_and_the_doctor_has_the_reply(core: House) -> None:
-    card = agenda.appointment_card(
+    card = book.appointment_card(
         title="Consultation", text="", uid="rdv-1@pli.example", sequence=0, start="2026-12-03T14:30:00+01:00",
         end="2026-12-03T15:00:00+01:00", all_day=False, location="CHU de Pli", organizer="agathe.morel@pli.example",
         ics=ICS,
@@ -144,7 +145,7 @@ async def test_an_accepted_appointment_is_in_the_agenda_and_the_doctor_has_the_r
     box = await core.mailbox("dominique")
     receipt = await act(core.app, box, sent.message, "agenda.accept", {}, "tap")
 
-    listed = await agenda.appointments(core.app, await _dossier(core, "dominique"))
+    listed = await book.appointments(core.app, await _dossier(core, "dominique"))
     assert [(item.title, item.state) for item in listed] == [("Consultation", "accepted")]
     handle = await access.conversation(core.app, await core.mailbox("morel"), sent.conversation)
     opened = await reading.open_unchecked(core.app, handle.keys, receipt.message)
@@ -153,7 +154,7 @@ async def test_an_accepted_appointment_is_in_the_agenda_and_the_doctor_has_the_r
         assert line in mail.replace("\r\n ", "")
 
     await act(core.app, box, sent.message, "agenda.decline", {}, "second thoughts")
-    listed = await agenda.appointments(core.app, await _dossier(core, "dominique"))
+    listed = await book.appointments(core.app, await _dossier(core, "dominique"))
     assert [(item.title, item.state) for item in listed] == [("Consultation", "declined")]
 
 
@@ -166,7 +167,7 @@ ICS = (
 
 
 def proposal(sequence: int = 0, start: str = "2099-12-03T14:30:00+01:00") -> dict[str, Any]:
-    return agenda.appointment_card(
+    return book.appointment_card(
         title="Consultation", text="", uid="rdv-2", sequence=sequence, start=start, end="", all_day=False, location="",
         organizer="", ics="",
     )  # fmt: skip
@@ -188,7 +189,7 @@ async def test_of_an_answer_and_a_change_at_once_neither_is_lost(core: House) ->
     assert not isinstance(outcomes[1], BaseException)
     accepted = not isinstance(outcomes[0], BaseException)
     assert accepted or isinstance(outcomes[0], Conflict)
-    listed = await agenda.appointments(core.app, await _dossier(core, "dominique"))
+    listed = await book.appointments(core.app, await _dossier(core, "dominique"))
     assert [(one.state, one.start[:10]) for one in listed] == ([("proposed", "2099-12-10")] if accepted else [])
     old, new = [entry.message.card for entry in await _entries(core, "dominique") if entry.message.kind == "card"]
     assert old is not None
@@ -206,7 +207,7 @@ async def test_two_versions_at_once_leave_the_newer(core: House) -> None:
     assert open_ == [3]
     last = next(entry for entry in await _entries(core, "dominique") if (entry.message.card or {})["choices"])
     await act(core.app, await core.mailbox("dominique"), last.message.id, "agenda.accept", {}, "tap")
-    listed = await agenda.appointments(core.app, await _dossier(core, "dominique"))
+    listed = await book.appointments(core.app, await _dossier(core, "dominique"))
     assert [(one.state, one.start) for one in listed] == [("accepted", starts[3])]
 
 
@@ -217,7 +218,7 @@ async def test_a_service_cannot_answer_for_an_appointment_of_another(core: House
     await act(core.app, box, first.message, "agenda.accept", {}, "tap")
     other = await core.letter("lab", "dominique", "Rendez-vous", kind="card", card=proposal(9, "2099-12-31T09:00:00Z"))
     await act(core.app, box, other.message, "agenda.decline", {}, "another tap")
-    listed = await agenda.appointments(core.app, await _dossier(core, "dominique"))
+    listed = await book.appointments(core.app, await _dossier(core, "dominique"))
     assert [(one.state, one.start[:10]) for one in listed] == [("accepted", "2099-12-03"), ("declined", "2099-12-31")]
 
 

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from server import access, listing, marks, search
-from server.actions.agenda import appointment_card
+from server.agenda.book import appointment_card
 from server.drafts import Draft, Opening, Receipt
 from server.errors import Invalid, NotAllowed, Refused
 from server.handles import ConversationHandle
