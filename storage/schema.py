@@ -1035,6 +1035,8 @@ campaigns = Table(
     _number("version", "1"),
     _text("changed_by"),
     _at("changed_at"),
+    _text("runner", ""),  # the process that writes it, until when: one at a time keeps its pace
+    _number("runner_until"),
 )
 
 # Each change of a campaign, with who made it.
@@ -1049,7 +1051,7 @@ campaign_changes = Table(
     _at("at"),
 )
 
-# Whom a campaign is for. state: waiting, sent, spared (why: answered, paused, closed, not concerned any more …).
+# Whom a campaign is for. state: waiting, sent, spared (why: closed, stopped, not_due: nothing that says more of them).
 campaign_spaces = Table(
     "campaign_spaces",
     metadata,
