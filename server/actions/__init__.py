@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from server.errors import Invalid
+from server.forms.cards import from_outside, letter
 from storage.messages import Answer
 from storage.vault import SpaceKeys
 
@@ -57,11 +58,15 @@ ACTIONS: dict[str, Named] = {
     "consent.withdraw": Named(
         "Retirer l’autorisation", "Withdraw the permission", "Autorisation retirée", "Permission withdrawn"
     ),
+    "checklists.done": Named("Tout est fait", "All is done", "Tout est fait", "All is done"),
+    "checklists.tick": Named("Enregistrer", "Save", "Liste mise à jour", "List updated"),
     "confirm.done": Named("C’est fait", "It is done", "Fait", "Done"),
     "confirm.understood": Named("J’ai bien compris", "I have understood", "Compris", "Understood"),
     "dossier.file": Named(
         "Ranger dans mon dossier", "File in my record", "Rangé dans votre dossier", "Filed in your record"
     ),
+    "forms.correct": Named("Corriger mes réponses", "Correct my answers", "Réponses corrigées", "Answers corrected"),
+    "forms.send": Named("Répondre", "Answer", "Réponses envoyées", "Answers sent"),
     "journal.known": Named(
         "Finalement, je la connais", "I do know this person", "Signalement retiré", "Report withdrawn"
     ),
@@ -78,10 +83,10 @@ ACTIONS: dict[str, Named] = {
     ),
     "prescription.ready": Named("C’est prêt", "It is ready", "Ordonnance prête", "Prescription ready"),
     "reminders.done": Named("Déjà fait", "Already done", "Noté comme fait", "Noted as done"),
-    "reminders.later": Named(
-        "Me le rappeler dans un mois", "Remind me in a month", "Rappel dans un mois", "Reminder in a month"
-    ),
+    "reminders.later": Named("Me le rappeler dans un mois", "Remind me in a month", "Rappel plus tard", "Reminder later"),
     "reminders.not_concerned": Named("Pas concerné", "Not for me", "Noté : pas concerné", "Noted: not for me"),
+    "reminders.refused": Named("Je ne souhaite pas", "I do not wish to", "Noté : ne souhaite pas", "Noted: not wished"),
+    "reminders.undo": Named("Annuler ma réponse", "Take back my answer", "Réponse annulée", "Answer taken back"),
 }
 
 # What the other side did since, recorded beside the answers: nothing may be answered any more, but for what `REOPENS`.
@@ -114,6 +119,11 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "agenda.decline": ("agenda.accept", "agenda.counter"),
     },
     "cancellation": {"": ()},
+    "checklist": {
+        "": ("checklists.tick", "checklists.done"),
+        "checklists.tick": ("checklists.tick", "checklists.done"),
+        "checklists.done": ("checklists.tick",),
+    },
     "confirmation": {
         "": ("confirm.understood", "confirm.done"),
         "confirm.understood": ("confirm.done",),
@@ -125,6 +135,7 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "consent.refuse": ("consent.allow",),
         "consent.withdraw": ("consent.allow",),
     },
+    "form": {"": ("forms.send",), "forms.send": ("forms.correct",), "forms.correct": ("forms.correct",)},
     "kept": {"": ()},
     "measure": {
         "": ("measures.note", "measures.correct", "measures.refuse"),
@@ -142,9 +153,11 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
     "publication": {"": ("agenda.add",), "agenda.add": ("agenda.remove",), "agenda.remove": ("agenda.add",)},
     "reminder": {
         "": ("reminders.done", "reminders.later", "reminders.not_concerned"),
-        "reminders.done": (),
-        "reminders.later": ("reminders.done", "reminders.not_concerned"),
-        "reminders.not_concerned": ("reminders.done", "reminders.later"),
+        "reminders.done": ("reminders.undo",),
+        "reminders.later": ("reminders.done", "reminders.not_concerned", "reminders.refused"),
+        "reminders.not_concerned": ("reminders.done", "reminders.later", "reminders.refused"),
+        "reminders.refused": ("reminders.done", "reminders.later", "reminders.not_concerned"),
+        "reminders.undo": ("reminders.done", "reminders.later", "reminders.not_concerned"),
     },
     "service": {
         "": ("catalogue.grant", "catalogue.refuse"),
@@ -153,6 +166,12 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "catalogue.withdraw": ("catalogue.grant",),
     },
 }
+# type → last answer → what may answer it besides, without being one of its three buttons: it has a number in the letter
+# form, and a place on the page that the card leads to.
+BESIDES: dict[str, dict[str, tuple[str, ...]]] = {
+    "reminder": {"": ("reminders.refused",), "reminders.undo": ("reminders.refused",)},
+}
+FILLED = frozenset({"checklist", "form"})  # answered question by question, or thing by thing (`server.forms`)
 QUIET = frozenset({"access"})  # one is told, and most people answer nothing: it waits for no answer
 MAX_CARD = 20_000  # octets of a card in JSON
 
@@ -165,6 +184,8 @@ def check_card(card: dict[str, Any]) -> dict[str, Any]:
         raise Invalid("card_without_title", "La carte n’a pas de titre.")
     if any(not isinstance(card.get(name, ""), str) for name in ("text", "title_en", "text_en", "for")):
         raise Invalid("bad_card", "Les textes de la carte doivent être des chaînes.")
+    if card["type"] in FILLED:
+        return from_outside(card)
     if len(msgspec.json.encode(card)) > MAX_CARD:
         raise Invalid("card_too_large", f"La carte est trop longue ({MAX_CARD} octets au plus).")
     return {name: value for name, value in card.items() if name not in {"choices", "answered", "event", "labels"}}
@@ -175,6 +196,11 @@ def open_choices(card: dict[str, Any], last: str) -> tuple[str, ...]:
     if last in EVENTS:
         last = "" if last in REOPENS else last
     return CARDS.get(str(card.get("type")), {}).get(last, ())
+
+
+def all_choices(card: dict[str, Any], last: str) -> tuple[str, ...]:
+    """`open_choices`, and what may answer the card besides."""
+    return open_choices(card, last) + BESIDES.get(str(card.get("type")), {}).get(last, ())
 
 
 def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) -> dict[str, Any]:
@@ -209,10 +235,12 @@ def _said(answer: Answer, named: Named, keys: SpaceKeys) -> dict[str, Any]:
 
 def letter_form(card: dict[str, Any]) -> str:
     """The card as a letter: its text, and its choices numbered. French, for mail clients."""
+    if card.get("type") in FILLED:
+        return letter(card)
     lines = [str(card["title"]), ""]
     if card.get("text"):
         lines += [str(card["text"]), ""]
-    choices = open_choices(card, "")
+    choices = all_choices(card, "")
     if choices:
         lines.append("Pour répondre, renvoyez le numéro de votre choix :")
         lines += [f"  {number}. {ACTIONS[name].fr}" for number, name in enumerate(choices, 1)]
@@ -225,5 +253,5 @@ def letter_form(card: dict[str, Any]) -> str:
 
 def choice(card: dict[str, Any], number: int) -> str | None:
     """The action that the letter form gives this number; None when there is none."""
-    choices = open_choices(card, "")
+    choices = all_choices(card, "")
     return choices[number - 1] if 1 <= number <= len(choices) else None
