@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from server.errors import NotAllowed
-from storage import conversations
+from server.errors import Conflict, NotAllowed
+from server.handles import ConversationHandle
+from storage import conversations, handovers
 from storage import exchanges as rows
 from storage.database import Tx
 from storage.exchanges import Standing
@@ -38,6 +39,13 @@ def deaf(tx: Tx, space_id: str, conversation_id: str, holder: str) -> frozenset[
     standings = _standings(tx, space_id, conversation_id, holder)
     may_answer(standings.values())
     return frozenset(member for member, standing in standings.items() if standing.ended or standing.blocked)
+
+
+def silent(tx: Tx, to: ConversationHandle) -> None:
+    """A service says nothing while a person has its place (`server.handing`). Raises `Conflict`."""
+    known = handovers.standing(tx, to.space_id, to.conversation_id) if to.actor.kind == "bot" else None
+    if known is not None and known.bot_id == to.actor.account_id:
+        raise Conflict("handed_over", "Une personne a pris le relais ici : attendez qu’elle rende la conversation.")
 
 
 def rule(standings: Mapping[str, Standing]) -> str:

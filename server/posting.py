@@ -225,6 +225,8 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
     doing = Doing(app, tx, actor, to, sealed.message_id, sealed.conversation_id, at, wake)
     if to.member != to.holder and draft.kind in _WORDS and not draft.raw:
         exchanges.heard(doing, ends=False, automatic=draft.mail is not None and draft.mail.automatic)
+    if draft.kind in _WORDS:
+        exchanges.silent(tx, to)
     if draft.effect is not None:
         draft.effect(doing)
     _insert(tx, actor, to, sealed)

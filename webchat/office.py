@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from server import absence, hours, reading, teams, templates
+from server import absence, handing, hours, reading, teams, templates
 from server.access import TEAM
 from server.errors import Invalid, PliError, Refused
 from server.handles import ConversationHandle, MailboxHandle
+from server.scopes import WRITE
 from server.settings import PLACE
 from storage import absences
 from storage import teams as team_rows
@@ -45,6 +46,7 @@ def add_routes(app: App, site: web.Application) -> None:
     """The board and its acts; hours, absences and texts of an office."""
     route(app, site, "GET", "/team", show_board)
     route(app, site, "POST", "/c/{conversation}/team", decide)
+    route(app, site, "POST", "/c/{conversation}/person", ask_person, ("messages", "write"))
     route(app, site, "GET", "/hours", show_hours)
     route(app, site, "POST", "/hours", say_hours)
     route(app, site, "POST", "/absence", say_absence)
@@ -86,12 +88,22 @@ async def decide(visit: Visit) -> web.StreamResponse:
             await teams.release(app, box, conversation)
         case "close":
             await teams.close(app, box, conversation, form["reason"], ends=form["ends"] == "1", retry_key=key)
+        case "return":
+            await handing.give_back(app, box, conversation, key)
         case "hand":
             await teams.hand_over(app, box, conversation, form["team"], stay=form["stay"] == "1", retry_key=key)
         case _:
             raise Invalid
     back = "/team" if form["back"] == "team" else f"/c/{conversation}"
     raise web.HTTPSeeOther(visit.desk.base + back)
+
+
+async def ask_person(visit: Visit) -> web.StreamResponse:
+    """The patient would rather be answered by somebody."""
+    form, conversation = await read_form(visit.request), visit.request.match_info["conversation"]
+    key = f"person:{visit.actor.account_id}:{form['client_key'][:200]}" if form["client_key"] else ""
+    await handing.ask(visit.app, visit.box, conversation, retry_key=key)
+    raise web.HTTPSeeOther(f"{visit.desk.base}/c/{conversation}")
 
 
 # ---- in the thread ---------------------------------------------------------------------------------------------------
@@ -102,7 +114,11 @@ async def in_thread(visit: Visit, handle: ConversationHandle) -> dict[str, Any]:
     members = [contact.member_id for contact in await reading.people_in(visit.app, handle)]
     others = [member for member in members if member != handle.member]
     office = visit.box.owner_kind in {"professional", "team"}
+    given = await handing.standing(visit.app, handle)
+    mine = handle.member == handle.holder and visit.box.may(WRITE)
     return {
+        "machine": mine and await handing.can_ask(visit.app, handle),
+        "returns": given is not None and given.to_id == handle.member,
         "holding": await teams.holding(visit.app, visit.box, handle) if visit.box.ground == TEAM else None,
         "reasons": teams.REASONS,
         "hours": await _hours(visit, others),

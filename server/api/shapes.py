@@ -151,6 +151,22 @@ class NewMessage(Request, frozen=True):
     client_key: Key = ""
 
 
+class NewReturn(Request, frozen=True):
+    """The service may write again."""
+
+    client_key: Key = ""
+
+
+class NewHandover(Request, frozen=True):
+    """A person goes on in a conversation. `to`: the address of a team; else one of the service's own organisation.
+    `text`: what the service says of it.
+    """
+
+    to: Annotated[str, Meta(max_length=320)] = ""
+    text: Annotated[str, Meta(max_length=2000)] = ""
+    client_key: Key = ""
+
+
 Value = Annotated[str, Meta(max_length=10_000)] | Annotated[int, Meta(ge=-(2**31), le=2**31)] | bool | None
 
 

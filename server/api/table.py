@@ -87,4 +87,14 @@ ROUTES: tuple[Route, ...] = (
         "GET", f"{V1}/grants/{{id}}/documents", "listGrantedDocuments", "What a patient let this service see",
         reads.granted_documents, shapes.Documents, refusals=(Refused,),
     ),
+    Route(
+        "POST", f"{V1}/conversations/{{id}}/handover", "handOver", "A person goes on in place of a service",
+        writing.hand_over, shapes.Receipt, body=shapes.NewHandover, status=201, retry_key=True,
+        refusals=(*_BODY, Refused, NotAllowed, Conflict),
+    ),
+    Route(
+        "POST", f"{V1}/conversations/{{id}}/handover/return", "giveBack", "The service may write again",
+        writing.give_back, shapes.Receipt, body=shapes.NewReturn, status=201, retry_key=True,
+        refusals=(*_BODY, Refused, NotAllowed, Conflict),
+    ),
 )  # fmt: skip

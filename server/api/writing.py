@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from stdnum.fr import nir
 
-from server import access, actions, people, posting, reading
+from server import access, actions, handing, people, posting, reading
 from server.actions import acting, catalogue, consent
 from server.api import shapes
 from server.api.door import Call
@@ -23,7 +23,9 @@ from server.api.shapes import (
     ConsentRequestCard,
     NewAction,
     NewConversation,
+    NewHandover,
     NewMessage,
+    NewReturn,
     Nothing,
     ReadUpTo,
     Receipt,
@@ -71,6 +73,19 @@ async def act(call: Call[Nothing, NewAction]) -> Receipt:
     return _receipt(await acting.act(call.app, box, call.at["id"], call.at["action"], values, call.retry_key))
 
 
+async def hand_over(call: Call[Nothing, NewHandover]) -> Receipt:
+    """`POST /conversations/{id}/handover`."""
+    box = await access.mailbox(call.app, call.actor)
+    key = _key(call, f"hand:{call.at['id']}")
+    return _receipt(await handing.ask(call.app, box, call.at["id"], call.body.to, call.body.text, key))
+
+
+async def give_back(call: Call[Nothing, NewReturn]) -> Receipt:
+    """`POST /conversations/{id}/handover/return`."""
+    box = await access.mailbox(call.app, call.actor)
+    return _receipt(await handing.give_back(call.app, box, call.at["id"], _key(call, f"return:{call.at['id']}")))
+
+
 async def mark_read(call: Call[Nothing, ReadUpTo]) -> Unread:
     """`POST /conversations/{id}/read`."""
     box = await access.mailbox(call.app, call.actor)
@@ -82,6 +97,11 @@ def _receipt(posted: Posted) -> Receipt:
     return Receipt(posted.conversation, posted.message, posted.seq)
 
 
+def _key(call: Call[Nothing, Any], where: str) -> str:
+    """The retry key of this call, of this account, in this place; "" when it was given none."""
+    return f"api:{call.actor.account_id}:{where}:{call.retry_key}" if call.retry_key else ""
+
+
 async def _post(
     call: Call[Nothing, NewConversation] | Call[Nothing, NewMessage], to: Opening | ConversationHandle, where: str
 ) -> Receipt:
@@ -90,7 +110,7 @@ async def _post(
         raise Invalid("control_characters", "text : des caractères de commande n’ont pas leur place dans un message.")
     card, effect = _card(call.actor, body.card)
     space = to.space if isinstance(to, Opening) else to
-    retry_key = f"api:{call.actor.account_id}:{where}:{call.retry_key}" if call.retry_key else ""
+    retry_key = _key(call, where)
     if retry_key and (known := await posting.receipt_again(call.app, call.actor, space.space_id, retry_key)):
         return _receipt(known)
     draft = Draft(

@@ -54,6 +54,7 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/c/{conversation}/new"): R.MESSAGES,
     ("POST", "/c/{conversation}/new/attach"): R.MESSAGES,
     ("POST", "/c/{conversation}/new/draft"): R.MESSAGES,
+    ("POST", "/c/{conversation}/person"): R.MESSAGES,
     ("POST", "/c/{conversation}/team"): R.TEAM,
     ("GET", "/labels"): R.MAILBOX,
     ("POST", "/labels"): R.MAILBOX,
