@@ -27,6 +27,7 @@ class Act(Enum):
 
     ACCOUNT_CREATED = ("account:created", ACCESS_YEARS * 12)
     ACTION_DONE = ("action:done", ACCESS_YEARS * 12)
+    AGENDA_CHANGED = ("agenda:changed", ACCESS_YEARS * 12)  # outcome: noted, changed, removed
     ATTACHMENT_READ = ("attachment:read", ACCESS_YEARS * 12)
     CHOICE_CHANGED = ("choice:changed", ACCESS_YEARS * 12)
     CONSENT_ASKED = ("consent:asked", ACCESS_YEARS * 12)
@@ -54,6 +55,13 @@ class Act(Enum):
     EMERGENCY_ENDED = ("emergency:ended", ACCESS_YEARS * 12)
     EMERGENCY_OPENED = ("emergency:opened", ACCESS_YEARS * 12)
     FACTOR_CHANGED = ("factor:changed", ACCESS_YEARS * 12)
+    FEED_ENDED = ("feed:ended", ACCESS_YEARS * 12)
+    FEED_MADE = ("feed:made", ACCESS_YEARS * 12)  # outcome: how much it says
+    FEED_READ = ("feed:read", TECHNICAL_MONTHS)
+    JOURNEY_SETTLED = ("journey:settled", ACCESS_YEARS * 12)  # a call that was made; outcome: what came of it
+    JOURNEY_STARTED = ("journey:started", ACCESS_YEARS * 12)
+    JOURNEY_STOPPED = ("journey:stopped", ACCESS_YEARS * 12)
+    FORM_FILLED = ("form:filled", ACCESS_YEARS * 12)
     MAILBOX_READ = ("mailbox:read", TECHNICAL_MONTHS)
     MAIL_DROPPED = ("mail:dropped", ACCESS_YEARS * 12)
     MAIL_EXAMINED = ("mail:examined", ACCESS_YEARS * 12)  # what stands around it, never what it says
@@ -66,8 +74,10 @@ class Act(Enum):
     OPENINGS_STOPPED = ("openings:stopped", ACCESS_YEARS * 12)
     PATIENT_FOUND = ("patient:found", ACCESS_YEARS * 12)  # by their identity; of a search that failed no space
     PASSWORD_CHANGED = ("password:changed", ACCESS_YEARS * 12)
+    PREVENTION_SAID = ("prevention:said", ACCESS_YEARS * 12)  # outcome: the answer
     PROFILE_CHANGED = ("profile:changed", ACCESS_YEARS * 12)  # outcome: entered, corrected, withdrawn, none
     REVIEW_CLOSED = ("review:closed", ACCESS_YEARS * 12)
+    SEQUENCE_CHANGED = ("sequence:changed", ACCESS_YEARS * 12)  # outcome: current, withdrawn
     SIGNED_IN = ("session:opened", TECHNICAL_MONTHS)
     SIGNED_OUT = ("session:closed", TECHNICAL_MONTHS)
     SIGN_IN_REFUSED = ("session:refused", TECHNICAL_MONTHS)

@@ -15,6 +15,7 @@ Said = tuple[str, str]  # in French, in English
 # Act → what is said of it; what is not here is noise of the machine, or stands in the thread itself.
 WHAT: Final[dict[str, Said]] = {
     "action:done": ("Réponse à une carte", "Answered a card"),
+    "agenda:changed": ("Agenda changé", "Changed the agenda"),
     "attachment:read": ("Pièce jointe ouverte", "Opened an attachment"),
     "choice:changed": ("Réglage du dossier changé", "Changed a setting of the record"),
     "consent:asked": ("Autorisation demandée", "Asked for permission"),
@@ -37,6 +38,13 @@ WHAT: Final[dict[str, Said]] = {
     "dossier:read": ("Dossier ouvert", "Opened the record"),
     "emergency:ended": ("Fin de l’accès en urgence", "Ended the emergency access"),
     "emergency:opened": ("Dossier ouvert en urgence", "Opened the record in an emergency"),
+    "form:filled": ("Questionnaire rempli, pas encore envoyé", "Filled in a form, not sent yet"),
+    "journey:settled": ("Appel noté", "Noted a call"),
+    "journey:started": ("Parcours commencé", "Started a care pathway"),
+    "journey:stopped": ("Parcours arrêté", "Stopped a care pathway"),
+    "feed:ended": ("Adresse privée de l’agenda retirée", "Ended a private address of the agenda"),
+    "feed:made": ("Adresse privée de l’agenda créée", "Made a private address of the agenda"),
+    "feed:read": ("Agenda lu par son adresse privée", "Read the agenda by its private address"),
     "mail:dropped": ("Courrier retenu, abandonné", "Dropped a held letter"),
     "mail:examined": ("Enveloppe d’un courrier retenu, sans son contenu", "Envelope of a held letter, no content"),
     "mail:released": ("Courrier retenu, remis", "Released a held letter"),
@@ -44,6 +52,7 @@ WHAT: Final[dict[str, Said]] = {
     "measure:entered": ("Mesure notée", "Recorded a measure"),
     "measure:sent": ("Mesures envoyées", "Sent measures"),
     "patient:found": ("Recherché par l’identité", "Looked up by identity"),
+    "prevention:said": ("Réponse de prévention", "Prevention answer"),
     "profile:changed": ("Profil médical changé", "Changed the medical profile"),
     "review:closed": ("Signalement examiné", "Looked into a report"),
     "space:changed": ("État de l’espace changé", "Changed the state of the space"),
@@ -57,7 +66,7 @@ OTHERWISE: Final[Said] = ("Autre action sur le dossier", "Did something else in 
 NOISE: Final = frozenset({
     "account:created", "contact:changed", "conversation:assigned", "conversation:closed", "conversation:handed",
     "factor:changed", "mail:held", "mailbox:read", "message:posted", "openings:stopped", "password:changed",
-    "session:closed", "session:opened", "session:refused", "session:stepped-up", "space:written-to",
+    "sequence:changed", "session:closed", "session:opened", "session:refused", "session:stepped-up", "space:written-to",
     "writer:turned-away",
 })  # fmt: skip
 OF_DELEGATES: Final = frozenset({"attachment:read", "conversation:read"})  # the others read what is theirs

@@ -74,6 +74,24 @@ def hold(tx: Tx, space_id: str, uid_hash: str) -> Appointment | None:
     return Appointment(*rows[0]) if rows else None
 
 
+def hold_one(tx: Tx, space_id: str, appointment_id: str) -> Appointment | None:
+    """As `find`; its row is locked, as `hold` does."""
+    rows = tx.run(
+        f"UPDATE appointments SET state = state WHERE space_id = :s AND id = :id RETURNING {_FIELDS}",
+        s=space_id,
+        id=appointment_id,
+    )
+    return Appointment(*rows[0]) if rows else None
+
+
+def of_message(tx: Tx, space_id: str, message_id: str) -> Appointment | None:
+    """The one whose last card, or line, is that message."""
+    rows = tx.run(
+        f"SELECT {_FIELDS} FROM appointments WHERE space_id = :s AND message_id = :m", s=space_id, m=message_id
+    )
+    return Appointment(*rows[0]) if rows else None
+
+
 def by_uid(tx: Tx, space_id: str, uid_hash: str) -> Appointment | None:
     rows = tx.run(f"SELECT {_FIELDS} FROM appointments WHERE space_id = :s AND uid_hash = :u", s=space_id, u=uid_hash)
     return Appointment(*rows[0]) if rows else None

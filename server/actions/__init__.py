@@ -41,13 +41,17 @@ ACTIONS: dict[str, Named] = {
     "agenda.add": Named(
         "Ajouter à mon agenda", "Add to my calendar", "Ajouté à votre agenda", "Added to your calendar"
     ),
+    "agenda.correct": Named("Corriger", "Correct", "Corrigé et noté", "Corrected and noted"),
     "agenda.counter": Named(
         "Demander un autre moment", "Ask for another time", "Autre moment demandé", "Another time asked for"
     ),
     "agenda.decline": Named("Décliner", "Decline", "Rendez-vous décliné", "Appointment declined"),
+    "agenda.note": Named("Noter", "Note", "Noté dans votre agenda", "Noted in your agenda"),
+    "agenda.refuse": Named("Ne pas noter", "Do not note", "Pas noté", "Not noted"),
     "agenda.remove": Named(
         "Retirer de mon agenda", "Remove from my calendar", "Retiré de votre agenda", "Removed from your calendar"
     ),
+    "agenda.undo": Named("Annuler", "Undo", "Retiré de votre agenda", "Removed from your agenda"),
     "catalogue.grant": Named("Autoriser", "Allow", "Autorisation donnée", "Permission given"),
     "catalogue.refuse": Named("Refuser", "Refuse", "Autorisation refusée", "Permission refused"),
     "catalogue.withdraw": Named(
@@ -83,7 +87,9 @@ ACTIONS: dict[str, Named] = {
     ),
     "prescription.ready": Named("C’est prêt", "It is ready", "Ordonnance prête", "Prescription ready"),
     "reminders.done": Named("Déjà fait", "Already done", "Noté comme fait", "Noted as done"),
-    "reminders.later": Named("Me le rappeler dans un mois", "Remind me in a month", "Rappel plus tard", "Reminder later"),
+    "reminders.later": Named(
+        "Me le rappeler dans un mois", "Remind me in a month", "Rappel plus tard", "Reminder later"
+    ),
     "reminders.not_concerned": Named("Pas concerné", "Not for me", "Noté : pas concerné", "Noted: not for me"),
     "reminders.refused": Named("Je ne souhaite pas", "I do not wish to", "Noté : ne souhaite pas", "Noted: not wished"),
     "reminders.undo": Named("Annuler ma réponse", "Take back my answer", "Réponse annulée", "Answer taken back"),
@@ -144,6 +150,13 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "measures.refuse": ("measures.note", "measures.correct"),
         "measures.undo": ("measures.note", "measures.correct"),
     },
+    "own_appointment": {
+        "": ("agenda.note", "agenda.correct", "agenda.refuse"),
+        "agenda.correct": ("agenda.undo",),
+        "agenda.note": ("agenda.undo",),
+        "agenda.refuse": ("agenda.note", "agenda.correct"),
+        "agenda.undo": ("agenda.note", "agenda.correct"),
+    },
     "prescription": {
         "": ("prescription.ready", "prescription.dispensed", "prescription.missing"),
         "prescription.ready": ("prescription.dispensed",),
@@ -169,7 +182,7 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
 # type → last answer → what may answer it besides, without being one of its three buttons: it has a number in the letter
 # form, and a place on the page that the card leads to.
 BESIDES: dict[str, dict[str, tuple[str, ...]]] = {
-    "reminder": {"": ("reminders.refused",), "reminders.undo": ("reminders.refused",)},
+    "reminder": {"": ("reminders.refused",), "reminders.undo": ("reminders.refused",)}
 }
 FILLED = frozenset({"checklist", "form"})  # answered question by question, or thing by thing (`server.forms`)
 QUIET = frozenset({"access"})  # one is told, and most people answer nothing: it waits for no answer
@@ -246,6 +259,8 @@ def letter_form(card: dict[str, Any]) -> str:
         lines += [f"  {number}. {ACTIONS[name].fr}" for number, name in enumerate(choices, 1)]
     if "agenda.counter" in choices:
         lines.append("Pour un autre moment, écrivez sous le numéro ce qui vous conviendrait.")
+    if "agenda.correct" in choices:
+        lines.append("Pour corriger, écrivez sous le numéro le jour et l’heure, par exemple « 2/12 à 15 h ».")
     if "measures.correct" in choices:
         lines.append("Pour corriger, écrivez la mesure sous le numéro.")
     return "\n".join(lines).rstrip() + "\n"

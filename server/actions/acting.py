@@ -16,13 +16,14 @@ from server import access, audit, posting, reading, scopes
 from server.actions import (
     ACTIONS,
     agenda,
+    all_choices,
     catalogue,
     confirmations,
     consent,
     dossier,
     journal,
     measures,
-    open_choices,
+    own_appointments,
     prescriptions,
     reminders,
 )
@@ -41,9 +42,13 @@ if TYPE_CHECKING:
 _PREPARE: dict[str, Callable[[Ask], Awaitable[Done]]] = {
     "agenda.accept": agenda.prepare_accept,
     "agenda.add": agenda.prepare_add,
+    "agenda.correct": own_appointments.prepare_correct,
     "agenda.counter": agenda.prepare_counter,
     "agenda.decline": agenda.prepare_decline,
+    "agenda.note": own_appointments.prepare_note,
+    "agenda.refuse": own_appointments.prepare_refuse,
     "agenda.remove": agenda.prepare_remove,
+    "agenda.undo": own_appointments.prepare_undo,
     "catalogue.grant": catalogue.prepare_grant,
     "catalogue.refuse": catalogue.prepare_refuse,
     "catalogue.withdraw": catalogue.prepare_withdraw,
@@ -65,6 +70,8 @@ _PREPARE: dict[str, Callable[[Ask], Awaitable[Done]]] = {
     "reminders.done": reminders.prepare_done,
     "reminders.later": reminders.prepare_later,
     "reminders.not_concerned": reminders.prepare_not_concerned,
+    "reminders.refused": reminders.prepare_refused,
+    "reminders.undo": reminders.prepare_undo,
 }
 
 
@@ -83,7 +90,7 @@ class _Answering:
             # The card's row is the lock: two answers at once wait for one another here.
             tx.run("UPDATE messages SET files = files WHERE space_id = :s AND id = :id", s=space_id, id=message_id)
             known = messages.answers(tx, space_id, message_id)
-            if ask.action not in open_choices(ask.card, known[-1].action if known else ""):
+            if ask.action not in all_choices(ask.card, known[-1].action if known else ""):
                 raise Conflict("already_answered", "Cette carte a déjà sa réponse.")
             answer_id = new_id()
             detail = msgspec.json.encode({"by": ask.actor.name, "values": ask.values})
@@ -107,7 +114,7 @@ def _confirm(tx: Tx, ask: Ask) -> None:
     service = ask.action.partition(".")[0]
     if service in {"agenda", "dossier"}:
         scopes.may(tx, ask.conversation, service, scopes.WRITE)
-    elif service == "measures":
+    elif service in {"measures", "reminders"}:
         scopes.may(tx, ask.conversation, "dossier", scopes.WRITE)
     elif service in {"catalogue", "consent"}:
         scopes.shares(tx, ask.conversation)

@@ -29,10 +29,13 @@ if TYPE_CHECKING:
     from server.reading import OpenMessage
     from storage.vault import SpaceKeys
 
+MOST_TOLD = 40  # changes of an appointment that are kept, besides the first
+
 
 class AppointmentView(msgspec.Struct, frozen=True):
     """An appointment as listed. `state`: accepted, declined, asked (another moment), added (of an announcement),
-    proposed (again, since it changed), cancelled. `message`, of `conversation`: its card.
+    proposed (again, since it changed), cancelled, own (noted by the patient alone; `own`: appointment, reminder).
+    `message`, of `conversation`: its card. `rrule`: how it repeats (RFC 5545 § 3.3.10), told in `zone`.
     """
 
     title: str
@@ -44,6 +47,11 @@ class AppointmentView(msgspec.Struct, frozen=True):
     state: str
     message: str
     conversation: str = ""
+    id: str = ""
+    own: str = ""
+    note: str = ""
+    rrule: str = ""
+    zone: str = ""
 
 
 def appointment_card(
@@ -110,6 +118,7 @@ def remember(doing: Doing, card: dict[str, Any], state: str, opened: OpenMessage
 def enter(doing: Doing, one: Appointment, uid_hash: str, facts: dict[str, Any]) -> bool:
     """Keep a new one; False when this UID is known."""
     keys, one = doing.to.keys, _dated(one, facts)
+    facts = _told(doing, one, facts, {})
     if not rows.add(doing.tx, keys.space_id, one, uid_hash, sealed(keys, one.id, facts), doing.actor.account_id):
         return False
     following.changed(doing, one, facts)
@@ -119,8 +128,22 @@ def enter(doing: Doing, one: Appointment, uid_hash: str, facts: dict[str, Any]) 
 def put(doing: Doing, changed: Appointment, facts: dict[str, Any]) -> None:
     """Write a held appointment back."""
     keys, changed = doing.to.keys, _dated(changed, facts)
+    was = rows.find(doing.tx, keys.space_id, changed.id)
+    facts = _told(doing, changed, facts, facts_in(keys, was) if was else {}, was.state if was else "")
     rows.change(doing.tx, keys.space_id, changed, sealed(keys, changed.id, facts), doing.actor.account_id)
     following.changed(doing, changed, facts)
+
+
+def _told(
+    doing: Doing, one: Appointment, facts: dict[str, Any], had: dict[str, Any], before: str = ""
+) -> dict[str, Any]:
+    """The facts with what happened to it: when (ms), by whom, which state, and its beginning if that is new."""
+    known = list(had.get("history") or ())
+    moved = any(had.get(name) != facts.get(name) for name in ("start", "end", "location"))
+    if moved or one.state != before:
+        said = {"at": doing.at, "by": doing.actor.name, "state": one.state}
+        known.append(said | ({"start": facts.get("start", "")} if moved else {}))
+    return facts | {"history": known[:1] + known[1:][-MOST_TOLD:]}
 
 
 def _dated(one: Appointment, facts: dict[str, Any]) -> Appointment:
@@ -199,8 +222,9 @@ def _view(facts: dict[str, Any], item: Appointment, message: messages.Message | 
     names = ("title", "start", "end", "all_day", "location", "organizer")
     title, start, end, all_day, location, organizer = (facts[name] for name in names)
     conversation = message.conversation_id if message is not None else ""
+    more = [str(facts.get(name) or "") for name in ("own", "note", "rrule", "zone")]
     return AppointmentView(
-        title, start, end, bool(all_day), location, organizer, item.state, item.message_id, conversation
+        title, start, end, bool(all_day), location, organizer, item.state, item.message_id, conversation, item.id, *more
     )
 
 

@@ -4,7 +4,7 @@ than the other.
 
 from __future__ import annotations
 
-from server.api import files, measures, reads, shapes, writing
+from server.api import files, measures, own_agenda, reads, shapes, writing
 from server.api.door import Download, Multipart, Route
 from server.api.problems import TooSlow, WrongType
 from server.dossier.synthesis import Synthesis
@@ -69,6 +69,11 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", f"{V1}/appointments", "listAppointments", "The agenda of the patient who calls",
         reads.appointments, shapes.Appointments, query=shapes.SpaceQuery, refusals=(Refused,),
+    ),
+    Route(
+        "POST", f"{V1}/agenda", "noteAppointment", "Note an appointment or a reminder in one's own agenda",
+        own_agenda.note, own_agenda.Noted, query=shapes.SpaceQuery, body=own_agenda.NewAppointment, status=201,
+        retry_key=True, refusals=(*_BODY, Refused, NotAllowed),
     ),
     Route(
         "GET", f"{V1}/measures", "listMeasures", "Measures of health of the patient who calls, or who granted it",
