@@ -44,7 +44,7 @@ def as_machine(card: dict[str, Any]) -> OutPart:
     """The part that software reads."""
     choices = [
         {"number": number, "action": name, "label": actions.ACTIONS[name].fr}
-        for number, name in enumerate(actions.open_choices(card, ""), 1)
+        for number, name in enumerate(actions.all_choices(card, ""), 1)
     ]
     said = {"version": 1, "type": str(card["type"]), "title": str(card["title"]), "text": str(card.get("text") or "")}
     return OutPart("carte.json", MACHINE, msgspec.json.encode(said | {"choices": choices}))

@@ -59,3 +59,9 @@ def history(tx: Tx, space_id: str, rule_hash: str) -> list[Reminder]:
         rule=rule_hash,
     )
     return [Reminder(*row) for row in rows]
+
+
+def everything(tx: Tx, space_id: str) -> list[Reminder]:
+    """All records of all rules, the oldest first."""
+    rows = tx.run("SELECT id, state, facts, by, at FROM reminders WHERE space_id = :s ORDER BY at, id", s=space_id)
+    return [Reminder(*row) for row in rows]

@@ -21,6 +21,7 @@ from typing import Any
 import msgspec
 
 from server.errors import Invalid
+from server.forms import ticking
 from server.forms.cards import from_outside, letter
 from storage.messages import Answer
 from storage.vault import SpaceKeys
@@ -233,6 +234,8 @@ def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) ->
     answered = next((answer for answer in reversed(answers) if answer.action in ACTIONS), None)
     if answered is not None:
         shown["answered"] = {"action": answered.action, **_said(answered, ACTIONS[answered.action], keys)}
+    if card.get("type") == "checklist":
+        shown["ticks"] = ticking.shown(card, answers, keys)
     if event is not None:
         shown["event"] = {"event": event.action, **_said(event, EVENTS[event.action], keys)}
     return shown

@@ -18,9 +18,11 @@ from server.actions import (
     agenda,
     all_choices,
     catalogue,
+    checklists,
     confirmations,
     consent,
     dossier,
+    forms,
     journal,
     measures,
     own_appointments,
@@ -52,12 +54,16 @@ _PREPARE: dict[str, Callable[[Ask], Awaitable[Done]]] = {
     "catalogue.grant": catalogue.prepare_grant,
     "catalogue.refuse": catalogue.prepare_refuse,
     "catalogue.withdraw": catalogue.prepare_withdraw,
+    "checklists.done": checklists.prepare_done,
+    "checklists.tick": checklists.prepare_tick,
     "consent.allow": consent.prepare_allow,
     "consent.refuse": consent.prepare_refuse,
     "consent.withdraw": consent.prepare_withdraw,
     "confirm.done": confirmations.prepare_done,
     "confirm.understood": confirmations.prepare_understood,
     "dossier.file": dossier.prepare_file,
+    "forms.correct": forms.prepare_correct,
+    "forms.send": forms.prepare_send,
     "journal.known": journal.prepare_known,
     "journal.unknown": journal.prepare_unknown,
     "measures.correct": measures.prepare_correct,
@@ -93,7 +99,8 @@ class _Answering:
             if ask.action not in all_choices(ask.card, known[-1].action if known else ""):
                 raise Conflict("already_answered", "Cette carte a déjà sa réponse.")
             answer_id = new_id()
-            detail = msgspec.json.encode({"by": ask.actor.name, "values": ask.values})
+            values = ask.values if self.done.values is None else self.done.values
+            detail = msgspec.json.encode({"by": ask.actor.name, "values": values})
             messages.insert_answer(
                 tx,
                 space_id,
@@ -175,5 +182,7 @@ async def act_in(
         only=frozenset({conversation.holder}) if done.private else frozenset(),
         effect=_Answering(ask, done),
         later=done.later,
+        files=done.files,
+        uploads=done.uploads,
     )
     return await posting.post(app, actor, draft)

@@ -1,70 +1,81 @@
-"""Answers to a prevention reminder: done, later, not concerned. Each is a record with its author, never a flag.
+"""Answers to a prevention reminder: done, later, not concerned, not wished; and taken back. Each is a record with its
+author (`server.prevention.statuses`), never a flag.
 
 A reminder card holds `{"type": "reminder", "title", "text", "rule", "version", "source", …}`. « Déjà fait » files a
-statement of the patient in the dossier; « dans un mois » owes a reminder; « pas concerné » silences the rule until the
-patient changes it.
+statement of the patient in the dossier, unless they name the document that proves it; « me le rappeler » owes a
+reminder; the others silence the rule until the patient changes it. Its page, `/prevention`, says the same and more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
+from server import access
 from server.actions.ask import Ask, Done
+from server.dossier import documents as shelf
 from server.dossier import filing
 from server.drafts import FileFacts, Later
-from server.errors import Invalid
-from storage import reminders as rows
-from storage.ids import new_id, now_ms
-from storage.reminders import Reminder
+from server.errors import Conflict
+from server.prevention import statuses
+from server.prevention.statuses import Saying, rule_hash
+from server.settings import PLACE
+from storage import documents
+from storage.ids import new_id
 
 if TYPE_CHECKING:
     from server.posting import Doing
 
-LATER_DAYS = 30
+__all__ = ["prepare_done", "prepare_later", "prepare_not_concerned", "prepare_refused", "prepare_undo", "record",
+           "rule_hash"]  # fmt: skip
 
-
-def rule_hash(app: Any, space_id: str, rule: str) -> str:
-    """What a rule is found by in a space: its name would say something of the person's health."""
-    return str(app.vault.lookup("rule", f"{space_id}|{rule}"))
+CHANNEL: Final = "reminder"
 
 
 def record(doing: Doing, card: dict[str, Any], state: str, facts: dict[str, Any]) -> None:
-    """One more record of what is known of this rule for this person."""
-    keys = doing.to.keys
-    reminder_id = new_id()
-    sealed = keys.seal("reminder", reminder_id, msgspec.json.encode({"rule": card["rule"], **facts}))
-    reminder = Reminder(reminder_id, state, b"", doing.actor.account_id, doing.at)
-    rows.add(doing.tx, keys.space_id, reminder, rule_hash(doing.app, keys.space_id, card["rule"]), sealed)
+    """One more record of what is known of this rule for this person. `facts`: of `statuses.Facts`."""
+    statuses.add(doing.app, doing.tx, doing.to, str(card["rule"]), state, facts, doing.at)
 
 
-def _effect(card: dict[str, Any], state: str, facts: dict[str, Any]) -> Callable[[Doing], None]:
-    return lambda doing: record(doing, card, state, facts)
-
-
-def _when(values: dict[str, Any]) -> str:
-    """The day it was done, as told: `{"on": "AAAA-MM-JJ"}`, optional, not in the future."""
-    told = values.get("on") or ""
-    if not told:
-        return ""
-    try:
-        day = date.fromisoformat(str(told))
-    except ValueError as error:
-        raise Invalid("bad_date", "La date doit être de la forme AAAA-MM-JJ.") from error
-    if day > datetime.now(UTC).date():
-        raise Invalid("date_in_future", "Cette date n’est pas encore passée.")
-    return day.isoformat()
+def _effect(card: dict[str, Any], said: Saying) -> Callable[[Doing], None]:
+    return lambda doing: record(doing, card, said.state, said.facts())
 
 
 async def prepare_done(ask: Ask) -> Done:
+    """Values, optional: `{"on": "AAAA-MM-JJ", "document": id}`: when, and what proves it in the dossier."""
     card = ask.card or {}
-    on = _when(ask.values)
-    when = f"le {on}" if on else "à une date non précisée"
-    who = ask.actor.name
+    said = statuses.checked(
+        Saying("done", str(ask.values.get("on") or ""), document=str(ask.values.get("document") or ""))
+    )
+    if said.document:
+        return await _proved(ask, card, said)
+    ready = await _declaration(ask, card, said)
+
+    def effect(doing: Doing) -> None:
+        ready_now = replace(ready, message_id=doing.message_id)
+        document = filing.file(doing.tx, doing.app.vault, doing.to.keys, ready_now, doing.actor.account_id, doing.at)
+        record(doing, card, "done", {**said.facts(), "declaration": document})
+
+    return Done("Noté comme déjà fait. Une déclaration est rangée dans votre dossier.", effect)
+
+
+async def _proved(ask: Ask, card: dict[str, Any], said: Saying) -> Done:
+    """The document is there for who says so, in the transaction too. Raises `Refused`."""
+    box = await access.mailbox(ask.app, ask.actor, ask.conversation.mailbox_id, ("dossier",))
+    handle = await access.dossier(ask.app, box)
+
+    def effect(doing: Doing) -> None:
+        shelf.one_seen(doing.tx, handle, said.document)
+        record(doing, card, "done", said.facts())
+
+    return Done("Noté comme fait, avec le document de votre dossier.", effect, text_en="Noted, with your document.")
+
+
+async def _declaration(ask: Ask, card: dict[str, Any], said: Saying) -> filing.Filing:
+    who, today = ask.actor.name, datetime.now(PLACE).date()
+    when = f"le {statuses.said_on(said.on)}" if said.on else "à une date non précisée"
     text = (
         f"{card['title']}\n\nDéclaré comme déjà fait par {who}, {when}.\n"
         "Ce document est une déclaration, pas une preuve de vaccination.\n"
@@ -80,30 +91,52 @@ async def prepare_done(ask: Ask) -> Done:
         "prevention",
         who,
         "",
-        on or datetime.now(UTC).date().isoformat(),
+        said.on or today.isoformat(),
+        unique_id=f"declaration:{new_id()}",  # said again after it was taken back, it is another
     )
-
-    author = ask.conversation.holder
-    ready = await filing.of_octets(ask.app, ask.conversation.keys, facts, data, author_id=author, source="patient")
-
-    def effect(doing: Doing) -> None:
-        record(doing, card, "done", {"on": on})
-        ready_now = replace(ready, message_id=doing.message_id)
-        filing.file(doing.tx, doing.app.vault, doing.to.keys, ready_now, doing.actor.account_id, doing.at)
-
-    return Done("Noté comme déjà fait. Une déclaration est rangée dans votre dossier.", effect)
+    holder = ask.conversation.holder
+    return await filing.of_octets(ask.app, ask.conversation.keys, facts, data, author_id=holder, source="patient")
 
 
 async def prepare_later(ask: Ask) -> Done:
+    """Values, optional: `{"months": "1"}`: when it is said again, of `statuses.MONTHS`."""
     card = ask.card or {}
-    due = now_ms() + LATER_DAYS * 86_400_000
-    later = Later("reminder", due, {"rule": card["rule"], "conversation": ask.conversation.conversation_id})
+    said = statuses.later(str(ask.values.get("months") or ""))
+    due = statuses.due_at(said)
+    later = Later(CHANNEL, due, {"rule": card["rule"], "conversation": ask.conversation.conversation_id})
+    fr, en = (statuses.said_on(said.until, language) for language in ("fr", "en"))
     return Done(
-        "D’accord, nous vous le rappellerons dans un mois.", _effect(card, "later", {"until": due}), later=(later,)
+        f"D’accord, nous vous le rappellerons le {fr}.",
+        _effect(card, said),
+        later=(later,),
+        text_en=f"All right, we will remind you on {en}.",
     )
 
 
 async def prepare_not_concerned(ask: Ask) -> Done:
     return Done(
-        "Noté : vous n’êtes pas concerné. Vous pouvez changer d’avis ici.", _effect(ask.card or {}, "not_concerned", {})
+        "Noté : vous n’êtes pas concerné. Vous pouvez changer d’avis ici.",
+        _effect(ask.card or {}, Saying("not_concerned")),
     )
+
+
+async def prepare_refused(ask: Ask) -> Done:
+    return Done(
+        "Noté : vous ne le souhaitez pas. Nous n’en parlerons plus. Vous pouvez changer d’avis ici.",
+        _effect(ask.card or {}, Saying("refused")),
+        text_en="Noted: you do not wish it. We will not speak of it again. You can change your mind here.",
+    )
+
+
+async def prepare_undo(ask: Ask) -> Done:
+    """The answer is taken back, and the declaration that it filed is marked so."""
+    card = ask.card or {}
+
+    def effect(doing: Doing) -> None:
+        taken = statuses.take_back(doing.app, doing.tx, doing.to, str(card["rule"]), doing.at)
+        if taken is None:
+            raise Conflict("nothing_to_take_back", "Cette réponse a déjà été annulée.")
+        if taken.facts.declaration:
+            documents.outdate(doing.tx, doing.to.space_id, taken.facts.declaration, "deleted", doing.message_id)
+
+    return Done("Réponse annulée.", effect, text_en="Answer taken back.")

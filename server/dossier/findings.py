@@ -17,7 +17,7 @@ import structlog
 from server import reading
 from server.dossier import documents as shelf
 from server.dossier import filing, standing
-from server.dossier.habilitation import MEASURES, PROFILE, RECORD, Item, decide
+from server.dossier.habilitation import MEASURES, PROFILE, RECORD, Item, Reader, decide
 from server.errors import Conflict, NotAllowed, Refused
 from server.formats.findings import Finding
 from storage import findings as rows
@@ -69,9 +69,11 @@ async def of(app: App, handle: DossierHandle, kinds: Sequence[str] = (), *, curr
     return await app.db.read(lambda tx: held(tx, handle, kinds, current=current))
 
 
-def held(tx: Tx, handle: DossierHandle, kinds: Sequence[str] = (), *, current: bool = True) -> list[Held]:
-    """As `of`, inside a transaction."""
-    reader, now = standing.reader(tx, handle), now_ms()
+def held(
+    tx: Tx, handle: DossierHandle, kinds: Sequence[str] = (), *, current: bool = True, reader: Reader | None = None
+) -> list[Held]:
+    """As `of`, inside a transaction. `reader`: whose eyes it is seen with, those of the handle when none is named."""
+    reader, now = reader or standing.reader(tx, handle), now_ms()
     known = {item.row.id: item for item in shelf.seen(tx, handle, reader)}
     marks = visibilities.marks(tx, handle.space_id)
     found = []

@@ -290,8 +290,10 @@ def test_every_card_is_also_a_letter_with_numbered_choices() -> None:
         card = {"type": kind, "title": "Titre", "text": "Texte"}
         letter = actions.letter_form(card)
         assert "Titre" in letter
-        for number, action in enumerate(after[""], 1):
+        choices = actions.all_choices(card, "")
+        assert choices[: len(after[""])] == after[""]
+        for number, action in enumerate(choices, 1):
             assert f"{number}. {actions.ACTIONS[action].fr}" in letter
             assert actions.choice(card, number) == action
-        assert actions.choice(card, len(after[""]) + 1) is None
+        assert actions.choice(card, len(choices) + 1) is None
         assert actions.choice(card, 0) is None
