@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from server.drafts import Actor, Later, MailFacts
+from server.drafts import Actor, File, Later, MailFacts
 
 if TYPE_CHECKING:
     from server.app import App
@@ -33,7 +33,8 @@ class Done:
     """The line the thread will show, and what changes with it. `text_en`: the line in English, when it says more than
     the action's name.
 
-    `answers`: the invitation it answers, for the mail side. `private`: the line is the holder's alone.
+    `answers`: the invitation it answers, for the mail side. `private`: the line is the holder's alone. `files`,
+    `uploads`: what goes with the line. `values`: what is recorded of the answer, when not what was filled in.
     """
 
     text: str
@@ -42,3 +43,6 @@ class Done:
     later: tuple[Later, ...] = ()
     private: bool = False
     text_en: str = ""
+    files: tuple[File, ...] = ()
+    uploads: tuple[str, ...] = ()
+    values: dict[str, Any] | None = None

@@ -250,6 +250,26 @@ async def enter(
     await _tell(app, box, handle, of, "corrected" if corrects else "entered", change, retry_key)
 
 
+def enter_in(
+    app: App, tx: Tx, handle: DossierHandle, slug: str, values: Mapping[str, str], *, message_id: str
+) -> None:
+    """Something said in a message, in its transaction, not twice; a section that has one page takes it in there."""
+    of = section(slug)
+    known = _known(app, tx, handle, of)
+    if any(values.items() <= one.values.items() for one in known.entries):
+        return
+    full = bool(of.most) and len(known.entries) >= of.most
+    before = known.entries[0] if full else known.none
+    finding = checked(of, {**(before.values if full and before else {}), **values})
+    if before and full:
+        made = findings.correct(tx, handle, before.id, finding, message_id=message_id)
+    else:
+        if before:
+            findings.correct(tx, handle, before.id, None)
+        made = findings.enter(tx, handle, finding, message_id=message_id)
+    audit.record(tx, Act.PROFILE_CHANGED, handle.actor, handle.space_id, handle.ground, made, outcome="entered")
+
+
 async def withdraw(
     app: App, box: MailboxHandle, handle: DossierHandle, slug: str, entry_id: str, *, retry_key: str = ""
 ) -> None:
