@@ -34,6 +34,7 @@ from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
 from server.formats import xdm
 from server.formats.malformed import Malformed
 from server.handles import ConversationHandle, SpaceHandle
+from server.journeys import binding
 from server.quotations import split_quoted
 from storage.ids import now_ms
 
@@ -176,7 +177,12 @@ async def _prepare(app: App, sent: Sent, found: Read, ins: str, space: SpaceHand
         mail=dsn.noted(app, _facts(letter, sent.sender), sent.asked),
         raw=raw,
         members=sent.members,
-        effect=_effects(brought.effect, None if deposit else _exchange(app, sent, letter, place), chain),
+        effect=_effects(
+            brought.effect,
+            None if deposit else _exchange(app, sent, letter, place),
+            None if deposit else _journey(sent, letter, brought.card),
+            chain,
+        ),
         author=author,
     )
     return place.actor, draft
@@ -237,6 +243,15 @@ def _exchange(app: App, sent: Sent, letter: Letter, place: placing.Place) -> Eff
         exchanges.heard(doing, ends=letter.ends_exchange, automatic=letter.auto_submitted, others=others)
 
     return effect
+
+
+def _journey(sent: Sent, letter: Letter, card: dict[str, Any] | None) -> Effect:
+    """What somebody hosted here names beside an invitation, or for the appointment that comes."""
+    name = "" if sent.actor.external else placing.journey(letter)
+    if not name:
+        return None
+    invitation = card if card is not None and card.get("type") in {"appointment", "publication"} else None
+    return lambda doing: binding.by_letter(doing, name, invitation)
 
 
 def _effects(*effects: Effect) -> Effect:

@@ -62,6 +62,7 @@ class Letter:
     ends_exchange: bool
     asks_receipt: str
     calendars: tuple[tuple[Part, str], ...] = ()  # every calendar, and the `method` of its Content-Type
+    journey: str = ""  # X-Pli-Parcours: the sequence of messages that the sender names
 
 
 def read(raw: bytes) -> Letter:
@@ -99,6 +100,7 @@ def read_with_root(raw: bytes) -> tuple[Letter, Node]:
         ends_exchange=subject == "[FIN]" or "FIN" in headers.all("x-mss-mes"),  # MSSanté, note CNAM §7
         asks_receipt=receipt[0].address if len({one.address for one in receipt}) == 1 else "",
         calendars=tuple(body.calendars),
+        journey=decode_words(get("x-pli-parcours") or "").strip()[:MAX_SUBJECT],
     )
     return letter, root
 

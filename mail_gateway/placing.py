@@ -33,6 +33,7 @@ _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{21}")  # as `storage.ids` makes 
 _XDM: Final = "XDM/1.0/DDM+"
 _CONFIRM: Final = re.compile(r"\[[àa] confirmer\]\s*", re.IGNORECASE)
 _READ: Final = re.compile(r"\[lire le dossier\]\s*", re.IGNORECASE)
+_JOURNEY: Final = re.compile(r"\[parcours\s*:?\s+([^\[\]]{1,100})\]\s*", re.IGNORECASE)
 _ELSEWHERE: Final = "Ce message répond à un message d’une autre personne que le destinataire."
 
 
@@ -76,13 +77,15 @@ async def _check_answered(app: App, sent: Sent, space: SpaceHandle, names: Seque
 
 
 def subject(letter: Letter) -> str:
-    """ECO.3.1.3: the software's prefix is not for people; nor is what asks for a confirmation, or to read."""
+    """ECO.3.1.3: the software's prefix is not for people; nor is what asks for a confirmation, to read, or names a
+    sequence.
+    """
     own = _asked_off(letter.subject.removeprefix(_XDM)).strip()
     return own or ("Demande à lire votre dossier" if asks_to_read(letter) else "(sans objet)")
 
 
 def _asked_off(text: str) -> str:
-    return _READ.sub("", _CONFIRM.sub("", text))
+    return _JOURNEY.sub("", _READ.sub("", _CONFIRM.sub("", text)))
 
 
 def asks_confirmation(letter: Letter) -> bool:
@@ -95,6 +98,15 @@ def asks_confirmation(letter: Letter) -> bool:
 def asks_to_read(letter: Letter) -> bool:
     """Whether the sender asks the patient to let them read the dossier: `[lire le dossier]`, as `[à confirmer]`."""
     return bool(_READ.search(letter.subject)) and not _PREFIX.match(letter.subject) and not letter.auto_submitted
+
+
+def journey(letter: Letter) -> str:
+    """The sequence of messages that the sender binds to an appointment: `[parcours NOM]` in the subject, or the field
+    `X-Pli-Parcours`; "" for none, and in an answer, whose subject only repeats it.
+    """
+    found = _JOURNEY.search(letter.subject)
+    named = letter.journey or (found[1].strip() if found else "")
+    return "" if letter.auto_submitted or (_PREFIX.match(letter.subject) and not letter.journey) else named
 
 
 def _named(letter: Letter, ins: str, space: SpaceHandle) -> tuple[str, ...]:

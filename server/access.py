@@ -302,6 +302,14 @@ def office_keys(app: App, tx: Tx, box: MailboxHandle) -> SpaceKeys:
     return _keys(app, tx, box.space_id)
 
 
+def office(app: App, tx: Tx, actor: Actor, mailbox_id: str = "") -> MailboxHandle:
+    """The actor's own office (default), or a team's they work in, decided inside a transaction. Raises `Refused`."""
+    box = _mailbox(app, tx, actor, mailbox_id or actor.mailbox_id)
+    if box.owner_kind not in {"professional", "team"}:
+        raise Refused
+    return box
+
+
 def _patient(app: App, tx: Tx, actor: Actor, ins: str) -> SpaceHandle:
     if actor.kind not in WRITERS:
         raise Refused

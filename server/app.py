@@ -27,6 +27,8 @@ from server.dossier.emergencies import EmergencyTold
 from server.enrolment import endings
 from server.handles import DossierHandle
 from server.hub import Hub, RedisHub
+from server.journeys import evening
+from server.journeys import sending as journeys
 from server.lookups import LookUps
 from server.metrics import Metrics
 from server.passwords import Passwords
@@ -115,6 +117,8 @@ async def open_app(
             app.delivery.add(mail_gateway.verdict.QuarantineChannel(app))
             app.delivery.add(ReminderChannel(app))
             app.delivery.add(AbsenceNotes(app))
+            for channel in journeys.channels(app):
+                app.delivery.add(channel)
             app.delivery.add(AccountMail(app))
             app.delivery.add(DelegationEnds(app))
             app.delivery.add(UntoldDocuments(app))
@@ -127,6 +131,7 @@ async def open_app(
                 app.delivery.add(channel)
             app.delivery.start()
             await doors.enter_async_context(audit_chain.kept_whole(app))
+            await doors.enter_async_context(evening.told_each_evening(app))
             sweeper = asyncio.create_task(_sweep_forever(app), name="sweep")
             doors.callback(sweeper.cancel)
         if role in {"all", "worker", "smtp"}:

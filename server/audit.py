@@ -29,6 +29,7 @@ class Act(Enum):
     ACTION_DONE = ("action:done", ACCESS_YEARS * 12)
     AGENDA_CHANGED = ("agenda:changed", ACCESS_YEARS * 12)  # outcome: noted, changed, removed
     ATTACHMENT_READ = ("attachment:read", ACCESS_YEARS * 12)
+    CAMPAIGN_CHANGED = ("campaign:changed", ACCESS_YEARS * 12)  # outcome: the state; of no space
     CHOICE_CHANGED = ("choice:changed", ACCESS_YEARS * 12)
     CONSENT_ASKED = ("consent:asked", ACCESS_YEARS * 12)
     CONSENT_GIVEN = ("consent:given", ACCESS_YEARS * 12)

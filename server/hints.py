@@ -31,8 +31,9 @@ def asks(draft: Draft, author_kind: str, *, own: bool, holder: bool) -> bool | N
     What waits: a card with something to choose, a question outside quotations, and any word of a patient to those who
     look after them.
     """
-    if draft.only or draft.kind not in {"text", "card", "answer"} or (draft.mail is not None and draft.mail.automatic):
-        return None
+    automatic = draft.mail is not None and draft.mail.automatic
+    if draft.only or draft.kind not in {"text", "card", "answer"} or (automatic and (own or draft.card is None)):
+        return None  # what no person wrote answers nobody; what it asks to choose is still asked
     if own:
         return False
     if draft.kind == "answer":

@@ -22,7 +22,7 @@ from server import gateways, people, wishes
 from server.delivery import Held, Parcel, Permanent, Settled, Temporary
 from server.errors import Throttled, Unauthorised, Unavailable
 from server.wishes import Wishes
-from storage import accounts, contact_points, delegations, notices, subscriptions
+from storage import accounts, contact_points, delegations, entries, notices, subscriptions
 from storage.accounts import Account
 from storage.contact_points import ContactPoint
 from storage.database import Tx
@@ -283,6 +283,33 @@ def html_of(parts: list[tuple[str, str]]) -> str:
     """The same words. They are ours, and addresses are made of letters, digits and - _ : / . alone."""
     said = (f'{words}<br><a href="{address}">{address}</a>' if address else words for words, address in parts)
     return "<!doctype html><html><body>" + "".join(f"<p>{one}</p>" for one in said) + "</body></html>"
+
+
+def again(app: App, tx: Tx, mailbox_id: str, message_id: str, way: str) -> bool:
+    """Tell once more, by this way and now (after the quiet hours, and the pause), that a message of this mailbox is
+    still unread: to its account and to who acts there and wishes to hear of it. False when that way leads to nobody:
+    there is none, or they never want it.
+    """
+    owner, entry, owed = accounts.by_mailbox(tx, mailbox_id), entries.of_message(tx, mailbox_id, message_id), False
+    if owner is None or entry is None:
+        return False
+    helpers = [one.account_id for one in delegations.of_space(tx, owner.space_id)]
+    for account_id in dict.fromkeys((owner.id, *helpers)):
+        account = accounts.by_id(tx, account_id)
+        wish = wishes.of(app, tx, account_id) if account else Wishes()
+        if (
+            account is None
+            or getattr(wish, way) == wishes.NEVER
+            or not news(tx, account, wish, mailbox_id, entry.seq - 1)
+        ):
+            continue
+        browsers = [one.id for one in subscriptions.of_account(tx, account_id)]
+        keys = people.own_keys(app, tx, account_id)
+        for subscription in browsers if way == "push" else [""] * len(points(app, tx, account_id)[way]):
+            told = Told(account_id, mailbox_id, entry.seq - 1, subscription=subscription)
+            notices.owe_one(tx, keys, f"notice_{way}", message_id, msgspec.to_builtins(told))
+            owed = True
+    return owed
 
 
 async def trial(app: App, account_id: str) -> list[str]:

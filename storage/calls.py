@@ -1,7 +1,7 @@
 """Patients an office has to call, since they stayed silent. Functions of one transaction.
 
-A call is entered once for a step of a journey; it is settled by somebody of the office with what came of it, or by
-itself ("" as its author) when the patient read or answered meanwhile.
+A call is entered once for the silence on a step of a journey; it is settled by somebody of the office with what came
+of it, or by itself ("" as its author) when the patient read or answered meanwhile.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ _FIELDS = "id, space_id, journey_id, number, at, settled_at, settled_by, outcome
 
 
 def add(tx: Tx, mailbox_id: str, call: Call) -> bool:
-    """False when this step's is there, settled or not."""
+    """False when this step's waits already. The journey is held, so nobody enters it at the same instant."""
     return bool(
         tx.run(
             "INSERT INTO calls (mailbox_id, id, space_id, journey_id, number, at)"
-            " VALUES (:mailbox, :id, :s, :j, :number, :at) ON CONFLICT DO NOTHING RETURNING id",
+            " SELECT :mailbox, :id, :s, :j, :number, :at WHERE NOT EXISTS (SELECT 1 FROM calls"
+            " WHERE mailbox_id = :mailbox AND journey_id = :j AND number = :number AND settled_at IS NULL)"
+            " RETURNING id",
             mailbox=mailbox_id,
             id=call.id,
             s=call.space_id,
@@ -65,7 +67,7 @@ def find(tx: Tx, mailbox_id: str, call_id: str) -> Call | None:
 
 def of_journey(tx: Tx, mailbox_id: str, journey_id: str) -> list[Call]:
     rows = tx.run(
-        f"SELECT {_FIELDS} FROM calls WHERE mailbox_id = :mailbox AND journey_id = :j ORDER BY number",
+        f"SELECT {_FIELDS} FROM calls WHERE mailbox_id = :mailbox AND journey_id = :j ORDER BY at, id",
         mailbox=mailbox_id,
         j=journey_id,
     )

@@ -29,6 +29,7 @@ class Delivery:
 
 
 def insert(tx: Tx, keys: SpaceKeys, message_id: str, channel: str, due_at: int, target: dict[str, Any]) -> None:
+    """Its time to be given up is counted from when it is due: what is owed in a month is not late before."""
     delivery_id = new_id()
     tx.run(
         "INSERT INTO deliveries (space_id, id, message_id, channel, state, due_at, lease_at, attempts, created_at, "
@@ -39,7 +40,7 @@ def insert(tx: Tx, keys: SpaceKeys, message_id: str, channel: str, due_at: int, 
         m=message_id,
         channel=channel,
         due=due_at,
-        now=now_ms(),
+        now=max(now_ms(), due_at),
         target=keys.seal("delivery", delivery_id, msgspec.json.encode(target)),
     )
 

@@ -897,6 +897,7 @@ organised = Table(
     _at("starts_at"),
     _text("state"),
     Index("organised_by_time", "mailbox_id", "starts_at"),
+    Index("organised_by_day", "starts_at", "mailbox_id"),
     Index("organised_by_appointment", "space_id", "appointment_id"),
     sqlite_with_rowid=False,
 )
@@ -981,7 +982,7 @@ calls = Table(
     _at("settled_at", optional=True),
     _text("settled_by", ""),
     _text("outcome", ""),  # reached, absent, wrong_number, settled
-    Index("calls_once", "mailbox_id", "journey_id", "number", unique=True),
+    Index("calls_by_journey", "mailbox_id", "journey_id", "number"),
 )
 
 # What somebody filled in of a form or ticked of a checklist, by the message that asked. state: begun, completed,

@@ -5,6 +5,7 @@ journey is one bound to an appointment of a patient, as it was that day.
 
 sequences   what may be in one; those shipped as examples, those an office keeps
 planning    a journey starts, moves, ends, in the transaction that changes its appointment
+binding     an office binds one to an appointment: from a page, or by a letter that names it
 sending     the channel that posts a step when its time comes, once
 silence     what happens when the patient does not answer: a notice, an SMS, the office's list of calls
 standing    where a patient is: read, understood, done, missing

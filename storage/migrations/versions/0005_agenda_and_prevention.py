@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("mailbox_id", "id"),
     )
-    op.create_index("calls_once", "calls", ["mailbox_id", "journey_id", "number"], unique=True)
+    op.create_index("calls_by_journey", "calls", ["mailbox_id", "journey_id", "number"], unique=False)
     op.create_table(
         "campaign_changes",
         sa.Column("campaign_id", sa.Text(), nullable=False),
@@ -100,6 +100,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("organised_by_appointment", "organised", ["space_id", "appointment_id"], unique=False)
+    op.create_index("organised_by_day", "organised", ["starts_at", "mailbox_id"], unique=False)
     op.create_index("organised_by_time", "organised", ["mailbox_id", "starts_at"], unique=False)
     op.create_table(
         "rounds",
@@ -199,6 +200,7 @@ def downgrade() -> None:
     op.drop_index("rounds_by_time", table_name="rounds")
     op.drop_table("rounds")
     op.drop_index("organised_by_time", table_name="organised")
+    op.drop_index("organised_by_day", table_name="organised")
     op.drop_index("organised_by_appointment", table_name="organised")
     op.drop_table("organised")
     op.drop_table("journey_steps")
@@ -207,5 +209,5 @@ def downgrade() -> None:
     op.drop_index("campaign_spaces_by_state", table_name="campaign_spaces")
     op.drop_table("campaign_spaces")
     op.drop_table("campaign_changes")
-    op.drop_index("calls_once", table_name="calls")
+    op.drop_index("calls_by_journey", table_name="calls")
     op.drop_table("calls")
