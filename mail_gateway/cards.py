@@ -20,31 +20,37 @@ from mail_gateway.compose import OutPart
 from server import actions
 
 MACHINE = "application/vnd.pli.card+json"
-_NUMBERED = re.compile(r"  \d\. (.+)")
+_NUMBERED = re.compile(r"  (\d{1,2})\. (.+)")
 
 
 def as_html(text: str, card: dict[str, Any]) -> str:
     """The text of a message, then its card's letter form."""
     pieces, items = [_paragraphs(text), f"<h2>{html.escape(str(card['title']))}</h2>"], list[str]()
+    start = 1
     for line in actions.letter_form(card).removeprefix(str(card["title"])).splitlines():
         numbered = _NUMBERED.fullmatch(line)
         if numbered is not None:
-            items.append(f"<li>{html.escape(numbered[1])}</li>")
+            start = start if items else int(numbered[1])
+            items.append(f"<li>{html.escape(numbered[2])}</li>")
             continue
         if items:
-            pieces.append(f"<ol>{''.join(items)}</ol>")
+            pieces.append(_list(items, start))
             items.clear()
         pieces.append(f"<p>{html.escape(line)}</p>" if line.strip() else "")
-    pieces.append(f"<ol>{''.join(items)}</ol>" if items else "")
+    pieces.append(_list(items, start) if items else "")
     inside = "\n".join(piece for piece in pieces if piece)
     return f'<!DOCTYPE html>\n<html lang="fr"><head><meta charset="utf-8"></head><body>\n{inside}\n</body></html>\n'
+
+
+def _list(items: list[str], start: int) -> str:
+    return ("<ol>" if start == 1 else f'<ol start="{start}">') + "".join(items) + "</ol>"
 
 
 def as_machine(card: dict[str, Any]) -> OutPart:
     """The part that software reads."""
     choices = [
         {"number": number, "action": name, "label": actions.ACTIONS[name].fr}
-        for number, name in enumerate(actions.all_choices(card, ""), 1)
+        for number, name in enumerate(actions.numbered(card), 1)
     ]
     said = {"version": 1, "type": str(card["type"]), "title": str(card["title"]), "text": str(card.get("text") or "")}
     return OutPart("carte.json", MACHINE, msgspec.json.encode(said | {"choices": choices}))

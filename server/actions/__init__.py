@@ -49,6 +49,9 @@ ACTIONS: dict[str, Named] = {
     "agenda.decline": Named("Décliner", "Decline", "Rendez-vous décliné", "Appointment declined"),
     "agenda.note": Named("Noter", "Note", "Noté dans votre agenda", "Noted in your agenda"),
     "agenda.refuse": Named("Ne pas noter", "Do not note", "Pas noté", "Not noted"),
+    "agenda.first": Named("Le premier moment", "The first time", "Moment choisi", "Time chosen"),
+    "agenda.second": Named("Le deuxième moment", "The second time", "Moment choisi", "Time chosen"),
+    "agenda.third": Named("Le troisième moment", "The third time", "Moment choisi", "Time chosen"),
     "agenda.remove": Named(
         "Retirer de mon agenda", "Remove from my calendar", "Retiré de votre agenda", "Removed from your calendar"
     ),
@@ -116,6 +119,8 @@ _SINCE = {
 EVENTS = {name: Named("", "", fr, en) for name, (fr, en) in _SINCE.items()}
 REOPENS = frozenset({"agenda.kept"})
 
+MOMENTS = ("agenda.first", "agenda.second", "agenda.third")
+
 # type → last answer ('' before any) → what may be answered now; the first is the primary one.
 CARDS: dict[str, dict[str, tuple[str, ...]]] = {
     "access": {"": ("journal.unknown",), "journal.known": ("journal.unknown",), "journal.unknown": ("journal.known",)},
@@ -125,6 +130,7 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "agenda.counter": ("agenda.accept", "agenda.decline", "agenda.counter"),
         "agenda.decline": ("agenda.accept", "agenda.counter"),
     },
+    "campaign": {"": ()},
     "cancellation": {"": ()},
     "checklist": {
         "": ("checklists.tick", "checklists.done"),
@@ -158,6 +164,12 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "agenda.refuse": ("agenda.note", "agenda.correct"),
         "agenda.undo": ("agenda.note", "agenda.correct"),
     },
+    "moments": {  # one of several moments; what is not offered is left out (`open_choices`)
+        "": MOMENTS,
+        **{one: tuple(other for other in MOMENTS if other != one) for one in MOMENTS},
+        "agenda.counter": MOMENTS,
+        "agenda.decline": MOMENTS,
+    },
     "prescription": {
         "": ("prescription.ready", "prescription.dispensed", "prescription.missing"),
         "prescription.ready": ("prescription.dispensed",),
@@ -183,11 +195,14 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
 # type → last answer → what may answer it besides, without being one of its three buttons: it has a number in the letter
 # form, and a place on the page that the card leads to.
 BESIDES: dict[str, dict[str, tuple[str, ...]]] = {
-    "reminder": {"": ("reminders.refused",), "reminders.undo": ("reminders.refused",)}
+    "moments": {last: ("agenda.counter", "agenda.decline") for last in ("", *MOMENTS, "agenda.counter")}
+    | {"agenda.decline": ("agenda.counter",)},
+    "reminder": {"": ("reminders.refused",), "reminders.undo": ("reminders.refused",)},
 }
 FILLED = frozenset({"checklist", "form"})  # answered question by question, or thing by thing (`server.forms`)
 QUIET = frozenset({"access"})  # one is told, and most people answer nothing: it waits for no answer
 MAX_CARD = 20_000  # octets of a card in JSON
+_OURS = frozenset({"choices", "answered", "besides", "event", "labels", "scope"})  # what no card from outside says
 
 
 def check_card(card: dict[str, Any]) -> dict[str, Any]:
@@ -202,35 +217,42 @@ def check_card(card: dict[str, Any]) -> dict[str, Any]:
         return from_outside(card)
     if len(msgspec.json.encode(card)) > MAX_CARD:
         raise Invalid("card_too_large", f"La carte est trop longue ({MAX_CARD} octets au plus).")
-    return {name: value for name, value in card.items() if name not in {"choices", "answered", "event", "labels"}}
+    return {name: value for name, value in card.items() if name not in _OURS}
 
 
 def open_choices(card: dict[str, Any], last: str) -> tuple[str, ...]:
     """The actions that may answer this card after that last answer, or after what the other side did."""
     if last in EVENTS:
         last = "" if last in REOPENS else last
-    return CARDS.get(str(card.get("type")), {}).get(last, ())
+    known = CARDS.get(str(card.get("type")), {}).get(last, ())
+    if card.get("type") == "moments":
+        return tuple(name for name in known if MOMENTS.index(name) < len(card.get("moments") or ()))
+    return known
 
 
 def all_choices(card: dict[str, Any], last: str) -> tuple[str, ...]:
     """`open_choices`, and what may answer the card besides."""
-    return open_choices(card, last) + BESIDES.get(str(card.get("type")), {}).get(last, ())
+    last = "" if last in REOPENS else last
+    besides = () if last in EVENTS else BESIDES.get(str(card.get("type")), {}).get(last, ())
+    return open_choices(card, last) + besides
+
+
+def numbered(card: dict[str, Any]) -> tuple[str, ...]:
+    """The actions that a letter numbers; a form numbers its questions instead, a checklist its things."""
+    return () if card.get("type") in FILLED else all_choices(card, "")
 
 
 def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) -> dict[str, Any]:
     """The card as read now: what may be answered, what was, and what the other side did since (`event`)."""
     last = answers[-1] if answers else None
     event = last if last is not None and last.action in EVENTS else None
-    shown, labels = dict(card), card.get("labels", {})
+    shown, now = dict(card), last.action if last else ""
+    first = (last is None or event is not None) and card.get("type") not in QUIET | {"moments"}
     shown["choices"] = [
-        {
-            "action": name,
-            "label": labels.get(name, (ACTIONS[name].fr,))[0],
-            "label_en": labels.get(name, (ACTIONS[name].en,))[-1],
-            "primary": number == 0 and (last is None or event is not None) and card.get("type") not in QUIET,
-        }
-        for number, name in enumerate(open_choices(card, last.action if last else ""))
+        _choice(card, name) | {"primary": number == 0 and first} for number, name in enumerate(open_choices(card, now))
     ]
+    if card.get("type") == "moments":
+        shown["besides"] = [_choice(card, name) for name in all_choices(card, now)[len(shown["choices"]) :]]
     answered = next((answer for answer in reversed(answers) if answer.action in ACTIONS), None)
     if answered is not None:
         shown["answered"] = {"action": answered.action, **_said(answered, ACTIONS[answered.action], keys)}
@@ -239,6 +261,11 @@ def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) ->
     if event is not None:
         shown["event"] = {"event": event.action, **_said(event, EVENTS[event.action], keys)}
     return shown
+
+
+def _choice(card: dict[str, Any], name: str) -> dict[str, Any]:
+    labels = card.get("labels", {}).get(name) or (ACTIONS[name].fr, ACTIONS[name].en)
+    return {"action": name, "label": labels[0], "label_en": labels[-1]}
 
 
 def _said(answer: Answer, named: Named, keys: SpaceKeys) -> dict[str, Any]:
@@ -259,7 +286,7 @@ def letter_form(card: dict[str, Any]) -> str:
     choices = all_choices(card, "")
     if choices:
         lines.append("Pour répondre, renvoyez le numéro de votre choix :")
-        lines += [f"  {number}. {ACTIONS[name].fr}" for number, name in enumerate(choices, 1)]
+        lines += [f"  {number}. {_choice(card, name)['label']}" for number, name in enumerate(choices, 1)]
     if "agenda.counter" in choices:
         lines.append("Pour un autre moment, écrivez sous le numéro ce qui vous conviendrait.")
     if "agenda.correct" in choices:
@@ -271,5 +298,5 @@ def letter_form(card: dict[str, Any]) -> str:
 
 def choice(card: dict[str, Any], number: int) -> str | None:
     """The action that the letter form gives this number; None when there is none."""
-    choices = all_choices(card, "")
+    choices = numbered(card)
     return choices[number - 1] if 1 <= number <= len(choices) else None

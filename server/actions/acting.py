@@ -47,6 +47,9 @@ _PREPARE: dict[str, Callable[[Ask], Awaitable[Done]]] = {
     "agenda.correct": own_appointments.prepare_correct,
     "agenda.counter": agenda.prepare_counter,
     "agenda.decline": agenda.prepare_decline,
+    "agenda.first": agenda.prepare_first,
+    "agenda.second": agenda.prepare_second,
+    "agenda.third": agenda.prepare_third,
     "agenda.note": own_appointments.prepare_note,
     "agenda.refuse": own_appointments.prepare_refuse,
     "agenda.remove": agenda.prepare_remove,
@@ -127,7 +130,7 @@ def _confirm(tx: Tx, ask: Ask) -> None:
         scopes.shares(tx, ask.conversation)
 
 
-def _may(conversation: ConversationHandle, card: dict[str, Any] | None) -> bool:
+def is_for(conversation: ConversationHandle, card: dict[str, Any] | None) -> bool:
     """Who a card is for: the holder of the space (and who acts for them), unless it says `for: anyone`, or `them`:
     those whom the holder wrote to.
     """
@@ -162,7 +165,7 @@ async def act_in(
     card = opened.body.card
     if action != "dossier.file" and card is None:
         raise Invalid("not_a_card", "Ce message n’attend pas de réponse de ce genre.")
-    if not _may(conversation, card):
+    if not is_for(conversation, card):
         raise NotAllowed("not_for_you", "Cette réponse appartient au patient.")
     ask = Ask(app, actor, conversation, opened, card if action != "dossier.file" else None, action, values)
     done = await _PREPARE[action](ask)

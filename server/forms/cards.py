@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from server.errors import Invalid
+from server.errors import Invalid, TooLarge
 from server.forms import fhir, logic
 from server.forms.questionnaires import CHOICES, QUESTIONS, Form, Item, checked, every, questions
 
@@ -113,7 +113,10 @@ _LISTS: Final = ("items", "items_en")
 def letter(card: Mapping[str, Any]) -> str:
     """The card as a letter, in French: what is asked, numbered, and how to answer."""
     head = [str(card["title"]), "", *([str(card["text"]), ""] if card.get("text") else [])]
-    lines = _asked(form_of(card)) if card.get("type") == "form" else _listed(card)
+    try:
+        lines = _asked(form_of(card)) if card.get("type") == "form" else _listed(card)
+    except (Invalid, TooLarge):  # of a form that a later version of ours would not take
+        lines = []
     return "\n".join([*head, *lines]) + "\n"
 
 

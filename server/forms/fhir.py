@@ -256,7 +256,7 @@ def _bounds(item: Item) -> list[dict[str, Any]]:
     for url, bound in ((_MIN, item.least), (_MAX, item.greatest)):
         if bound:
             kind = {"integer": "Integer", "date": "Date", "time": "Time"}.get(item.type, "Decimal")
-            value = bound if kind in {"Date", "Time"} else int(bound) if kind == "Integer" else float(bound)
+            value = bound if kind in {"Date", "Time"} else _number(bound)
             found.append({"url": url, f"value{kind}": value})
     if item.unit:
         found.append({"url": _UNIT, "valueCoding": {"system": _UCUM, "code": item.unit}})

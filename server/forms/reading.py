@@ -217,7 +217,7 @@ def _day(kept: str) -> str:
 @dataclass(frozen=True, slots=True)
 class Mailed:
     """What a mail answers. `wrong`: what was said to a question and does not do, with why; `rest`: words under no
-    question.
+    question, or after an answer.
     """
 
     answers: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -228,16 +228,28 @@ class Mailed:
 def mailed(form: Form, text: str) -> Mailed:
     """« 1 : oui 2 : 72 kg », a line each or not; numbers as in the letter (`cards.letter`), in growing order."""
     asked, answers, wrong = questions(form), {}, []
-    rest, parts = _parts(text, len(asked))
-    for number, typed in parts:
+    before, parts = _parts(text, len(asked))
+    rest = [before]
+    for number, under in parts:
         item = asked[number - 1]
+        typed, more = _answer_of(item, under)
+        rest.append(more)
         if not typed:
             continue
         try:
             answers[item.id] = read(item, _several(item, typed))
         except BadAnswer as error:
             wrong.append((f"{number} : {typed[:200]}", error.detail))
-    return Mailed(answers, tuple(wrong), rest)
+    return Mailed(answers, tuple(wrong), "\n\n".join(part for part in rest if part))
+
+
+def _answer_of(item: Item, under: str) -> tuple[str, str]:
+    """The answer, and what stands under it that is none: a greeting, a name."""
+    typed, _, more = under.partition("\n\n")
+    if item.type not in {"string", "text"} and not item.repeats:
+        typed, _, line = typed.partition("\n")
+        more = f"{line}\n{more}"
+    return typed.strip().strip(";,").strip(), more.strip()
 
 
 def _several(item: Item, typed: str) -> list[str]:
@@ -255,8 +267,7 @@ def _parts(text: str, most: int) -> tuple[str, list[tuple[int, str]]]:
         if (marks[-1][0] if marks else 0) < number <= most:
             marks.append((number, match))
     ends = [match.start() for _, match in marks[1:]] + [len(text)]
-    rest = text[: marks[0][1].start()] if marks else text
-    return rest.strip(), [
-        (number, text[match.end() : end].strip().strip(";,").strip())
-        for (number, match), end in zip(marks, ends, strict=True)
+    before = text[: marks[0][1].start()] if marks else text
+    return before.strip(), [
+        (number, text[match.end() : end].strip()) for (number, match), end in zip(marks, ends, strict=True)
     ]

@@ -62,7 +62,7 @@ async def test_a_letter_without_a_card_stays_plain(tmp_path: Path, sqlite_url: s
 @pytest.mark.parametrize("kind", sorted(actions.CARDS))
 def test_every_card_says_the_same_thing_three_times(kind: str) -> None:
     card = {**CARD, "type": kind}
-    labels = [actions.ACTIONS[name].fr for name in actions.all_choices(card, "")]
+    labels = [actions.ACTIONS[name].fr for name in actions.numbered(card)]
     form, shown, machine = actions.letter_form(card), cards.as_html("", card), json.loads(cards.as_machine(card).data)
     assert [one["label"] for one in machine["choices"]] == labels
     for label in labels:
