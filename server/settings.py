@@ -128,6 +128,7 @@ class Settings:
     samu_organisations: str = _say(
         "Organisation ids (FINESS) of the SAMU whose doctors regulate calls, by commas; nobody does if empty.", ""
     )
+    evening_hour: int = _say("At that hour in Paris an office is told who is ready for the next day (0 to 23).", 17)
     help_team: str = _say(
         "Address of the team whose people help those whom the assistant cannot; nobody does if empty.", ""
     )
@@ -150,6 +151,14 @@ class Settings:
     notice_from: str = _say("Address notices come from.", "")
     vapid_key: str = _say("PEM of our P-256 key for web push; one is made and kept sealed if empty.", "")
     push_private: bool = _say("Push services may be at addresses of this network, without TLS (tests).", False)
+    reminder_rounds: bool = _say(
+        "Look at every household on its day and write the prevention reminders that are due. Check the rules against"
+        " the ministry's calendar first.",
+        False,
+    )
+    reminder_hours: str = _say("Between which hours, there where people live, reminders are written.", "10-18")
+    reminder_any_day: bool = _say("On weekends and public holidays too.", False)
+    reminders_at_once: int = _say("Reminders that one person gets at a time, at most (1 to 9).", 3)
     proxies: str = _say(
         "Addresses or networks of our own reverse proxies, by commas: they say who calls (X-Forwarded-For).",
         "127.0.0.1,::1",
@@ -270,8 +279,14 @@ def problems(settings: Settings) -> list[str]:
             found.append(f"{name}: {value} is not a file.")
     if not 1 <= settings.document_mb <= 20:
         found.append("document_mb: from 1 to 20.")
+    if not 0 <= settings.evening_hour <= 23:
+        found.append("evening_hour: an hour, from 0 to 23.")
     if not 1 <= settings.helper_months <= 12:
         found.append("helper_months: from 1 to 12; a helper's right is confirmed every year at least.")
+    if not 1 <= settings.reminders_at_once <= 9:
+        found.append("reminders_at_once: from 1 to 9.")
+    if not re.fullmatch(r"\d{1,2}-\d{1,2}", settings.reminder_hours) or not _follow(settings.reminder_hours):
+        found.append("reminder_hours: two hours from 0 to 24, the later one last, as 10-18.")
     if settings.clamd and not _CLAMD.fullmatch(settings.clamd):
         found.append("clamd: neither unix:/path nor host:port.")
     if settings.habilitation_file not in {"", habilitation.ILLUSTRATIVE}:
@@ -302,6 +317,11 @@ def problems(settings: Settings) -> list[str]:
     except ValueError:
         found.append("quarantine_retry_seconds: not a list of whole numbers.")
     return found
+
+
+def _follow(hours: str) -> bool:
+    start, _, end = hours.partition("-")
+    return int(start) < int(end) <= 24
 
 
 def _trust_problems(settings: Settings) -> list[str]:

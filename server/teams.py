@@ -84,7 +84,7 @@ async def board(app: App, box: MailboxHandle) -> list[Case]:
         decided = rows.assignments(tx, box.owner)
         names = {member.account_id: member.name for member in rows.members(tx, box.owner)}
         found = [_case(app, tx, item, decided.get(item.conversation_id), names, known)
-                 for item in rows.board(tx, box.mailbox_id, BOARD)]  # fmt: skip
+                 for item in rows.board(tx, box.mailbox_id, BOARD) if item.space_id != box.space_id]  # fmt: skip
         cases = [case for case in found if case is not None]
         waiting = sorted((case for case in cases if case.state == "waiting"), key=lambda case: case.since)
         return waiting + [case for case in cases if case.state != "waiting"]

@@ -21,6 +21,7 @@ from server.errors import PliError, Refused
 from server.handles import ConversationHandle, SpaceHandle
 from server.settings import PLACE
 from storage import accounts, conversations, deliveries, messages
+from storage.accounts import Account
 from storage.database import Tx
 from storage.messages import Message
 from storage.vault import SpaceKeys
@@ -172,21 +173,31 @@ async def to_holder(app: App, space_id: str, reference: str) -> ConversationHand
     """Where Pli itself tells a holder what changes in their own space: the conversation whose first message has this
     reference, else the space, to open it there. Raises `Refused`.
     """
+    return await app.db.read(lambda tx: _told(tx, app, accounts.holder_of(tx, space_id), reference))
+
+
+async def to_office(app: App, mailbox_id: str, reference: str) -> ConversationHandle | SpaceHandle:
+    """As `to_holder`, for a team or a professional, in a conversation of the office's own. Raises `Refused`."""
 
     def decide(tx: Tx) -> ConversationHandle | SpaceHandle:
-        holder, keys = accounts.holder_of(tx, space_id), reading.space_keys(app, tx, space_id)
-        if holder is None:
-            raise Refused
-        known = threads.found(app, tx, space_id, [reference])
-        header = conversations.header(tx, space_id, known[0]) if known else None
-        if known is None or header is None:
-            return SpaceHandle(SYSTEM, space_id, keys, "system", holder.id, holder.mailbox_id)
-        subject = keys.open("subject", known[0], header[0]).decode()
-        return ConversationHandle(
-            SYSTEM, space_id, keys, "system", holder.id, holder.mailbox_id, known[0], "", "", subject, "told"
-        )
+        office = accounts.by_mailbox(tx, mailbox_id)
+        return _told(tx, app, office if office and office.kind in {"team", "professional"} else None, reference)
 
     return await app.db.read(decide)
+
+
+def _told(tx: Tx, app: App, owner: Account | None, reference: str) -> ConversationHandle | SpaceHandle:
+    if owner is None:
+        raise Refused
+    space_id, keys = owner.space_id, reading.space_keys(app, tx, owner.space_id)
+    known = threads.found(app, tx, space_id, [reference])
+    header = conversations.header(tx, space_id, known[0]) if known else None
+    if known is None or header is None:
+        return SpaceHandle(SYSTEM, space_id, keys, "system", owner.id, owner.mailbox_id)
+    subject = keys.open("subject", known[0], header[0]).decode()
+    return ConversationHandle(
+        SYSTEM, space_id, keys, "system", owner.id, owner.mailbox_id, known[0], "", "", subject, "told"
+    )
 
 
 def _find(tx: Tx, keys: SpaceKeys, message_id: str, member: str) -> _Letter | None:

@@ -150,3 +150,14 @@ def organised(tx: Tx, mailbox_id: str, since: int, until: int, most: int) -> lis
         most=most,
     )
     return [Organised(*row) for row in rows]
+
+
+def offices_between(tx: Tx, since: int, until: int) -> list[str]:
+    """The mailboxes of the offices that have an appointment then."""
+    rows = tx.run(
+        "SELECT DISTINCT mailbox_id FROM organised WHERE starts_at >= :since AND starts_at < :until"
+        " ORDER BY mailbox_id",
+        since=since,
+        until=until,
+    )
+    return [row[0] for row in rows]

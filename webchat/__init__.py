@@ -16,12 +16,14 @@
     display    text size, contrast, motion of this device
     record     a patient's dossier, for a professional; record_finding, record_documents, record_deposit, record_ways
     office     the board of a team, hours, absences, texts; opening: hours in words
+    ready      who is ready for a day
     journal    who read the dossier, and each document
     files      downloads, and the few kinds of file that may be shown; viewer: a document to look at, page by page
     socket     Socket.IO: sync, post, act, read, typing; live: a reader for each socket, pulling from its cursor
     present    entry → HTML (`templates/`), the same for a page and for the socket; words: French and English
                (`locale/`)
     security   headers, origins, the session cookie
+    campaigns  for the operator: how far each is, pause, go on
     notices    what somebody is told outside Pli; app_shell: Pli as an app, and without a network
     assets     `static/`: stylesheets, icons, ES modules checked by their JSDoc types; what is compressed
 
@@ -43,6 +45,7 @@ from webchat import (
     adding,
     app_shell,
     assets,
+    campaigns,
     closing,
     copies,
     delegates,
@@ -63,6 +66,7 @@ from webchat import (
     passkeys,
     prescriptions,
     profile,
+    ready,
     record,
     record_deposit,
     record_documents,
@@ -92,6 +96,7 @@ def add_routes(app: App, site: web.Application) -> None:
     assets.add_routes(app, site)
     lists.add_routes(app, site)
     journal.add_routes(app, site)
+    campaigns.add_routes(app, site)
     marks.add_routes(app, site)
     measures.add_routes(app, site)
     thread.add_routes(app, site)
@@ -123,6 +128,7 @@ def add_routes(app: App, site: web.Application) -> None:
     drafting.add_routes(app, site)
     uploading.add_routes(app, site)
     office.add_routes(app, site)
+    ready.add_routes(app, site)
     display.add_routes(app, site)
     files.add_routes(app, site)
     viewer.add_routes(app, site)

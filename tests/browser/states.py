@@ -337,6 +337,8 @@ OFFICES = [
     State("petit", "{admissions}/c/{waits}"),
     State("petit", "{admissions}/c/{handed}"),
     State("petit", "{admissions}/hours"),
+    State("petit", "{admissions}/ready"),
+    State("petit", "{admissions}/ready?day=demain", name="no day"),
     State("petit", "{admissions}/hours", submit(".hours-form", **{"day.mon": "soir"}), name="no hours"),
     State("petit", "{admissions}/templates"),
     State(

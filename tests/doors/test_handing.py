@@ -31,9 +31,8 @@ async def _read(house: House, name: str) -> list[MessageView]:
 
 def _program() -> str:
     """The service of the README."""
-    return next(
-        code for code in re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL) if "PLI_TOKEN" in code
-    )
+    found: list[str] = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    return next(code for code in found if "PLI_TOKEN" in code)
 
 
 @asynccontextmanager

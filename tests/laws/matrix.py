@@ -122,6 +122,8 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/sharing/first/{record}"): R.OFFICE,
     # Offices.
     ("GET", "/team"): R.TEAM,
+    ("GET", "/ready"): R.OFFICE,
+    ("POST", "/ready/calls/{call}"): R.OFFICE,
     ("GET", "/hours"): R.OFFICE,
     ("POST", "/hours"): R.OFFICE,
     ("POST", "/absence"): R.OFFICE,
