@@ -33,6 +33,7 @@ from server.drafts import MAX_TEXT, Actor, Author, Draft, File, FileFacts, MailF
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
 from server.formats import xdm
 from server.formats.malformed import Malformed
+from server.forms import by_mail
 from server.handles import ConversationHandle, SpaceHandle
 from server.journeys import binding
 from server.quotations import split_quoted
@@ -276,14 +277,20 @@ async def _answered(app: App, sent: Sent, draft: Draft) -> bool:
     """
     if not draft.in_reply_to or not isinstance(draft.to, ConversationHandle):
         return False
-    first, _, rest = split_quoted(draft.text)[0].strip().partition("\n")
+    said = split_quoted(draft.text)[0].strip()
+    first, _, rest = said.partition("\n")
     number = _NUMBER.fullmatch(first)
-    if number is None:
+    if not any(char.isdigit() for char in said) and "tout" not in said.lower():
         return False
     if await access.is_blocked(app, sent.actor, draft.to):
         return False  # a letter, then, and turned away as such
     opened = await reading.open_unchecked(app, draft.to.keys, draft.in_reply_to)
     card = opened.body.card
+    if card and card.get("type") in actions.FILLED:
+        whole = await by_mail.answer(app, draft.to, draft.in_reply_to, card, said, draft.retry_key)
+        return whole and not draft.files
+    if number is None:
+        return False
     action = actions.choice(card, int(number[1])) if card else None
     if action is None:
         return False

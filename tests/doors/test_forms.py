@@ -1,4 +1,4 @@
-"""Forms: asked in the conversation, filled in step by step or in one go, sent, corrected; their answers where they go."""
+"""Forms: asked in the conversation, filled in step by step or in one go, sent, corrected; where their answers go."""
 
 from __future__ import annotations
 
