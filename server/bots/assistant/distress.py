@@ -59,30 +59,30 @@ _DRUGS = r"(?:comprimes?|cachets?|medicaments?|pilules?|pills|tablets|somniferes
 _SAID: Final = (
     ("suicide", (
         r"suicid(?:e|er|aire|aires|al|ee?)\b", r"(?:veux|voudrais|vouloir|envie de|envi de|prefere|vais|va) (?:me |m )?(?:mourir|crever)",
-        r"envie (?:d |de )?en finir", r"(?:veux|vais|voudrais|envie d) en finir", r"(?:me|m) (?:tuer|pendre|suicider|jeter sous)",
+        r"(?:envie (?:d |de )?|veux |vais |voudrais )en finir(?! avec)", r"vie ne? ?vaut (?:plus|pas)", r"idees noires", r"(?:me|m) (?:tuer|pendre|suicider|jeter sous)",
         r"mettre fin a (?:mes jours|ma vie)", r"(?:ne )?(?:veux|veut|ai|a|envie) (?:plus|pas|plus envie) (?:de )?vivre", r"plus (?:envie|la force) de vivre",
-        r"foutre en l air", r"(?:mieux|tranquilles?) (?:sans moi|si je n etais plus)", r"me (?:faire du mal|mutiler|scarifier|ouvrir les veines)",
-        r"sert a rien de (?:vivre|continuer a vivre|continuer)", r"(?:veux|voudrais) (?:disparaitre|ne plus etre la)", r"raison de vivre",
+        r"foutre en l air", r"(?:mieux|tranquilles?) (?:sans moi|si je n etais plus)", r"me (?:faire du mal|mutiler|scarifier|ouvrir les veines)", r"ouvert les veines",
+        r"sert a rien de (?:vivre|continuer a vivre|continuer)", r"(?:veux|voudrais|envie de) (?:disparaitre(?! (?:de|du|des))|ne plus etre la)", r"raison de vivre",
         r"(?:want|going|ready) to (?:die|kill myself|end it)", r"kill myself", r"end my life", r"better off without me", r"(?:hurt|harm) myself",
         r"(?:do|don) (?:n )?t want to live", r"no reason to live",
     )),
     ("unconscious", (
         r"inconscient(?:e|s|es)?\b", r"(?:perdu|perd|perte de) connaissance", r"(?:est|s est|suis|a ete) evanoui(?:e)?\b", r"evanouie?$",
-        r"(?:ne |n )?(?:se reveille|reagit|repond|bouge) (?:plus|pas)", r"reveille (?:plus|pas)", r"(?:arrive|arrivons|arrives?) (?:pas|plus) a (?:la |le )?reveiller",
+        r"(?:ne |n )?(?:se reveille|reagit) (?:plus|pas)", r"reveille (?:plus|pas)", rf"(?:{_CHILD}|il|elle|he|she)(?: \w+){{0,3}} (?:ne |n )?(?:me )?(?:reagit|repond|bouge) (?:plus|pas)(?! (?:au tele|a mes|aux|a mon|a ma|a son|au mess|assez|beaucoup))", r"coeur (?:s est|est|a) arrete\b", r"(?:arrive|arrivons|arrives?) (?:pas|plus) a (?:la |le )?reveiller",
         r"convuls(?:e|ions?|er)\b", r"(?:crise d epilepsie)", r"arret cardiaque", r"unconscious", r"(?:passed|blacked) out",
         r"wo(?:n t|nt) wake up", r"not (?:responding|waking)", r"having a (?:seizure|fit)", r"coma ethylique", r"est dans le coma",
     )),
     ("breath", (
-        r"(?:n )?(?:arrive|arrives|arrivons|peux|peut|peu|reussi[ts]?) (?:pas|plus|meme plus|plus du tout|presque plus) (?:a |bien a )?respirer(?! par le nez)",
-        r"respire (?:plus|pas|tres mal)(?! par le nez)", r"(?:du |de la |grosse )?(?:mal|difficultes?|peine) (?:a|pour) respirer(?! par le nez)", r"etouff(?:e|es|ent|er|ement)\b",
-        r"suffoqu(?:e|er|ent)\b", r"(?:manque|cherche) (?:d air|de souffle|son souffle|mon souffle)", r"levres? bleues?", r"(?:est|devient) (?:tout |toute )?bleue?\b",
+        r"(?:n )?(?:arrive|arrives|arrivons|peux|peut|peu|reussi[ts]?) (?:pas|plus|pu|meme plus|plus du tout|presque plus) (?:a |bien a )?respirer?\b(?! par le nez)",
+        r"respire (?:plus|pas|tres mal)(?! (?:par le nez|la))", r"(?:du |de la |grosse )?(?:mal|difficultes?|peine) (?:a|pour) respirer?\b(?! par le nez)", r"etouff(?:e|es|ent|er|ement)\b",
+        r"suffoqu(?:e|er|ent)\b", r"(?:manque|cherche) (?:d air(?! (?:climatise|conditionne|frais|pur))|de souffle|son souffle|mon souffle)", r"levres? bleues?", r"(?:est|devient) (?:tout |toute )?bleue?\b",
         r"(?:gorge|langue|visage|levres?) (?:qui )?(?:gonfle|enfle)", r"choc anaphylactique", r"oedeme de quincke", r"(?:avale|coince) (?:de )?travers et",
-        r"s est noyee?", r"(?:can|could|can n|could n) ?t breathe", r"cannot breathe", r"(?:not|stopped) breathing", r"(?:is |am )?choking", r"struggling to breathe", r"trouble breathing",
+        r"s est noyee?", r"(?:can|could|can n|could n) ?t breathe", r"can ?not breathe", r"(?:not|stopped) breathing", r"(?:is |am )?choking", r"struggling to breathe", r"trouble breathing",
     )),
     ("heart", (
         rf"(?:mal|douleurs?|pression|brulure|etau|poids|serrement|oppression)(?: (?:tres|forte|fort|assez|vraiment|intense|atroce|horrible))*(?: (?:a|au|dans|sur|de|en|aux))?(?: (?:la|le|ma|mon))? (?:poitrine|thorax|coeur et)",
         rf"poitrine (?:qui )?(?:me |m )?(?:serre|fait(?: tres)? mal|brule|oppresse|oppressee?)", r"(?:serre|oppresse) (?:a |dans |de )?la poitrine",
-        r"douleurs? thoraciques?", r"(?:fait|faire|fais|suis en train de faire) (?:un |une )?(?:infarctus|crise cardiaque|malaise cardiaque)", r"^(?:une |un )?(?:infarctus|crise cardiaque|heart attack)$",
+        r"(?:douleurs?|oppressions?) thoraciques?", r"malaise cardiaque", r"(?:fait|faire|fais|suis en train de faire) (?:un |une )?(?:infarctus|crise cardiaque|malaise cardiaque)", r"^(?:une |un )?(?:infarctus|crise cardiaque|heart attack)$",
         r"(?:mal|douleur) (?:dans |a |au )?(?:la |le )?(?:machoire|bras gauche) et", r"(?:coeur|poitrine) et (?:au |dans |le )*bras", r"je crois .*(?:infarctus|crise cardiaque)",
         r"c est (?:un|une) (?:infarctus|crise cardiaque)", r"chest (?:pain|pains|hurts|is tight|tightness)", r"pain in (?:my|his|her|the) chest", r"having a heart attack", r"heart attack",
     )),
@@ -90,18 +90,18 @@ _SAID: Final = (
         r"(?:fait|fais|faire|fasse|fera|debut d|suis en train de faire) (?:un |une )?avc", r"c est (?:un |peut etre un )?avc", r"^(?:un )?avc$", r"je crois .*\bavc\b",
         rf"(?:bouche|visage|levre|sourire|face)(?: (?:est|qui|a|se))?(?: (?:toute?|completement))? (?:de travers|tombe|tombante?|paralysee?|deformee?|tordue?|devie)",
         r"paralys(?:e|ee|es|ie)\b(?!.*(?:depuis (?:des|\d+ (?:ans|mois))|ancienne))",
-        rf"(?:sens|sent|bouge|bouger|lever|peux|peut) (?:plus|pas)(?: (?:bouger|lever|sentir))?(?: du tout)? (?:mon|le|la|son|sa|ma) {_SIDE}", rf"(?:plus|pas) (?:bouger|lever|sentir) (?:mon|le|la|son|sa|ma) {_SIDE}",
-        rf"{_SIDE} (?:droite?|gauche )?(?:est |sont )?(?:paralysee?|engourdie?s?|mort|morte)(?: {_SUDDEN})", r"(?:arrive|peut|peux) (?:plus|pas) (?:a )?parler", r"parle (?:bizarrement|de travers|plus d un coup)",
+        rf"(?:sens|sent|bouge|bouger|lever|peux|peut) (?:plus|pas)(?: (?:bouger?|lever?|sentir))?(?: du tout)? (?:mon|le|la|son|sa|ma) {_SIDE}", rf"(?:plus|pas) (?:a )?(?:bouger?|lever?|sentir) (?:mon|le|la|son|sa|ma) {_SIDE}",
+        rf"{_SIDE} (?:droite?|gauche )?(?:est |sont )?(?:paralysee?|engourdie?s?|mort|morte)(?: {_SUDDEN})", r"(?:arrive|peut|peux) (?:plus|pas) (?:a )?parler?", r"voi[ts] plus (?:d un|de l|de mon|du) oeil", r"parle (?:bizarrement|de travers|plus d un coup)",
         rf"{_SUDDEN} .*(?:vois|voit|parle|bouge) plus", r"(?:having|had|is|think) .*\ba stroke\b(?! (?:in|report|\d))", r"face (?:is )?(?:drooping|dropped|numb)", r"(?:speech is )?slurred", r"can ?(?:n )?t (?:move|feel|lift) (?:my|his|her|one) (?:arm|leg|side)",
     )),
     ("bleeding", (
-        rf"saigne(?:nt|r|ment)?s? {_MANY}", rf"{_MANY} de sang\b", r"saigne .*(?:arrete|s arrete|stoppe) (?:pas|plus)", r"saign(?:e|ement) .*n arrete pas", r"hemorragie\b(?! (?:en|de|du) \d)",
+        rf"saigne(?:nt|r|ment)?s? {_MANY}", rf"{_MANY} de sang\b", r"saigne .*(?:arrete|s arrete|stoppe) (?:pas|plus)", r"saign(?:e|ement) .*n arrete pas", r"(?:pisse|pissait) le sang", r"hemorragie\b(?! (?:en|de|du) \d)",
         r"(?:vomi|vomit|vomis|crache|crachat|tousse)(?:r)? (?:du|de) (?:le )?sang", r"(?:perd|perds) (?:beaucoup|enormement|trop|plein) (?:de )?(?:sang)", r"baigne dans (?:son|le) sang",
         rf"bleed(?:ing|s)? {_MANY}", r"bleeding .*(?:stop)", r"vomiting blood", r"losing (?:a lot|so much|too much) (?:of )?blood", r"coupe .* (?:artere|veine)",
     )),
     ("poison", (
-        rf"(?:avale|pris|gobe|bu|ingere|mange)e?s?(?: (?:toute|tout|toutes|tous|plein|trop|beaucoup))+ (?:de |d |la |le |les |mes |ses |des |sa |ma |une )*(?:boite|flacon|plaquette|tube|{_DRUGS})",
-        rf"(?:{_CHILD}|elle|il) (?:a |vient d )(?:avaler?|pris|bu|mange|boire|prendre) (?:de |du |des |la |les |le |mes |ses |une |l )*(?:{_DRUGS}|javel|eau de javel|produit|pile|lessive|detergent|poison|champignons?|deboucheur|essence|white spirit)",
+        rf"(?:avale|pris|gobe|bu|ingere|mange)e?s?(?: (?:toute|tout|toutes|tous|plein|trop|beaucoup))+ (?:de |d |la |le |les |mes |ses |des |sa |ma |une )*(?:boite|flacon|plaquette|tube|{_DRUGS})", rf"(?:avale|pris|gobe) (?:une |sa |ma |la )(?:boite|plaquette) (?:de|d) ",
+        rf"(?:{_CHILD}|elle|il) (?:a |vient d )(?:avaler?|pris|bu|mange|boire|prendre) (?:de |du |des |la |les |le |mes |ses |une |un |l )*(?:{_DRUGS}|javel|eau de javel|produit|pile|lessive|detergent|poison|champignons?|deboucheur|essence|white spirit)",
         r"surdose|overdose|overdosed", r"empoisonn(?:e|ee|ement)", r"(?:bu|avale|boire) (?:de |du )?(?:la )?(?:javel|lessive|poison|detergent)", r"intoxication au (?:monoxyde|co)",
         r"(?:swallowed|took|taken) (?:too many|all|a whole|the whole|bleach)", rf"too many {_DRUGS}",
     )),
@@ -123,7 +123,7 @@ _PAPER = (
 )
 _PAST = (
     r"\b(?:l an dernier|l annee derniere|annee passee|dernierement|il y a (?:\d+|un|une|des|longtemps|quelques)|y a \d+|autrefois|jadis|"
-    r"en (?:19|20)\d\d|de (?:19|20)\d\d|from (?:19|20)\d\d|in (?:19|20)\d\d|est morte?|est decedee?|ago|last year|antecedents?|dans ma famille)\b"
+    r"en (?:19|20)\d\d|de (?:19|20)\d\d|from (?:19|20)\d\d|in (?:19|20)\d\d|est morte?|est decedee?|ago|last year|antecedents?|dans ma famille|depuis (?:\d+|un|une|des|plusieurs|quelques) (?:mois|semaines?|ans?|annees?))\b"
 )
 _NOT = (r"de (?:rire|faim|soif|chaud|froid|fatigue|honte|peur|sommeil|ennui)\b", r"pas (?:de|d) (?:douleur|difficulte|gene|probleme)")
 _NOW = r"\b(?:la|maintenant|en ce moment|tout de suite|vite|mais la|now|right now|depuis (?:\d+ (?:min|minutes?|heures?)|ce matin))\b"
@@ -147,7 +147,7 @@ def read(line: str) -> str:
         if match is None or any(re.search(one, line[match.start() : match.end() + 20]) for one in _NOT):
             continue
         if kind in {"suicide", "violence"} and not re.search(_PAST, line):
-            if kind == "suicide" and re.search(r"suicide (?:de|d) (?:mon|ma|un|son|sa)", line):
+            if kind == "suicide" and re.search(r"\b(?:suicide (?:de|d) (?:mon|ma|un|son|sa)|(?:prevention|prevenir) (?:du |le )?suicide)", line):
                 continue
             return kind
         if re.search(_PAST, line) or (re.search(_PAPER, line) and not re.search(_FELT, line)):

@@ -25,7 +25,7 @@ SHORT: Final = {
     "jai": "j ai", "jaimerai": "j aimerais", "jaimerais": "j aimerais", "jveux": "je veux", "jveu": "je veux",
     "jpeux": "je peux", "jpe": "je peux", "jsuis": "je suis", "chui": "je suis", "chuis": "je suis", "jvais": "je vais",
     "jvoudrais": "je voudrais", "jarrive": "j arrive", "narrive": "n arrive", "narrives": "n arrive", "nen": "n en",
-    "ya": "y a", "yatil": "y a t il", "cest": "c est", "sest": "s est", "veu": "veux",
+    "ya": "y a", "yatil": "y a t il", "cest": "c est", "sest": "s est", "veu": "veux", "ve": "veux",
     "pe": "peux", "fe": "fait", "aprem": "apres midi", "apm": "apres midi",
     "tel": "telephone", "telephoner": "telephone", "num": "numero", "auj": "aujourd hui", "ojd": "aujourd hui",
     "ajd": "aujourd hui", "dispo": "disponible", "notif": "notifications", "notifs": "notifications",

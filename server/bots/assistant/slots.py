@@ -81,7 +81,7 @@ DONE_THERE: Final = (
 
 MEASURED: Final = (  # the words of `measure_words`, for mending
     "tension arterielle pression glycemie capillaire interstitielle glucose dextro saturation oxygene frequence respiratoire "
-    "cardiaque pouls pulsations battements taille poids pese mesure kilos kilogrammes grammes perimetre cranien douleur "
+    "cardiaque pouls pulsations battements taille poids pese mesure kilo kilos kilogrammes gramme grammes litre perimetre cranien douleur "
     "temperature fievre degres pression weight weigh height blood pressure pulse waist fasting"
 )
 

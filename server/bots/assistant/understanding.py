@@ -283,7 +283,7 @@ _REWRITTEN: Final = tuple(
         (r"\b(tension|ta)((?: [a-z]+){0,3}) (\d{1,3}(?:[.,]\d)?) (?:/|sur|over) (\d{1,3}(?:[.,]\d)?)", r"\1\2 \3/\4"),
         (r"\b(fievre|temperature|temp)((?: [a-z]+){0,2}) (\d{2}) (\d)\b(?! ?[\dh])", r"\1\2 \3,\4"),
         (r"\b(\d{2}) ° (\d)\b", r"\1°\2"),
-        (r"\b(\d+) (gramme|g) (\d{2})\b", r"\1,\3 g/l"),
+        (r"\b(\d+) (grammes?|g) (\d{2})\b", r"\1,\3 g/l"),
         (r"\b(glycemie(?: (?:est|de|a))?) (\d) (\d{2})\b", r"\1 \2,\3"),
         (r"\b(\d{2,3}) kilos? (\d{1,3})\b", r"\1,\2 kg"),
         (r"\b(\d) kg (\d{3})\b", r"\1 kg \2"),
