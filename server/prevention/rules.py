@@ -1,23 +1,26 @@
-"""The rules of prevention as data (`data/rules.json`), with their sources, and the seasons of campaigns. Pure, once read.
+"""The rules of prevention as data (`data/rules.json`), with their sources, and the seasons of campaigns. Pure, once
+read.
 
     file  →  structs, no unknown field  →  checking.faults (row and field)  →  Rules: the rows in force, quick to ask
 
-Promises: a file with a fault is not read; each row says its sources; what is not verified or conflicts is off unless the
-operator switches it on. Does not: know anybody (`engine`), or write to anybody (`server.bots.reminders`).
+Promises: a file with a fault is not read; each row says its sources; what is not verified or conflicts is off unless
+the operator switches it on. Does not: know anybody (`engine`), or write to anybody (`server.bots.reminders`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import msgspec
 
 from server.prevention.spans import Span, span
 
+T = TypeVar("T")
 DATA: Final = Path(__file__).parent / "data"
 Level = Literal["obligatoire", "recommandé", "possible"]
 Kind = Literal["vaccine", "screening", "examination", "campaign"]
@@ -47,13 +50,14 @@ class Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"fr
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"from_": "from"}):
     """When, by a situation rather than by age: `of` (pregnancy: `since` is the first day of the last period, so weeks
     are semaines d'aménorrhée), from so long after its beginning, before so long after it (`ends` "since") or after its
-    end (`ends` "until").
+    end (`ends` "until"); `lasts`: how long it is taken to last while its end is not known.
     """
 
     of: str
     from_: Span
     before: Span
     ends: Literal["since", "until"] = "since"
+    lasts: Span | None = None
 
 
 class Dose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,13 +90,15 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     When it is done: `doses`, once in a life; `repeat`: again so long after each of the things that count (slug → span);
     `steps`: at every so many years of age; `yearly`: each calendar year; `season`: each season of that name; `window`:
-    each time of that situation. `counts_from`: the age (or the time in the window) from which a dose counts.
+    each time of that situation. `counts_from`: the age (or the time in the window) from which a dose counts; `early`: how
+    long before a step.
 
     `finish_before`: until that age a course that was begun in time is completed. `catch_up_of`: the rule whose open
-    course goes before. `alternatives`: rules that do as well; `products`: ATC codes that alone count, when known.
+    course goes before. `alternatives`: rules that do as well; `products`: ATC codes that alone count, when known;
+    `not_of`: what counted for that rule does not count here (two windows that overlap).
     `satisfied_by`: situations that do as well. `per_product`: how many doses depends on the product. `rhythm`: an
-    invitation is repeated so long after the first. `certificate`: the examination has one. `campaign_only`: never by age
-    alone. `assumed`: fields of this row that no source gives. `switched`: by the operator.
+    invitation is repeated so long after the first. `certificate`: the examination has one. `campaign_only`: never by
+    age alone. `assumed`: fields of this row that no source gives.
     """
 
     id: str
@@ -120,8 +126,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     yearly: bool = False
     season: str = ""
     counts_from: Span | None = None
+    early: Span | None = None
     finish_before: Span | None = None
     catch_up_of: str = ""
+    not_of: str = ""
     alternatives: tuple[str, ...] = ()
     products: tuple[str, ...] = ()
     satisfied_by: tuple[str, ...] = ()
@@ -160,13 +168,29 @@ class Season(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     note: str = ""
 
 
+class _Calendar(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: str
+    basis: str
+    seasons: tuple[Season, ...]
+
+
+class SituationKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A situation a person may be in, as asked and said. `sort`: health, life, residence, exclusion (a follow-up or
+    symptoms: the doctor's, no longer a reminder's).
+    """
+
+    fr: str
+    en: str
+    sort: Literal["health", "life", "residence", "exclusion"]
+
+
 class Rulebook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file. `sources`: code → where; `situations`, `examinations`: slug → (French, English)."""
+    """The file. `sources`: code → where; `examinations`: slug → (French, English)."""
 
     version: str
     basis: str
     sources: dict[str, str]
-    situations: dict[str, tuple[str, str]]
+    situations: dict[str, SituationKind]
     examinations: dict[str, tuple[str, str]]
     rules: tuple[Rule, ...]
 
@@ -187,9 +211,14 @@ class Rules:
     def __init__(
         self, book: Rulebook, seasons: tuple[Season, ...] = (), switches: Mapping[str, bool] | None = None
     ) -> None:
-        self.book, self.seasons, self.switches = book, seasons, dict(switches or {})
+        self.book, self.calendar, self.switches = book, seasons, dict(switches or {})
         self.by_id: dict[str, Rule] = {row.id: row for row in book.rules}
         self.active: tuple[Rule, ...] = tuple(row for row in book.rules if self.switches.get(row.id, row.active))
+
+        self._places = {row.id: number for number, row in enumerate(book.rules)}
+        self._active = frozenset(row.id for row in self.active)
+        self.seasons = tuple(one for one in seasons if one.verified)
+        self.by_age: dict[tuple[str, int, bool], Any] = {}  # of `at_age`
 
     def with_seasons(self, seasons: tuple[Season, ...]) -> Rules:
         """The same rows, with other dates (the operator's)."""
@@ -197,12 +226,48 @@ class Rules:
 
     def switched(self, switches: Mapping[str, bool]) -> Rules:
         """The same, with rows switched on or off by id."""
-        return Rules(self.book, self.seasons, {**self.switches, **switches})
+        return Rules(self.book, self.calendar, {**self.switches, **switches})
+
+    def in_force(self, row: Rule, today: date) -> bool:
+        return row.valid_from <= today and (row.valid_until is None or today <= row.valid_until)
+
+    def is_active(self, row: Rule) -> bool:
+        return row.id in self._active
+
+    def first(self, row: Rule, other: Rule) -> bool:
+        """Whether this row, switched on, stands before the other in the file."""
+        return row.id in self._active and self._places[row.id] < self._places[other.id]
 
 
 def load(path: Path = DATA / "rules.json", seasons: Path = DATA / "seasons.json") -> Rules:
-    """Read both files. Raises `BadRules`."""
-    raise NotImplementedError
+    """Read both files. Raises `BadRules`: every fault, its row and its field."""
+    from server.prevention import checking  # it knows this module
+
+    book = _read(path, Rulebook)
+    calendar = _read(seasons, _Calendar)
+    faults = [*checking.faults(book), *checking.of_seasons(calendar.seasons, book)]
+    if faults:
+        raise BadRules("\n".join(faults))
+    return Rules(book, tuple(sorted(calendar.seasons, key=lambda one: one.opens)))
+
+
+def _read(path: Path, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind, dec_hook=_hook)
+    except OSError as error:
+        raise BadRules(f"{path}: {error.strerror or error}") from error
+    except msgspec.DecodeError as error:
+        raise BadRules(f"{path}: {_where(path, str(error))}") from error
+
+
+def _where(path: Path, fault: str) -> str:
+    """The row of a fault by its name rather than by its number."""
+    found = re.search(r"\$\.rules\[(\d+)\]", fault)
+    try:
+        name = found and msgspec.json.decode(path.read_bytes())["rules"][int(found[1])]["id"]
+    except (msgspec.DecodeError, KeyError, IndexError, TypeError):
+        name = None
+    return f"{name}: {fault}" if name else fault
 
 
 @lru_cache(maxsize=8)
@@ -210,4 +275,10 @@ def rules(path: str = "", switches: str = "", seasons: str = "") -> Rules:
     """The rules of a setting (`prevention_rules`; the one shipped if empty), read once. `switches`: ids by commas, off
     those that begin with « - ». Raises `BadRules`.
     """
-    raise NotImplementedError
+    found = load(Path(path) if path else DATA / "rules.json", Path(seasons) if seasons else DATA / "seasons.json")
+    if not switches.strip():
+        return found
+    wished = {name.strip().lstrip("-"): not name.strip().startswith("-") for name in switches.split(",")}
+    if unknown := [name for name in wished if name not in found.by_id]:
+        raise BadRules(f"no such rule: {', '.join(unknown)}")
+    return found.switched(wished)

@@ -1,7 +1,8 @@
 """Spans of time as rules write them (`15d`, `8w`, `11m`, `65y`), and exact arithmetic of months. Pure.
 
-Promises: whoever was born on 29 February is a year older on 1 March of a common year (the day has passed), and a month
-after 31 January ends with February; a later birth never has an earlier anniversary. Does not: know any clock.
+Promises: a day that does not exist is the first of the next month (whoever was born on 29 February is a year older on
+1 March; a month after 31 January has passed on 1 March), so that twelve months are a year and whoever is born later is
+never older. Does not: know any clock.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from __future__ import annotations
 from calendar import monthrange
 from datetime import date, timedelta
 from typing import Final
-
-import msgspec
 
 FOREVER: Final = date.max
 _DAYS: Final = {"d": 1, "w": 7}
@@ -23,11 +22,22 @@ _NAMES: Final = {
 }
 
 
-class Span(msgspec.Struct, frozen=True):
-    """`n` days, weeks, months or years (d, w, m, y)."""
+class Span:
+    """`n` days, weeks, months or years (d, w, m, y). Never changed; a plain class, so that JSON reads it from text."""
 
-    n: int
-    unit: str
+    __slots__ = ("n", "unit")
+
+    def __init__(self, n: int, unit: str) -> None:
+        self.n, self.unit = n, unit
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Span) and (self.n, self.unit) == (other.n, other.unit)
+
+    def __hash__(self) -> int:
+        return hash((self.n, self.unit))
+
+    def __repr__(self) -> str:
+        return f"Span({self})"
 
     def __str__(self) -> str:
         return f"{self.n}{self.unit}"
@@ -37,9 +47,14 @@ class Span(msgspec.Struct, frozen=True):
         return f"{self.n} {names[self.n > 1]}"
 
     @property
+    def months(self) -> int:
+        """Of a span of months or years. Raises `KeyError` for another."""
+        return self.n * _MONTHS[self.unit]
+
+    @property
     def about(self) -> int:
         """In days, roughly: to compare two spans, never to add one to a date."""
-        return self.n * _DAYS[self.unit] if self.unit in _DAYS else self.n * _MONTHS[self.unit] * 3044 // 100
+        return self.n * _DAYS[self.unit] if self.unit in _DAYS else self.months * 3044 // 100
 
 
 def span(text: str) -> Span:
@@ -50,20 +65,15 @@ def span(text: str) -> Span:
 
 
 def plus(day: date, by: Span) -> date:
-    """The day so long after; 29 February of a common year is 1 March, any other missing day the last of its month."""
+    """The day so long after; one that does not exist is the first of the next month. Never beyond `FOREVER`."""
     if by.unit in _DAYS:
         return day + timedelta(by.n * _DAYS[by.unit])
-    months = day.year * 12 + day.month - 1 + by.n * _MONTHS[by.unit]
-    year, month = divmod(months, 12)
-    month += 1
-    if day.day <= 28:
-        return date(year, month, day.day)
-    last = monthrange(year, month)[1]
-    if day.day <= last:
-        return date(year, month, day.day)
-    if by.unit == "y":  # Code civil, art. 2229 and administrative use: the year of age is complete when the day passed
-        return date(year, 3, 1)
-    return date(year, month, last)
+    year, month = divmod(day.year * 12 + day.month - 1 + by.n * _MONTHS[by.unit], 12)
+    if year > FOREVER.year:
+        return FOREVER
+    if day.day > 28 and day.day > monthrange(year, month + 1)[1]:
+        return date(year, month + 2, 1)  # never December, which has 31 days
+    return date(year, month + 1, day.day)
 
 
 def minus(day: date, by: Span) -> date:
