@@ -1,4 +1,4 @@
-"""What is wrong with a file of rules beyond its shape: each fault in a sentence that says the row and the field. Pure."""
+"""What is wrong with a file of rules beyond its shape: each fault a sentence that says the row and the field. Pure."""
 
 from __future__ import annotations
 

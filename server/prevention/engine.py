@@ -109,9 +109,7 @@ def _other_way(rules: Rules, rule: Rule, case: Case, so_far: Course) -> Standing
         state = _open(rules, before, case)
         if state is not None:
             if state.next == FOREVER:
-                return Standing(
-                    rule, "done", reasons.OTHER_WAY, state.last, doses=len(rule.doses), evidence=state.counted
-                )
+                return _otherwise(rule, state)
             return away(rule, reasons.course_of(before))
     for name in rule.alternatives:
         other = rules.by_id[name]
@@ -120,14 +118,16 @@ def _other_way(rules: Rules, rule: Rule, case: Case, so_far: Course) -> Standing
             continue
         theirs = course(other, case, where)
         if theirs.next == FOREVER:
-            return Standing(
-                rule, "done", reasons.OTHER_WAY, theirs.last, doses=len(rule.doses), evidence=theirs.counted
-            )
+            return _otherwise(rule, theirs)
         if _begun_with(other, theirs) and not _begun_with(rule, so_far):
             return away(rule, reasons.OTHER_PRODUCT)
         if not _begun_with(rule, so_far) and rules.first(other, rule):
             return away(rule, reasons.OTHER_PRODUCT)
     return None
+
+
+def _otherwise(rule: Rule, theirs: Course) -> Standing:
+    return Standing(rule, "done", reasons.OTHER_WAY, theirs.last, doses=len(rule.doses), evidence=theirs.counted)
 
 
 def _begun_with(rule: Rule, so_far: Course) -> bool:

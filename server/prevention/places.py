@@ -12,7 +12,7 @@ import msgspec
 
 from server.prevention import reasons
 from server.prevention.cases import Case, Why
-from server.prevention.rules import Group, Rule, Season
+from server.prevention.rules import Group, Rule, Season, Window
 from server.prevention.spans import FOREVER, Span, minus, plus
 
 
@@ -33,7 +33,7 @@ def place(rule: Rule, case: Case, seasons: Sequence[Season]) -> Place | Why:
     """The reason, when the rule is not for this person."""
     if rule.campaign_only:
         return reasons.BY_CAMPAIGN
-    found = _by_situation(rule, case) if rule.window is not None else _by_age(rule, case)
+    found = _by_age(rule, case) if rule.window is None else _by_situation(rule, rule.window, case)
     if not isinstance(found, Place):
         return found
     if rule.season:
@@ -41,7 +41,7 @@ def place(rule: Rule, case: Case, seasons: Sequence[Season]) -> Place | Why:
     if rule.yearly:
         return _this_year(found, case.today)
     if rule.steps is not None:
-        return _at_step(rule, found, case)
+        return _at_step(rule, rule.steps.n, found, case)
     return found
 
 
@@ -75,28 +75,29 @@ def _by_age(rule: Rule, case: Case) -> Place | Why:
     start, end, group = best
     base = plus(case.birth, rule.counts_from) if rule.counts_from else None
     closing = plus(case.birth, rule.finish_before) if rule.finish_before else end
-    return Place(start, closing, base, case.birth, reasons.group(group), end if rule.finish_before else FOREVER)
+    return Place(
+        start, closing, base, case.birth, (group.label, group.label_en), end if rule.finish_before else FOREVER
+    )
 
 
-def _by_situation(rule: Rule, case: Case) -> Place | Why:
-    assert rule.window is not None
+def _by_situation(rule: Rule, window: Window, case: Case) -> Place | Why:
     group = next((one for one in rule.population if _concerned(one, case)), None)
-    found = case.situations.get(rule.window.of)
+    found = case.situations.get(window.of)
     if group is None or found is None:
         return reasons.NOT_YOU
     if found.since is None:
         return reasons.NO_BEGINNING
-    until = found.until or (plus(found.since, rule.window.lasts) if rule.window.lasts else FOREVER)
-    start = plus(found.since, rule.window.from_)
-    end = plus(until if rule.window.ends == "until" else found.since, rule.window.before)
+    until = found.until or (plus(found.since, window.lasts) if window.lasts else FOREVER)
+    start = plus(found.since, window.from_)
+    end = plus(until if window.ends == "until" else found.since, window.before)
     if group.from_:
         start = max(start, plus(case.birth, group.from_))
-    if found.until and rule.window.ends == "since":
+    if found.until and window.ends == "since":
         end = min(end, found.until + timedelta(1))
     if end <= case.today or start >= end:
         return reasons.NOT_YOU
     base = plus(found.since, rule.counts_from) if rule.counts_from else found.since
-    return Place(start, end, base, found.since, reasons.group(group))
+    return Place(start, end, base, found.since, (group.label, group.label_en))
 
 
 def _in_season(rule: Rule, case: Case, found: Place, seasons: Sequence[Season]) -> Place | Why:
@@ -123,10 +124,9 @@ def _this_year(found: Place, today: date) -> Place:
     )
 
 
-def _at_step(rule: Rule, found: Place, case: Case) -> Place:
+def _at_step(rule: Rule, every: int, found: Place, case: Case) -> Place:
     """The newest age of the row that was reached, or the first."""
-    assert rule.steps is not None
-    first, every = rule.population[0].from_ or Span(0, "y"), rule.steps.n
+    first = rule.population[0].from_ or Span(0, "y")
     reached = max(0, (case.today.year - found.start.year) // every + 1)
     while reached and plus(case.birth, Span(first.n + reached * every, first.unit)) > case.today:
         reached -= 1

@@ -5,14 +5,40 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from server.prevention.rules import Group, Rule
+from server.prevention.rules import Rule
 from server.prevention.spans import Span
 
 Why = tuple[str, str]
 
 _MONTHS: Final = (
-    "janvier février mars avril mai juin juillet août septembre octobre novembre décembre".split(),
-    "January February March April May June July August September October November December".split(),
+    (
+        "janvier",
+        "février",
+        "mars",
+        "avril",
+        "mai",
+        "juin",
+        "juillet",
+        "août",
+        "septembre",
+        "octobre",
+        "novembre",
+        "décembre",
+    ),
+    (
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ),
 )  # Babel says the same, at twenty times the price, which counts over a country
 
 NOT_IN_FORCE: Final = ("Cette règle n’est pas en vigueur aujourd’hui.", "This rule is not in force today.")
@@ -59,16 +85,9 @@ def too_old(before: Span) -> Why:
     return f"Avant {before.said()} seulement.", f"Before {before.said('en')} of age only."
 
 
-def group(of: Group) -> Why:
-    return (of.label, of.label_en) if of.label else ("", "")
-
-
 def asked(rule: Rule, who: Why, dose: int, doses: int, notes: Why) -> Why:
     """Due: who is concerned, which dose, and what did not count."""
-    fr, en = (
-        f"{rule.level.capitalize()} {who[0]}.".replace(" .", "."),
-        f"{_LEVELS[rule.level]} {who[1]}.".replace(" .", "."),
-    )
+    fr, en = (f"{rule.level.capitalize()} {who[0]}.", f"{_LEVELS[rule.level]} {who[1]}.")
     if doses > 1:
         fr, en = f"{fr} Dose {dose} sur {doses}.", f"{en} Dose {dose} of {doses}."
     return fr + notes[0], en + notes[1]

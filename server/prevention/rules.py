@@ -88,10 +88,10 @@ class Spacing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A row. `counts`: slugs of diseases (each needs its doses) or examinations. `population`: any of the groups.
 
-    When it is done: `doses`, once in a life; `repeat`: again so long after each of the things that count (slug → span);
+    When it is done: `doses`, once in a life; `repeat`: again so long after each thing that counts (slug → span);
     `steps`: at every so many years of age; `yearly`: each calendar year; `season`: each season of that name; `window`:
-    each time of that situation. `counts_from`: the age (or the time in the window) from which a dose counts; `early`: how
-    long before a step.
+    each time of that situation. `counts_from`: the age (or the time in the window) from which a dose counts; `early`:
+    how long before a step.
 
     `finish_before`: until that age a course that was begun in time is completed. `catch_up_of`: the rule whose open
     course goes before. `alternatives`: rules that do as well; `products`: ATC codes that alone count, when known;
