@@ -134,7 +134,13 @@ def _card(actor: Actor, letter: Letter, invitation: Invitation, address: str) ->
         repeats=invitation.recurrence and not invitation.recurrence_id,
         claimed=f"{organizer.name} ({organizer.address})".lstrip() if somebody_else else "",
         ics=ics if len(ics) <= MAX_ICS else "",
+        **{name: list(told) if isinstance(told, tuple) else told for name, told in _series(invitation).items()},
     )
+
+
+def _series(invitation: Invitation) -> dict[str, Any]:
+    """What the agenda needs to show every date."""
+    return {name: getattr(invitation.series, name) for name in book.REPEATING}
 
 
 def _read(raw: bytes, root: Node, parts: Sequence[tuple[Part, str]]) -> list[tuple[Part, Invitation | None]]:

@@ -10,11 +10,12 @@ cache under the name it gave itself, and expands its rules up to the year 2038.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Final, Literal
 
+from mail_gateway import series
 from mail_gateway.contentlines import Component, Line, fold, parse_calendar
 from mail_gateway.headers import Mailbox, clean
 from mail_gateway.timezones import FRANCE, MOMENT, Zones
@@ -66,6 +67,7 @@ class Invitation:
     status: str
     url: str
     source: Component
+    series: series.Series = field(default_factory=series.Series)
 
 
 def read_invitation(ics: str, announced: str = "") -> Invitation:
@@ -100,7 +102,21 @@ def read_invitation(ics: str, announced: str = "") -> Invitation:
         status=clean(event.value("STATUS")).strip().upper()[:20],
         url=clean(event.value("URL")).strip()[:1000],
         source=calendar,
+        series=_series(calendar, event, zones),
     )
+
+
+def _series(calendar: Component, event: Component, zones: Zones) -> series.Series:
+    """How it repeats, with the dates that the same calendar puts elsewhere."""
+    if event.line("RECURRENCE-ID") is not None:
+        return series.Series()
+    others = (one for one in calendar.children if one.name == "VEVENT" and one is not event)
+
+    def ended(one: Component) -> str:
+        end = _end(one, _moment(one.line("DTSTART"), zones), zones)
+        return end.isoformat() if end is not None else ""
+
+    return series.read(event, others, lambda line: _moment(line, zones), ended)
 
 
 def essence(invitation: Invitation, attendee: str) -> str:

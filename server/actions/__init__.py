@@ -56,6 +56,16 @@ ACTIONS: dict[str, Named] = {
         "Retirer de mon agenda", "Remove from my calendar", "Retiré de votre agenda", "Removed from your calendar"
     ),
     "agenda.undo": Named("Annuler", "Undo", "Retiré de votre agenda", "Removed from your agenda"),
+    "assistant.first": Named("La première", "The first", "Choisi", "Chosen"),
+    "assistant.pause": Named("Arrêter les rappels", "Stop reminders", "Rappels arrêtés", "Reminders stopped"),
+    "assistant.person": Named(
+        "Demander l’aide d’une personne", "Ask a person for help", "Aide demandée", "Help asked for"
+    ),
+    "assistant.refuse": Named("Ne rien faire", "Do nothing", "Rien n’est changé", "Nothing is changed"),
+    "assistant.resume": Named("Reprendre les rappels", "Start again", "Rappels repris", "Reminders start again"),
+    "assistant.second": Named("La deuxième", "The second", "Choisi", "Chosen"),
+    "assistant.send": Named("Envoyer", "Send", "Envoi demandé", "Sending asked for"),
+    "assistant.third": Named("La troisième", "The third", "Choisi", "Chosen"),
     "catalogue.grant": Named("Autoriser", "Allow", "Autorisation donnée", "Permission given"),
     "catalogue.refuse": Named("Refuser", "Refuse", "Autorisation refusée", "Permission refused"),
     "catalogue.withdraw": Named(
@@ -121,6 +131,7 @@ REOPENS = frozenset({"agenda.kept"})
 
 MOMENTS = ("agenda.first", "agenda.second", "agenda.third")
 
+_THREE = ("assistant.first", "assistant.second", "assistant.third")
 # type → last answer ('' before any) → what may be answered now; the first is the primary one.
 CARDS: dict[str, dict[str, tuple[str, ...]]] = {
     "access": {"": ("journal.unknown",), "journal.known": ("journal.unknown",), "journal.unknown": ("journal.known",)},
@@ -131,6 +142,20 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
         "agenda.decline": ("agenda.accept", "agenda.counter"),
     },
     "campaign": {"": ()},
+    "assistant": {"": ()},
+    "assistant_choice": dict.fromkeys(("", *_THREE, "assistant.person"), _THREE),
+    "assistant_help": {"": ("assistant.person",), "assistant.person": ()},
+    "assistant_pause": {
+        "": ("assistant.pause", "assistant.refuse"),
+        "assistant.pause": ("assistant.resume",),
+        "assistant.refuse": ("assistant.pause",),
+        "assistant.resume": ("assistant.pause",),
+    },
+    "assistant_send": {
+        "": ("assistant.send", "assistant.refuse"),
+        "assistant.refuse": ("assistant.send",),
+        "assistant.send": (),
+    },
     "cancellation": {"": ()},
     "checklist": {
         "": ("checklists.tick", "checklists.done"),
@@ -195,10 +220,15 @@ CARDS: dict[str, dict[str, tuple[str, ...]]] = {
 # type → last answer → what may answer it besides, without being one of its three buttons: it has a number in the letter
 # form, and a place on the page that the card leads to.
 BESIDES: dict[str, dict[str, tuple[str, ...]]] = {
-    "moments": {last: ("agenda.counter", "agenda.decline") for last in ("", *MOMENTS, "agenda.counter")}
-    | {"agenda.decline": ("agenda.counter",)},
+    "moments": {
+        **dict.fromkeys(("", *MOMENTS, "agenda.counter"), ("agenda.counter", "agenda.decline")),
+        "agenda.decline": ("agenda.counter",),
+    },
+    "assistant_choice": dict.fromkeys(("", *_THREE), ("assistant.person",)),
     "reminder": {"": ("reminders.refused",), "reminders.undo": ("reminders.refused",)},
 }
+# Made by Pli alone: what they name is done at a tap, in the name of who taps.
+HOUSE = frozenset({"assistant", "assistant_choice", "assistant_help", "assistant_pause", "assistant_send"})
 FILLED = frozenset({"checklist", "form"})  # answered question by question, or thing by thing (`server.forms`)
 QUIET = frozenset({"access"})  # one is told, and most people answer nothing: it waits for no answer
 MAX_CARD = 20_000  # octets of a card in JSON
@@ -207,8 +237,8 @@ _OURS = frozenset({"choices", "answered", "besides", "event", "labels", "scope"}
 
 def check_card(card: dict[str, Any]) -> dict[str, Any]:
     """A card that came from outside. Raises `Invalid`, saying what is wrong."""
-    if card.get("type") not in CARDS:
-        raise Invalid("unknown_card", f"Type de carte inconnu ; connus : {', '.join(sorted(CARDS))}.")
+    if card.get("type") not in CARDS or card["type"] in HOUSE:
+        raise Invalid("unknown_card", f"Type de carte inconnu ; connus : {', '.join(sorted(set(CARDS) - HOUSE))}.")
     if not isinstance(card.get("title"), str) or not card["title"].strip():
         raise Invalid("card_without_title", "La carte n’a pas de titre.")
     if any(not isinstance(card.get(name, ""), str) for name in ("text", "title_en", "text_en", "for")):
@@ -226,7 +256,9 @@ def open_choices(card: dict[str, Any], last: str) -> tuple[str, ...]:
         last = "" if last in REOPENS else last
     known = CARDS.get(str(card.get("type")), {}).get(last, ())
     if card.get("type") == "moments":
-        return tuple(name for name in known if MOMENTS.index(name) < len(card.get("moments") or ()))
+        return tuple(name for name in known if MOMENTS.index(name) < len(card.get("moments", MOMENTS)))
+    if card.get("type") == "assistant_choice":
+        return known[: len(card.get("options", _THREE))]
     return known
 
 
@@ -251,7 +283,7 @@ def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) ->
     shown["choices"] = [
         _choice(card, name) | {"primary": number == 0 and first} for number, name in enumerate(open_choices(card, now))
     ]
-    if card.get("type") == "moments":
+    if card.get("type") in {"moments", "assistant_choice"}:
         shown["besides"] = [_choice(card, name) for name in all_choices(card, now)[len(shown["choices"]) :]]
     answered = next((answer for answer in reversed(answers) if answer.action in ACTIONS), None)
     if answered is not None:

@@ -20,7 +20,7 @@ from babel import dates
 from server.actions.ask import Ask, Done
 from server.agenda import book
 from server.drafts import MailFacts
-from server.errors import Invalid
+from server.errors import Conflict, Invalid
 from server.settings import PLACE
 
 MAX_WORDS: Final = 2000  # characters of a wish
@@ -70,6 +70,45 @@ async def prepare_add(ask: Ask) -> Done:
 async def prepare_remove(ask: Ask) -> Done:
     text = f"Retiré de votre agenda : {(ask.card or {}).get('title', '')}."
     return Done(text, _remembering(ask, "removed"), private=True)
+
+
+async def prepare_first(ask: Ask) -> Done:
+    return _picked(ask, 0)
+
+
+async def prepare_second(ask: Ask) -> Done:
+    return _picked(ask, 1)
+
+
+async def prepare_third(ask: Ask) -> Done:
+    return _picked(ask, 2)
+
+
+def _picked(ask: Ask, place: int) -> Done:
+    """One of the moments that an office offered: it is the appointment from now on."""
+    card = ask.card or {}
+    moments = card.get("moments") or ()
+    start = book.instant(moments[place]["start"]) if place < len(moments) else None
+    if start is None:
+        raise Invalid("no_such_moment", "Ce moment n’est pas parmi ceux qui vous sont proposés.")
+    if start < datetime.now(PLACE):
+        raise Conflict("moment_past", "Ce moment est passé. Choisissez-en un autre, ou demandez-en un.")
+    chosen = card | {"start": moments[place]["start"], "end": moments[place]["end"]}
+    title, title_en = card.get("title", ""), card.get("title_en") or card.get("title", "")
+    return Done(
+        f"Rendez-vous accepté : {title}, {_spoken(start, 'fr')}.",
+        lambda doing: book.remember(doing, chosen, "accepted", ask.opened),
+        text_en=f"Appointment accepted: {title_en}, {_spoken(start, 'en')}.",
+    )
+
+
+def wish(values: dict[str, Any]) -> tuple[str, str]:
+    """(words, beginning in ISO 8601 or "") of a wish that was taken."""
+    try:
+        words, start = _wish(values)
+    except Invalid:  # the day has passed since
+        return str(values.get("text") or "").strip(), ""
+    return words, start.isoformat() if start is not None else ""
 
 
 def _answer(ask: Ask, state: str, partstat: str, line: str) -> Done:

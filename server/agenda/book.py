@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from storage.vault import SpaceKeys
 
 MOST_TOLD = 40  # changes of an appointment that are kept, besides the first
+REPEATING = ("rrule", "rdates", "exdates", "zone", "moved")  # as `recurrence` reads them
+KEPT = (*REPEATING, "instance", "uid", "agreed", "moments")  # of a card, when it says so
 
 
 class AppointmentView(msgspec.Struct, frozen=True):
@@ -71,8 +73,9 @@ def appointment_card(
     stamp: str = "",
     claimed: str = "",
     repeats: bool = False,
+    **more: Any,
 ) -> dict[str, Any]:
-    """The card of an invitation."""
+    """The card of an invitation. `more`: what is of `KEPT`."""
     return {
         "type": "appointment",
         "title": title,
@@ -90,6 +93,7 @@ def appointment_card(
         "claimed": claimed,
         "repeats": repeats,
         "ics": ics,
+        **{name: value for name, value in more.items() if value},
     }
 
 
@@ -99,8 +103,9 @@ def appointment_card(
 def remember(doing: Doing, card: dict[str, Any], state: str, opened: OpenMessage) -> None:
     """Put the appointment of a card in the agenda, in that state. Raises `Conflict` when it is not the last version."""
     keys, message = doing.to.keys, opened.message
-    # A card that came by mail says the address we verified; one that a service made is scoped to that account.
-    scope = str(card.get("organizer", "")) if message.raw_blob else message.author_id
+    # A card that came by mail says the address we verified; one that a service made is scoped to that account; a newer
+    # version made here (`organising`) says the scope of the first.
+    scope = str(card.get("scope") or (card.get("organizer", "") if message.raw_blob else message.author_id))
     uid_hash = identity(doing.app, keys.space_id, scope, str(card.get("uid") or message.id), _instance(card))
     facts = facts_of(card) | {"listed": state != "removed", "series": _series(doing.app, keys.space_id, scope, card)}
     who = accounts.by_id(doing.tx, message.author_id)  # a contact elsewhere is no account
@@ -184,6 +189,7 @@ def age(card: dict[str, Any], known: Appointment, facts: dict[str, Any]) -> int:
 def facts_of(card: dict[str, Any]) -> dict[str, Any]:
     """What the agenda keeps of a card."""
     facts = {name: card.get(name, "") for name in ("title", "start", "end", "all_day", "location", "stamp")}
+    facts |= {name: card[name] for name in KEPT if card.get(name)}
     return facts | {"organizer": card.get("organizer_name") or card.get("organizer", "")}
 
 
@@ -205,14 +211,31 @@ def _series(app: App, space_id: str, scope: str, card: dict[str, Any]) -> str:
     return identity(app, space_id, scope, str(card.get("uid") or "")) if _instance(card) else ""
 
 
+def listed(tx: Tx, keys: SpaceKeys) -> list[tuple[Appointment, dict[str, Any]]]:
+    """What the patient did something about, never what was only sent, each with its facts. A date of a series that has
+    an appointment of its own (moved, called off) is left out of the series.
+    """
+    found = [(one, facts_in(keys, one)) for one in rows.of_space(tx, keys.space_id)]
+    found = [(one, facts) for one, facts in found if facts.get("listed", True)]
+    apart: dict[str, list[str]] = {}
+    for one, facts in found:
+        series, instance = facts.get("series"), facts.get("instance")
+        whole = rows.by_uid(tx, keys.space_id, series) if series and instance and one.state != "removed" else None
+        if whole is not None:
+            apart.setdefault(whole.id, []).append(str(instance))
+    return [
+        (one, facts | {"exdates": [*facts.get("exdates", ()), *apart[one.id]]} if one.id in apart else facts)
+        for one, facts in found
+    ]
+
+
 async def appointments(app: App, dossier: DossierHandle) -> list[AppointmentView]:
     """The agenda of a space, in order of date: what the patient did something about, never what was only sent."""
 
     def pull(tx: Tx) -> list[AppointmentView]:
         return [
             _view(facts, item, messages.find(tx, dossier.space_id, item.message_id))
-            for item in rows.of_space(tx, dossier.space_id)
-            if (facts := facts_in(dossier.keys, item)).get("listed", True)
+            for item, facts in listed(tx, dossier.keys)
         ]
 
     return sorted(await app.db.read(pull), key=_when)

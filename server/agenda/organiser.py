@@ -26,24 +26,31 @@ if TYPE_CHECKING:
     from server.posting import Doing
     from storage.vault import SpaceKeys
 
-_PLACE_AND_TIME = ("start", "end", "all_day", "location")
+_PLACE_AND_TIME = ("start", "end", "all_day", "location", *book.REPEATING)
 
 
 def known(tx: Tx, app: App, keys: SpaceKeys, scope: str, uid: str, instance: str, state: str = "") -> bool:
-    """Whether this sender's appointment came, or one of its series; in that state, if one is given."""
+    """Whether this sender's appointment came, one of its series, or the series that it is one of; in that state, if one
+    is given.
+    """
     found = _concerned(tx, app, keys, scope, uid, instance)
+    whole = rows.by_uid(tx, keys.space_id, book.identity(app, keys.space_id, scope, uid)) if instance else None
+    found += [whole] if whole is not None else []
     return any(
         (not state or one.state == state) and not book.facts_in(keys, one).get("only_cancelled") for one in found
     )
 
 
-def offered(doing: Doing, card: dict[str, Any], scope: str) -> None:
-    """An invitation or an announcement arrives."""
+def offered(doing: Doing, card: dict[str, Any], scope: str, *, agreed: bool = False) -> None:
+    """An invitation or an announcement arrives. `agreed`: a person noted what they and the patient agreed on."""
     keys, uid, instance = doing.to.keys, str(card["uid"]), str(card["instance"])
     uid_hash = book.identity(doing.app, keys.space_id, scope, uid, instance)
     series = book.identity(doing.app, keys.space_id, scope, uid) if instance else ""
-    facts = book.facts_of(card) | {"listed": False, "series": series}
-    row = Appointment(new_id(), int(card["sequence"]), "proposed", doing.message_id, b"", doing.at, _organiser(doing))
+    whole = rows.by_uid(doing.tx, keys.space_id, series) if series else None
+    listed = agreed or (whole is not None and book.facts_in(keys, whole).get("listed", True))
+    facts = book.facts_of(card) | {"listed": listed, "series": series}
+    state = "accepted" if agreed else "proposed"
+    row = Appointment(new_id(), int(card["sequence"]), state, doing.message_id, b"", doing.at, _organiser(doing))
     if book.enter(doing, row, uid_hash, facts):
         return
     was = rows.hold(doing.tx, keys.space_id, uid_hash)
@@ -55,10 +62,10 @@ def offered(doing: Doing, card: dict[str, Any], scope: str) -> None:
         _tell(doing, doing.message_id, "agenda.outdated" if late else "agenda.again", card, was.message_id)
         return
     # The patient's word was for that time and that place.
-    stays = was.state in ("accepted", "added") and all(had.get(name) == facts[name] for name in _PLACE_AND_TIME)
-    state = was.state if stays else "proposed"
+    stays = was.state in ("accepted", "added") and all(had.get(name) == facts.get(name) for name in _PLACE_AND_TIME)
+    state = was.state if stays else state
     changed = replace(was, sequence=row.sequence, state=state, message_id=doing.message_id, changed_at=doing.at)
-    book.put(doing, changed, facts | {"listed": had.get("listed", True)})
+    book.put(doing, changed, facts | {"listed": agreed or had.get("listed", True)})
     _tell(doing, was.message_id, "agenda.moved", card, doing.message_id)
 
 
@@ -69,7 +76,11 @@ def cancelled(doing: Doing, card: dict[str, Any], scope: str) -> None:
     keys, uid, instance = doing.to.keys, str(card["uid"]), str(card["instance"])
     row = Appointment(new_id(), int(card["sequence"]), "cancelled", doing.message_id, b"", doing.at, _organiser(doing))
     uid_hash = book.identity(doing.app, keys.space_id, scope, uid, instance)
-    book.enter(doing, row, uid_hash, book.facts_of(card) | {"listed": False, "only_cancelled": True})
+    series = book.identity(doing.app, keys.space_id, scope, uid) if instance else ""
+    whole = rows.by_uid(doing.tx, keys.space_id, series) if series else None
+    listed = whole is not None and bool(book.facts_in(keys, whole).get("listed", True))
+    facts = _named_like(card, book.facts_in(keys, whole) if whole else {})
+    book.enter(doing, row, uid_hash, facts | {"listed": listed, "only_cancelled": whole is None, "series": series})
     for found in _concerned(doing.tx, doing.app, keys, scope, uid, instance, hold=True):
         had = book.facts_in(keys, found)
         if book.age(card, found, had) < 0:
@@ -88,6 +99,12 @@ def kept(doing: Doing, card: dict[str, Any], scope: str) -> None:
             changed = replace(found, state="proposed", changed_at=doing.at)
             book.put(doing, changed, book.facts_in(keys, found))
             _tell(doing, found.message_id, "agenda.kept", card, doing.message_id)
+
+
+def _named_like(card: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
+    """The facts of a cancellation; of one of a series, under the name of the series and not of its cancellation."""
+    facts = book.facts_of(card)
+    return facts | ({"title": whole["title"], "start": facts["start"] or facts.get("instance", "")} if whole else {})
 
 
 def _organiser(doing: Doing) -> str:
