@@ -133,7 +133,11 @@ async def test_of_three_moments_dominique_picks_one_by_a_tap_and_marcel_by_numbe
     other = await propose(house, box, changed(several, moments=(NINE, TWO)), "marcel")
     two = await card(house, other.message, "marcel")
     assert [actions.choice(two, number) for number in (1, 2, 3, 4, 5)] == [
-        "agenda.first", "agenda.second", "agenda.counter", "agenda.decline", None,
+        "agenda.first",
+        "agenda.second",
+        "agenda.counter",
+        "agenda.decline",
+        None,
     ]
     with pytest.raises(PliError):
         await tap(house, other.message, "agenda.third", "marcel")
@@ -152,7 +156,7 @@ async def test_a_wish_is_granted_or_the_planned_moment_stays(house: House, answe
         now = await card(house, answered.message)
         assert now["text"].startswith("C’est le moment que vous avez demandé.")
         assert (now["start"], now["sequence"]) == (wished, 1)
-            assert book.instant(now["end"]) == book.instant(at(18, 45))
+        assert book.instant(now["end"]) == book.instant(at(18, 45))
         assert [one.state for one in await agenda(house)] == ["proposed"], "theirs to accept, even so"
     else:
         await organising.keep(house.app, box, await the_one(house, box), "Le soir est complet.")
@@ -233,10 +237,17 @@ async def test_the_slot_that_the_office_gave_twice_is_said_to_it_and_not_to_the_
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"title": " "}, {"title": "x" * 201}, {"moments": ()}, {"moments": (NINE, NINE)},
-        {"moments": (NINE, TWO), "agreed": True}, {"moments": (Moment("hier"),)},
-        {"moments": (Moment("2020-01-01T09:00"),)}, {"moments": (Moment("2099-01-01T09:00"),)},
-        {"moments": (Moment(f"{DAY}T09:00", f"{DAY}T08:00"),)}, {"rrule": "FREQ=SECONDLY"}, {"zone": "Mars/Olympus"},
+        {"title": " "},
+        {"title": "x" * 201},
+        {"moments": ()},
+        {"moments": (NINE, NINE)},
+        {"moments": (NINE, TWO), "agreed": True},
+        {"moments": (Moment("hier"),)},
+        {"moments": (Moment("2020-01-01T09:00"),)},
+        {"moments": (Moment("2099-01-01T09:00"),)},
+        {"moments": (Moment(f"{DAY}T09:00", f"{DAY}T08:00"),)},
+        {"rrule": "FREQ=SECONDLY"},
+        {"zone": "Mars/Olympus"},
     ],
 )
 async def test_what_cannot_be_is_refused_with_a_sentence(house: House, wrong: dict[str, Any]) -> None:
