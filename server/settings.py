@@ -6,8 +6,6 @@ Each setting is a field with its sentence; the environment name is `PLI_` and th
 
 from __future__ import annotations
 
-import ipaddress
-import json
 import os
 import re
 import tomllib
@@ -15,9 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
-from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
+from server import gateway_settings
 from server.dossier import habilitation
 from server.safe_settings import unsafe
 
@@ -121,6 +119,11 @@ class Settings:
     audit_anchor_url: str = _say("https:// address elsewhere that it is posted to: {number, chain, at}.", "")
     audit_anchor_private: bool = _say("That address may be one of this network.", False)
     correction_hours: int = _say("For how long whoever wrote a message may correct it, with its trace; 0: never.", 24)
+    prevention_rules: str = _say("File of the prevention rules (JSON, as the one shipped), in its place.", "")
+    prevention_switches: str = _say(
+        "Rows switched on or off, by commas: their ids, « - » before those switched off (rsv-75,-dtp-45).", ""
+    )
+    prevention_seasons: str = _say("File of the dates of campaigns (JSON, as the one shipped), in its place.", "")
     session_idle_minutes: int = _say("A session unused for that long ends.", 30)
     session_hours: int = _say("A session ends after that long, used or not.", 12)
     device_days: int = _say("A remembered device is asked for a second factor again after that long.", 90)
@@ -295,7 +298,8 @@ def problems(settings: Settings) -> list[str]:
         except ValueError:
             found.append(f"habilitation_file: {settings.habilitation_file} is no matrix of habilitations.")
     found += _trust_problems(settings)
-    found += _gateway_problems(settings)
+    found += gateway_settings.problems(settings)
+    found += _prevention_problems(settings)
     if not settings.demo:
         if not settings.secure:
             found.append("public_url: must start with https:// to serve real people.")
@@ -340,40 +344,16 @@ def _trust_problems(settings: Settings) -> list[str]:
     return found
 
 
-def _gateway_problems(settings: Settings) -> list[str]:
-    found = []
+def _prevention_problems(settings: Settings) -> list[str]:
+    from server.prevention.rules import BadRules, of_settings  # who starts without a fault reads them once, anyway
+
     try:
-        for each in filter(None, (part.strip() for part in settings.proxies.split(","))):
-            ipaddress.ip_network(each)
-    except ValueError:
-        found.append("proxies: not a list of addresses or networks.")
-    if settings.audit_anchor_url and not (settings.demo or settings.audit_anchor_url.startswith("https://")):
-        found.append("audit_anchor_url: must start with https://.")
-    if settings.sms_url and not (settings.demo or settings.sms_url.startswith("https://")):
-        found.append("sms_url: must start with https://.")
-    if settings.sms_method not in {"POST", "PUT"}:
-        found.append("sms_method: neither POST nor PUT.")
-    try:
-        if settings.sms_body.lstrip().startswith(("{", "[")):
-            json.loads(settings.sms_body)
-        else:
-            parse_qsl(settings.sms_body, strict_parsing=True)
-    except ValueError:
-        found.append("sms_body: neither JSON nor a form.")
-    for name in ("sms_headers_file", "notice_password_file", "vapid_key"):
-        if getattr(settings, name) and not Path(getattr(settings, name)).is_file():
-            found.append(f"{name}: {getattr(settings, name)} is not a file.")
-    if settings.notice_tls not in {"starttls", "tls", "none"}:
-        found.append("notice_tls: not one of starttls, tls, none.")
-    if settings.notice_smtp:
-        host, _, port = settings.notice_smtp.rpartition(":")
-        if not host or not port.isdecimal() or not 0 < int(port) < 65536:
-            found.append("notice_smtp: not host:port.")
-        if settings.notice_from.count("@") != 1:
-            found.append("notice_from: notices need an address they come from.")
-        if settings.notice_tls == "none" and host.strip("[]") not in {"localhost", "127.0.0.1", "::1"}:
-            found.append("notice_tls: none is for a relay on this machine only.")
-    return found
+        of_settings(settings)
+    except BadRules as error:
+        return [
+            f"prevention_rules, prevention_switches, prevention_seasons: {line}" for line in str(error).splitlines()
+        ]
+    return []
 
 
 def crl_urls(settings: Settings) -> tuple[str, ...]:

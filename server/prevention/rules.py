@@ -14,11 +14,14 @@ from collections.abc import Mapping
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from server.prevention.spans import Span, span
+
+if TYPE_CHECKING:
+    from server.settings import Settings
 
 T = TypeVar("T")
 DATA: Final = Path(__file__).parent / "data"
@@ -282,3 +285,8 @@ def rules(path: str = "", switches: str = "", seasons: str = "") -> Rules:
     if unknown := [name for name in wished if name not in found.by_id]:
         raise BadRules(f"no such rule: {', '.join(unknown)}")
     return found.switched(wished)
+
+
+def of_settings(settings: Settings) -> Rules:
+    """The rules in force here. Raises `BadRules`."""
+    return rules(settings.prevention_rules, settings.prevention_switches, settings.prevention_seasons)
