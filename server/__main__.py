@@ -22,10 +22,12 @@ from mail_gateway import dkim, whitelist
 from server import admin, demo, doctor
 from server.app import open_app
 from server.audit_commands import audit_group
+from server.campaign_commands import campaign_group
 from server.command_line import do, run
 from server.errors import PliError
 from server.inspecting import inspect_command
 from server.people_commands import people_group
+from server.prevention_commands import prevention_group
 from server.review_commands import reviews_group
 from server.settings import BadSettings, Settings, load, problems
 from storage.database import DatabaseDown, hold
@@ -133,7 +135,9 @@ def people_remind(settings_of: Callable[[], Settings]) -> None:
 cli.add_command(people_group)
 cli.add_command(reviews_group)
 cli.add_command(audit_group)
+cli.add_command(campaign_group)
 cli.add_command(inspect_command)
+cli.add_command(prevention_group)
 
 
 @cli.group("trust")

@@ -21,9 +21,9 @@ from typing import Any
 import structlog
 
 from mail_gateway import trust, trust_lists
-from server import absence, audit_chain, delegates, doctor, logins, people, sessions, teams
+from server import absence, audit_chain, campaign_tasks, delegates, doctor, logins, people, sessions, teams
 from server.app import App, open_core
-from server.bots import reminders
+from server.bots import households
 from server.dossier import operating
 from server.enrolment import lifecycle
 from server.errors import Invalid, PliError
@@ -168,7 +168,7 @@ async def _team(app: App, team: str, member: str, manager: bool, remove: bool) -
 
 
 async def _remind(app: App) -> dict[str, Any]:
-    return {"posted": await reminders.remind_everybody(app)}
+    return {"posted": await households.remind_everybody(app)}
 
 
 async def _trust_add(app: App, domain: str, pem: str, subject: str = "") -> dict[str, Any]:
@@ -252,6 +252,7 @@ async def _quarantine_drop(app: App, mail: str, by: str) -> dict[str, Any]:
 COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "audit.touched": _audit_touched,
     "audit.verify": _audit_verify,
+    **campaign_tasks.COMMANDS,
     "doctor.look": _look,
     "people.add-writer": _add_writer,
     "people.add-holder": _add_holder,

@@ -16,6 +16,8 @@ from aiohttp import web
 
 from server import audit_chain, journal_notice, keeping, logs, notices
 from server.absence import AbsenceNotes
+from server.agenda.notices import AppointmentNotices
+from server.bots import campaigner, households
 from server.bots.reminders import ReminderChannel
 from server.contacts import AccountMail
 from server.copies import exporting, importing
@@ -117,6 +119,7 @@ async def open_app(
             app.delivery.add(mail_gateway.verdict.QuarantineChannel(app))
             app.delivery.add(ReminderChannel(app))
             app.delivery.add(AbsenceNotes(app))
+            app.delivery.add(AppointmentNotices(app))
             for channel in journeys.channels(app):
                 app.delivery.add(channel)
             app.delivery.add(AccountMail(app))
@@ -131,6 +134,8 @@ async def open_app(
                 app.delivery.add(channel)
             app.delivery.start()
             await doors.enter_async_context(audit_chain.kept_whole(app))
+            await doors.enter_async_context(households.kept_round(app))
+            await doors.enter_async_context(campaigner.kept_running(app))
             await doors.enter_async_context(evening.told_each_evening(app))
             sweeper = asyncio.create_task(_sweep_forever(app), name="sweep")
             doors.callback(sweeper.cancel)

@@ -206,6 +206,7 @@ class Draft:
     effect: Callable[[Doing], None] | None = None
     later: tuple[Later, ...] = ()
     author: Author | None = None
+    heard: frozenset[str] = frozenset()  # accounts that another message already tells outside Pli: not twice
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,17 @@ def waits(tx: Tx, campaign_id: str, space_id: str) -> bool:
     )
 
 
+def sent_since(tx: Tx, campaign_id: str, space_id: str, since: int) -> bool:
+    return bool(
+        tx.run(
+            "SELECT 1 FROM campaign_spaces WHERE campaign_id = :c AND space_id = :s AND state = 'sent' AND at >= :at",
+            c=campaign_id,
+            s=space_id,
+            at=since,
+        )
+    )
+
+
 def settle(tx: Tx, campaign_id: str, space_id: str, state: str, why: str = "", message_id: str = "") -> bool:
     """`sent`, or `spared` with why. False when it was settled before."""
     return bool(

@@ -47,14 +47,26 @@ SELECT id, space_id FROM accounts WHERE ended_at IS NULL AND id IN (
 """
 
 
-def owe(tx: Tx, vault: Vault, keys: SpaceKeys, message_id: str, member: Participant, seq: int, holder: str) -> bool:
+def owe(
+    tx: Tx,
+    vault: Vault,
+    keys: SpaceKeys,
+    message_id: str,
+    member: Participant,
+    seq: int,
+    holder: str,
+    heard: frozenset[str] = frozenset(),
+) -> bool:
     """A message arrived in this member's mailbox, as number `seq`: wind up the clock of each who may want to hear of
-    it; of the holder's own, those who act for them too. Whether any runs. `keys`: of the space it belongs to.
+    it; of the holder's own, those who act for them too; but for who has `heard` by another message. Whether any runs.
+    `keys`: of the space it belongs to.
     """
     account_id, mailbox_id = member.member_id, member.mailbox_id
     space = keys.space_id if account_id == holder else ""
     owed = False
     for told, space_id in tx.run(_TOLD, a=account_id, s=space):
+        if told in heard:
+            continue
         owed = True
         if not _again(tx, space_id, mailbox_id, told, message_id):
             other = None if space_id == keys.space_id else accounts.space(tx, space_id)

@@ -17,6 +17,7 @@
     record     a patient's dossier, for a professional; record_finding, record_documents, record_deposit, record_ways
     office     the board of a team, hours, absences, texts; opening: hours in words
     ready      who is ready for a day
+    sequences  what an office prepares around an appointment, and what is bound to one
     journal    who read the dossier, and each document
     files      downloads, and the few kinds of file that may be shown; viewer: a document to look at, page by page
     socket     Socket.IO: sync, post, act, read, typing; live: a reader for each socket, pulling from its cursor
@@ -43,6 +44,10 @@ from aiohttp import web
 from webchat import (
     account,
     adding,
+    agenda,
+    agenda_feeds,
+    agenda_one,
+    agenda_own,
     app_shell,
     assets,
     campaigns,
@@ -65,6 +70,9 @@ from webchat import (
     pages,
     passkeys,
     prescriptions,
+    prevention,
+    prevention_questions,
+    prevention_record,
     profile,
     ready,
     record,
@@ -74,6 +82,7 @@ from webchat import (
     record_ways,
     results,
     security,
+    sequences,
     sharing,
     shelf,
     shelf_actions,
@@ -101,9 +110,16 @@ def add_routes(app: App, site: web.Application) -> None:
     measures.add_routes(app, site)
     thread.add_routes(app, site)
     pages.add_routes(app, site)
+    agenda.add_routes(app, site)
+    agenda_feeds.add_routes(app, site)
+    agenda_own.add_routes(app, site)  # its /agenda/new stands before any /agenda/{appointment}
+    agenda_one.add_routes(app, site)
     health.add_routes(app, site)
     results.add_routes(app, site)
     profile.add_routes(app, site)
+    prevention.add_routes(app, site)
+    prevention_questions.add_routes(app, site)
+    prevention_record.add_routes(app, site)
     record.add_routes(app, site)
     record_finding.add_routes(app, site)
     record_documents.add_routes(app, site)
@@ -128,6 +144,7 @@ def add_routes(app: App, site: web.Application) -> None:
     drafting.add_routes(app, site)
     uploading.add_routes(app, site)
     office.add_routes(app, site)
+    sequences.add_routes(app, site)
     ready.add_routes(app, site)
     display.add_routes(app, site)
     files.add_routes(app, site)

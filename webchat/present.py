@@ -199,7 +199,7 @@ def said_of(words: Words, message: MessageView) -> str:
 
 def card_text(words: Words, card: dict[str, Any], name: str) -> str:
     """A text of a card in the reader's language, French when it has no other."""
-    text = card.get(f"{name}_en") if words.language == "en" else None
+    text = card.get(f"{name}_{words.choice}")
     return str(text or card.get(name) or "")
 
 

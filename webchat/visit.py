@@ -28,6 +28,7 @@ HOLDER_SECTIONS = (
 )  # fmt: skip
 # What one needs to see a section of a holder; the others have its name.
 SCOPES = {"documents": "dossier", "health": "dossier"}
+OPERATOR_SECTIONS = (("messages", "/"), ("campaigns", "/campaigns"))
 OFFICE_SECTIONS = (("messages", "/"), ("patients", "/patients"), ("templates", "/templates"), ("hours", "/hours"))
 TEAM_SECTIONS = (OFFICE_SECTIONS[0], ("team", "/team"), *OFFICE_SECTIONS[1:])
 
@@ -49,7 +50,8 @@ class Visit:
     def page(self, template: str, section: str, *, status: int = 200, **values: Any) -> web.Response:
         """A page of this desk."""
         sections = {
-            "holder": holder_sections(self.box.scopes), "team": TEAM_SECTIONS, "professional": OFFICE_SECTIONS
+            "holder": holder_sections(self.box.scopes), "team": TEAM_SECTIONS, "professional": OFFICE_SECTIONS,
+            "operator": OPERATOR_SECTIONS,
         }.get(self.box.owner_kind, OFFICE_SECTIONS[:1])  # fmt: skip
         text = present.page(
             template,

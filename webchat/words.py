@@ -79,6 +79,10 @@ class Words:
         """Whether this sentence exists: for keys made of what came from elsewhere (an error's code, a card's type)."""
         return key in self._sentences
 
+    def count(self, number: int) -> str:
+        """`12 345`, `12,345`."""
+        return str(numbers.format_decimal(number, "#,##0", self.locale))
+
     def size(self, octets: int) -> str:
         """`234 Ko`, `1,2 Mo`."""
         octet = "o" if self.language == "fr" else "B"

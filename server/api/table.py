@@ -4,7 +4,7 @@ than the other.
 
 from __future__ import annotations
 
-from server.api import files, measures, own_agenda, reads, shapes, writing
+from server.api import campaigns, files, measures, own_agenda, reads, shapes, writing
 from server.api.door import Download, Multipart, Route
 from server.api.problems import TooSlow, WrongType
 from server.dossier.synthesis import Synthesis
@@ -101,5 +101,23 @@ ROUTES: tuple[Route, ...] = (
         "POST", f"{V1}/conversations/{{id}}/handover/return", "giveBack", "The service may write again",
         writing.give_back, shapes.Receipt, body=shapes.NewReturn, status=201, retry_key=True,
         refusals=(*_BODY, Refused, NotAllowed, Conflict),
+    ),
+    Route(
+        "GET", f"{V1}/campaigns", "listCampaigns", "Every campaign with its counts, for the operator",
+        campaigns.list_campaigns, campaigns.Campaigns, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/campaigns/{{id}}", "readCampaign", "One campaign with its counts, for the operator",
+        campaigns.one_campaign, campaigns.CampaignView, refusals=(Refused,),
+    ),
+    Route(
+        "POST", f"{V1}/campaigns", "addCampaign", "A campaign as a draft, by the operator",
+        campaigns.add_campaign, campaigns.CampaignView, body=campaigns.NewCampaign, status=201,
+        refusals=(*_BODY, Refused),
+    ),
+    Route(
+        "POST", f"{V1}/campaigns/{{id}}/moves", "moveCampaign", "Start, pause, resume or stop, by the operator",
+        campaigns.move_campaign, campaigns.CampaignView, body=campaigns.NewMove, status=200,
+        refusals=(*_BODY, Refused, Conflict),
     ),
 )  # fmt: skip

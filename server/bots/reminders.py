@@ -1,73 +1,76 @@
-"""The reminder bot: reads the rules, and writes once to whoever is concerned and has not answered.
+"""The reminder bot: writes to somebody what prevention asks of them now, once, a few at a time.
 
-`due` is pure: rules, person, what is known, today → what to say. A reminder is posted once a rule (the retry key and
-the record « sent » are in the same transaction); « dans un mois » comes back as a delivery of channel `reminder`.
+    standings (`server.prevention`) + what was said before  →  rounds.to_write  →  a card a rule, in « Vos rappels de
+    prévention »; with each, in its transaction, the record « sent »: at what time, since when it is due
+
+Promises: a rule is spoken of once, and again at its rhythm; what was answered, stopped or sent meanwhile is seen in the
+transaction itself, so that two processes, a crash or a second try never write twice. « Dans un mois » comes back as a
+delivery of channel `reminder`, at an hour when reminders are written. Who stopped reminders, paused them, or blocked
+this bot, gets none.
+
+Does not: say in which order or on which day (`server.bots.households`), or what leaves the house (`server.notices`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from functools import lru_cache
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
-from server import access, people, posting
-from server.actions import reminders as answers
+from server import access, people, posting, wishes
 from server.bots import hearing
-from server.delivery import Parcel
-from server.drafts import Actor, Draft, Opening
-from server.errors import Refused
-from storage import accounts
+from server.delivery import Held, Parcel
+from server.drafts import Actor, Draft, Opening, Receipt
+from server.errors import Conflict
+from server.prevention import known, pausing, rounds, situations, statuses
+from server.prevention.rounds import Planned, Spoken
+from server.prevention.statuses import SENT, Record
+from server.settings import PLACE
+from storage import delegations, exchanges
 from storage import reminders as rows
 from storage.database import Tx
+from storage.ids import now_ms
 
 if TYPE_CHECKING:
     from server.app import App
     from server.handles import SpaceHandle
+    from server.prevention.engine import Standing
+    from server.prevention.rules import Rule, Rules
 
 ADDRESS = "rappels"  # local part of the bot's address
 NAME = "Rappels de prévention"
 SUBJECT = "Vos rappels de prévention"
+LATELY_MS = wishes.HOUR_MS  # what was written so shortly before belongs to the same round
+REST = (
+    "\n\nD’autres points vous attendent sur la page « Prévention ».",
+    "\n\nMore waits for you on the page “Prevention”.",
+)  # fmt: skip
 
 
-@lru_cache
-def rules() -> dict[str, dict[str, Any]]:
-    """The rules of the data file by id, with its version and source."""
-    data = json.loads((Path(__file__).parent / "data" / "vaccines.json").read_text())
-    return {rule["id"]: {**rule, "version": data["version"], "source": data["source"]} for rule in data["rules"]}
-
-
-def age(birth: date, today: date) -> int:
-    """Whole years."""
-    return today.year - birth.year - ((today.month, today.day) < (birth.month, birth.day))
-
-
-def due(known: Mapping[str, str], birth: date, sex: str, today: date) -> list[dict[str, Any]]:
-    """The rules to speak of: active, in force, concerning this person, and never spoken of (`known`: rule → newest
-    state).
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A person before a round. `newest`: the id of each rule's newest record. `name`: of a child or of somebody
+    helped, "" of who reads their own reminders. `quiet_until`: they wish for none until then; None: never.
     """
-    found = []
-    for name, rule in rules().items():
-        who = rule["population"]
-        if not rule["active"] or date.fromisoformat(rule["valid_from"]) > today or known.get(name):
-            continue
-        if not who.get("min_age", 0) <= age(birth, today) <= who.get("max_age", 150) or sex not in who.get("sex", "FM"):
-            continue
-        found.append(rule)
-    return found
+
+    standings: Sequence[Standing]
+    spoken: dict[str, Spoken]
+    newest: dict[str, str]
+    name: str
+    quiet_until: date | None = date.min
+    lately: bool = False
+    situations: frozenset[str] = frozenset()
 
 
-def card(rule: dict[str, Any]) -> dict[str, Any]:
-    """The card of a rule."""
-    return {
-        "type": "reminder",
-        "rule": rule["id"],
-        "version": rule["version"],
-        "source": rule["source"],
-        **{name: rule[name] for name in ("title", "text", "title_en", "text_en")},
-    }
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a round did for one person. `lately`: something was written just before this one."""
+
+    next_day: date
+    messages: list[str] = field(default_factory=list)
+    lately: bool = False
 
 
 async def bot(app: App) -> Actor:
@@ -79,51 +82,142 @@ async def bot(app: App) -> Actor:
 
 
 async def remind(app: App, space_id: str, today: date | None = None) -> int:
-    """Write to the holder of a space what is due; returns how many reminders were posted."""
+    """Write to the holder of a space what is due, now; returns how many reminders were posted. Raises as `post`."""
+    return len((await write(app, space_id, today or datetime.now(PLACE).date())).messages)
+
+
+async def write(app: App, space_id: str, today: date, *, heard: frozenset[str] = frozenset()) -> Written:
+    """The most urgent few of what is due. `heard`: accounts that are told of this round already. Raises as `post`."""
     writer = await bot(app)
     space = await access.space_to_write(app, writer, space_id)
-
-    def look(tx: Tx) -> list[dict[str, Any]]:
-        traits = people.traits(app, tx, space_id)
-        if traits is None:
-            return []
-        known = {name: rows.state(tx, space_id, answers.rule_hash(app, space_id, name)) for name in rules()}
-        return due(known, date.fromisoformat(traits.birth_date), traits.sex, today or datetime.now(UTC).date())
-
-    found = await app.db.read(look)
-    for rule in found:
-        await _write(app, writer, space, rule, f"reminder:{rule['id']}:{rule['version']}")
-    return len(found)
-
-
-async def remind_everybody(app: App) -> int:
-    """One round over all holders."""
-    posted = 0
-    for holder in await app.db.read(accounts.holders):
+    seen = await app.db.read(lambda tx: look(app, tx, space, today))
+    if seen.quiet_until is None or seen.quiet_until > today:
+        later = today + timedelta(days=rounds.data()["look_again_days"])
+        return Written(min(later, seen.quiet_until or later), lately=seen.lately)
+    planned = rounds.to_write(seen.standings, seen.spoken, today)
+    few, more = planned[: app.settings.reminders_at_once], planned[app.settings.reminders_at_once :]
+    sent, spoken = list[str](), dict(seen.spoken)
+    for one in few:
+        rule = one.standing.rule
+        shown = card(rule, seen.name)
+        if more and one is few[-1]:
+            shown |= {"text": shown["text"] + REST[0], "text_en": shown["text_en"] + REST[1]}
+        key = f"reminder:{statuses.rule_hash(app, space_id, rule.id)}:{one.first}:{one.time}"
         try:
-            posted += await remind(app, holder.space_id)
-        except Refused:
+            receipt = await post(app, writer, space, shown, key, sending(one, seen.newest.get(rule.id, "")), heard)
+        except Conflict:  # they answered meanwhile
             continue
-    return posted
+        if not receipt.again:
+            sent.append(receipt.message)
+        spoken[rule.id] = Spoken(SENT, today, one.time, one.first, one.standing.since)
+    return Written(rounds.next_look(seen.standings, spoken, today, left=bool(more)), sent, seen.lately)
 
 
-async def _write(app: App, writer: Actor, space: SpaceHandle, rule: dict[str, Any], retry_key: str) -> None:
-    talk = await access.common_conversation(app, writer, space)
-    shown = card(rule)
+def look(
+    app: App, tx: Tx, space: SpaceHandle, today: date, rules: Rules | None = None, only: str | None = None
+) -> Seen:
+    """What is due to somebody by the `rules` (those in force), and what was said of it. `only`: of this rule, or of
+    none when it is "". Raises `Refused`: nobody is there.
+    """
+    standings: list[Standing] = []
+    if only != "":
+        found = known.of_household(app, tx, space).standings(rules or known.rules_of(app), today)
+        standings = [one for one in found if only in {None, one.rule.id}]
+    spoken, newest, lately = {}, {}, False
+    for standing in standings:
+        if standing.state not in {*rounds.DUE, "later"}:
+            continue
+        records = _records(app, tx, space, standing.rule.id)
+        if records:
+            newest[standing.rule.id] = records[-1].id
+            lately |= any(one.state == SENT and one.at > now_ms() - LATELY_MS for one in records[-2:])
+        if (said := _spoken(records)) is not None:
+            spoken[standing.rule.id] = said
+    traits = people.traits(app, tx, space.space_id)
+    name = traits.given if traits is not None and delegations.represented(tx, space.space_id) else ""
+    blocked = exchanges.standing(tx, space.space_id, space.actor.account_id).blocked
+    quiet = None if blocked else pausing.quiet_until(app, tx, space)
+    return Seen(standings, spoken, newest, name, quiet, lately, _situations(tx, space))
+
+
+async def zone(app: App, space_id: str) -> ZoneInfo:
+    """Whose clocks are looked at for this person. Raises `Refused`."""
+    space = await access.space_to_write(app, await bot(app), space_id)
+
+    return rounds.zone_of(await app.db.read(_situations, space))
+
+
+def _situations(tx: Tx, space: SpaceHandle) -> frozenset[str]:
+    said = situations.newest(situations.records(tx, space))
+    return frozenset(one.kind for one in said if one.state == situations.SO)
+
+
+def _records(app: App, tx: Tx, space: SpaceHandle, rule: str) -> list[Record]:
+    found = rows.history(tx, space.space_id, statuses.rule_hash(app, space.space_id, rule))
+    return [Record.of(space, row) for row in found]
+
+
+def _spoken(records: Sequence[Record]) -> Spoken | None:
+    now = statuses.newest(records)
+    if now is None:
+        return None
+    sent = next((one.facts for one in reversed(records) if one.state == SENT), None)
+    return Spoken(
+        now.state,
+        datetime.fromtimestamp(now.at / 1000, UTC).astimezone(PLACE).date(),
+        (sent.time if sent else 0) or 1,
+        date.fromisoformat(sent.first) if sent and sent.first else None,
+        date.fromisoformat(sent.since) if sent and sent.since else None,
+        now.facts.until_day,
+    )
+
+
+def card(rule: Rule, name: str) -> dict[str, Any]:
+    """The card of a rule; `name`: of the child it is about, for who reads it for them."""
+    shown: dict[str, Any] = {"type": "reminder", "rule": rule.id, "version": rule.version}
+    shown["source"] = ", ".join(rule.sources)
+    for language, suffix in (("fr", ""), ("en", "_en"), ("falc", "_falc")):
+        shown["title" + suffix], shown["text" + suffix] = rule.said(language, name)
+    return shown
+
+
+def sending(one: Planned, newest: str) -> Callable[[posting.Doing], None]:
+    """The record of a reminder, unless something was said of its rule since it was looked at."""
+    facts = {"time": one.time, "first": one.first.isoformat()}
+    if one.standing.since is not None:
+        facts["since"] = one.standing.since.isoformat()
 
     def sent(doing: posting.Doing) -> None:
-        answers.record(doing, shown, "sent", {})
+        record_sent(doing, one.standing.rule.id, facts, newest)
 
+    return sent
+
+
+def record_sent(doing: posting.Doing, rule: str, facts: dict[str, Any], newest: str) -> None:
+    """Raises `Conflict` when `newest` is not the newest record of this rule."""
+    app, space_id = doing.app, doing.to.space_id
+    said = rows.history(doing.tx, space_id, statuses.rule_hash(app, space_id, rule))
+    if (said[-1].id if said else "") != newest:
+        raise Conflict("said_meanwhile", "Une réponse est arrivée entre-temps.")
+    statuses.add(app, doing.tx, doing.to, rule, SENT, facts, doing.at)
+
+
+async def post(
+    app: App,
+    writer: Actor,
+    space: SpaceHandle,
+    shown: dict[str, Any],
+    retry_key: str,
+    effect: Callable[[posting.Doing], None],
+    heard: frozenset[str] = frozenset(),
+) -> Receipt:
+    """A card in the bot's conversation of this space. Raises as `posting.post`, and what `effect` raises."""
+    talk = await access.common_conversation(app, writer, space)
+    to = talk or Opening(space, SUBJECT)
     draft = Draft(
-        to=talk or Opening(space, SUBJECT),
-        kind="card",
-        text=shown["text"],
-        subject=SUBJECT,
-        card=shown,
-        retry_key=retry_key,
-        effect=sent,
+        to, shown["text"], "card", subject=SUBJECT, card=shown, retry_key=retry_key, effect=effect, heard=heard
     )
-    await posting.post(app, writer, draft)
+    return await posting.post(app, writer, draft)
 
 
 class ReminderChannel:
@@ -135,18 +229,32 @@ class ReminderChannel:
         self._app = app
 
     async def send(self, parcel: Parcel) -> None:
-        app, space_id = self._app, parcel.delivery.space_id
-        rule = rules().get(str(parcel.target.get("rule")))
-        state = await app.db.read(
-            rows.state, space_id, answers.rule_hash(app, space_id, str(parcel.target.get("rule")))
-        )
-        if rule is None or state != "later":
-            return
+        """Raises `Held` outside the hours, and during a pause."""
+        app, space_id, now = self._app, parcel.delivery.space_id, now_ms()
         writer = await bot(app)
-        await _write(
-            app,
-            writer,
-            await access.space_to_write(app, writer, space_id),
-            rule,
-            f"reminder-again:{parcel.delivery.id}",
-        )
+        space = await access.space_to_write(app, writer, space_id)
+        today = datetime.fromtimestamp(now / 1000, UTC).astimezone(PLACE).date()
+        seen = await app.db.read(lambda tx: look(app, tx, space, today))
+        found = next((one for one in seen.standings if one.rule.id == str(parcel.target.get("rule"))), None)
+        records = await app.db.read(lambda tx: _records(app, tx, space, str(parcel.target.get("rule"))))
+        said = statuses.newest(records)
+        if found is None or said is None or said.state != statuses.LATER or seen.quiet_until is None:
+            return
+        if found.state not in {*rounds.DUE, "later"}:
+            return
+        opens = rounds.opening(
+            max(now, _midnight(seen.quiet_until)), rounds.hours(app.settings.reminder_hours),
+            rounds.zone_of(seen.situations),
+            any_day=app.settings.reminder_any_day,
+        )  # fmt: skip
+        if opens > now:
+            raise Held("hours", opens)
+        effect = sending(Planned(found, 1, today), records[-1].id)
+        try:
+            await post(app, writer, space, card(found.rule, seen.name), f"reminder-again:{parcel.delivery.id}", effect)
+        except Conflict:
+            return
+
+
+def _midnight(day: date) -> int:
+    return 0 if day == date.min else int(datetime(day.year, day.month, day.day, tzinfo=PLACE).timestamp() * 1000)

@@ -52,16 +52,17 @@ VACCINATIONS: Final = "87273-9"  # who may see notes of vaccination, by the matr
 @dataclass(frozen=True, slots=True)
 class Saying:
     """`state`: of `ANSWERS`. `on`: the day it was done, `until`: the day it comes back, ISO 8601. `document`: that
-    proves it, by its id in the dossier.
+    proves it, by its id in the dossier. `told`: of no answer, « no » or « unknown ».
     """
 
     state: str
     on: str = ""
     until: str = ""
     document: str = ""
+    told: str = ""
 
     def facts(self) -> dict[str, str]:
-        return {name: value for name in ("on", "until", "document") if (value := getattr(self, name))}
+        return {name: value for name in ("on", "until", "document", "told") if (value := getattr(self, name))}
 
 
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,6 +77,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     document: str = ""
     declaration: str = ""
     source: str = ""
+    told: str = ""
     time: int = 0
     first: str = ""
     since: str = ""
