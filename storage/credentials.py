@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from storage import devices, proofs
+from storage import devices, feeds, proofs
 from storage.database import Tx
 from storage.ids import now_ms
 from storage.vault import Sealed
@@ -146,7 +146,7 @@ def unsubscribe_device(tx: Tx, account_id: str, device_id: str) -> None:
 
 def end_everything(tx: Tx, account_id: str, but: str = "") -> None:
     """Every way this account is signed in ends: sessions, tokens, links, mail clients, proofs under way, remembered
-    devices, web push. `but`: the hash of a session that stays, with its device.
+    devices, web push, private addresses of an agenda. `but`: the hash of a session that stays, with its device.
     """
     rows = tx.run("SELECT device_id FROM credentials WHERE hash = :h AND account_id = :a", h=but, a=account_id)
     device = str(rows[0][0]) if rows else ""
@@ -157,6 +157,7 @@ def end_everything(tx: Tx, account_id: str, but: str = "") -> None:
         but=but,
     )
     proofs.end_all(tx, account_id)
+    feeds.end_of_account(tx, account_id)
     devices.end_others(tx, account_id, device)
     tx.run(
         "UPDATE subscriptions SET ended_at = :at WHERE account_id = :a AND ended_at IS NULL"

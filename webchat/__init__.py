@@ -59,6 +59,7 @@ from webchat import (
     door,
     drafting,
     files,
+    form_pages,
     health,
     journal,
     lists,
@@ -109,6 +110,7 @@ def add_routes(app: App, site: web.Application) -> None:
     marks.add_routes(app, site)
     measures.add_routes(app, site)
     thread.add_routes(app, site)
+    form_pages.add_routes(app, site)
     pages.add_routes(app, site)
     agenda.add_routes(app, site)
     agenda_feeds.add_routes(app, site)

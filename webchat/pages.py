@@ -1,4 +1,4 @@
-"""What is read besides messages and documents: agenda, services. Each page is one function of a `Visit`."""
+"""What is read besides messages, documents and the agenda: services. Each page is one function of a `Visit`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from aiohttp import web
 
 from server import access
 from server.actions import catalogue
-from server.agenda import book
 from webchat import present, words
 from webchat.visit import Visit, nonce, route
 
@@ -19,17 +18,7 @@ if TYPE_CHECKING:
 
 def add_routes(app: App, site: web.Application) -> None:
     """Every page one can ask for with GET."""
-    route(app, site, "GET", "/agenda", show_agenda, ("agenda",))
     route(app, site, "GET", "/services", show_services, ("services",))
-
-
-async def show_agenda(visit: Visit) -> web.Response:
-    """Appointments to come, then past ones, the latest first."""
-    handle = await access.dossier(visit.app, visit.box, "agenda")
-    found = await book.appointments(visit.app, handle)
-    coming = [item for item in found if present.day_of(item.start) >= visit.desk.today]
-    past = [item for item in found if present.day_of(item.start) < visit.desk.today]
-    return visit.page("agenda.html", "agenda", coming=coming, past=past[::-1])
 
 
 async def show_services(visit: Visit) -> web.Response:

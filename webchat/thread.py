@@ -90,6 +90,7 @@ async def thread_page(
             if present.file_kind(item) != "archive"
         ],
         appointments=_appointments(visit, part.entries),
+        may_plan=mine and visit.box.may("agenda"),
         nonce=nonce(),
         error=error,
         **offices,

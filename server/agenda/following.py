@@ -23,6 +23,8 @@ def changed(doing: Doing, one: Appointment, facts: dict[str, Any]) -> None:
     if one.starts_at is not None:
         for mailbox_id in sorted(offices):
             rows.put_organised(tx, mailbox_id, Organised(space_id, one.id, one.starts_at, one.state))
-    from server.journeys import planning  # it reads the book, which calls us
+    from server.agenda import notices  # they read the book, which calls us
+    from server.journeys import planning
 
+    notices.owe(doing, one, facts)
     planning.follow(doing, one, facts)

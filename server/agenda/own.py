@@ -85,7 +85,7 @@ def checked(entry: Entry, now: datetime | None = None) -> Entry:
     if len(title) > MAX_TITLE or max(len(who), len(place)) > MAX_LINE:
         raise Invalid("appointment_too_long", f"C’est trop long ({MAX_TITLE} caractères au plus pour le titre).")
     if len(note) > MAX_NOTE:
-        raise Invalid("note_too_long", f"La note est trop longue ({MAX_NOTE} caractères au plus).")
+        raise Invalid("appointment_note_too_long", f"La note est trop longue ({MAX_NOTE} caractères au plus).")
     start = moment(entry.start, entry.zone)
     if start is None:
         raise Invalid("appointment_without_day", "Donnez le jour, et l’heure si elle est connue.")
@@ -230,9 +230,14 @@ def when(start: datetime | date, language: str = "fr") -> str:
     day = re.sub(r"\b1 (?=\w+ \d{4}$)", "1er ", day) if language == "fr" else day
     if not isinstance(start, datetime):
         return str(day)
+    return f"{day} {'at' if language == 'en' else 'à'} {hour(start, language)}"
+
+
+def hour(at: datetime, language: str = "fr") -> str:
+    """« 14 h », « 14 h 30 », "2:30 pm"."""
     if language == "en":
-        return f"{day} at {start.hour % 12 or 12}:{start.minute:02} {'am' if start.hour < 12 else 'pm'}"
-    return f"{day} à {start.hour}\u00a0h" + (f"\u00a0{start.minute:02}" if start.minute else "")
+        return f"{at.hour % 12 or 12}:{at.minute:02} {'am' if at.hour < 12 else 'pm'}"
+    return f"{at.hour}\u00a0h" + (f"\u00a0{at.minute:02}" if at.minute else "")
 
 
 def card(entry: Entry) -> dict[str, Any]:

@@ -44,7 +44,7 @@ async def _shown(house: House, message: str, conversation: str) -> Shown:
     [
         (Entry("", "2026-12-01"), "appointment_without_title"),
         (Entry("x" * 101, "2026-12-01"), "appointment_too_long"),
-        (Entry("Rappel", "2026-12-01", note="x" * 1001), "note_too_long"),
+        (Entry("Rappel", "2026-12-01", note="x" * 1001), "appointment_note_too_long"),
         (Entry("Dentiste", "demain"), "appointment_without_day"),
         (Entry("Dentiste", "2126-12-01"), "appointment_too_far"),
         (Entry("Dentiste", "2026-12-01T14:00", "2026-12-01T13:00"), "bad_end"),
