@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from server import (
@@ -26,12 +26,16 @@ from server import (
 )
 from server.actions import acting, consent
 from server.actions import measures as measured
+from server.agenda import organising
+from server.agenda.proposals import Moment, Proposal
 from server.dossier import asking, consents, depositing, measures
 from server.dossier import documents as shelf
 from server.dossier.consents import Giving
 from server.drafts import Draft, FileFacts, Opening
 from server.handles import ConversationHandle
-from storage import delegations
+from server.journeys import Sequence, Step, binding, board, sequences
+from server.settings import PLACE
+from storage import appointments, delegations
 from storage.ids import now_ms
 from tests.browser import endings
 from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
@@ -85,6 +89,7 @@ async def _happen(house: House) -> dict[str, str]:
     await _sharing(scene)
     await _kept(scene)
     await _office(scene)
+    await _expected(scene)
     await _people(scene)
     await _notices(scene)
     await _records(scene)
@@ -219,6 +224,29 @@ async def _office(scene: Everything) -> None:
     await templates.save(app, team, "À jeun", "Venez à jeun depuis minuit.")
     now = datetime.now(UTC)
     await absence.declare(app, house.morel.account_id, now - timedelta(days=1), now + timedelta(days=3), "Je reviens.")
+
+
+async def _expected(scene: Everything) -> None:
+    """Marcel is due tomorrow at the admissions, which ask something of him; Dominique too, of whom nothing is asked."""
+    app, team = (
+        scene.house.app,
+        await access.mailbox(scene.house.app, scene.house.petit, scene.house.admissions.mailbox_id),
+    )
+    asked = Step(
+        1, "confirmation", "À jeun : bien compris ?", -1, "00:00", "Rien après minuit.", essential=True, at_once=True
+    )
+    prepared = await sequences.save(app, team, Sequence("Entrée", "Pour les entrées du lendemain", (asked,)))
+    start = datetime.combine(board.tomorrow(datetime.now(UTC)), time(9, 30), PLACE)
+    for name in ("waits", "taken"):
+        to = await access.conversation(app, team, scene.ids[name])
+        moment = Moment(start.isoformat(), (start + timedelta(hours=1)).isoformat())
+        await organising.propose(app, team, to, Proposal("Votre entrée", (moment,), "Accueil, bâtiment A"))
+        (found,) = [
+            one for one in await app.db.read(appointments.of_space, to.space_id) if one.organiser_id == team.owner
+        ]
+        scene.ids[f"due_{name}"] = found.id
+        if name == "waits":
+            await binding.attach(app, team, to.conversation_id, found.id, prepared)
 
 
 async def _people(scene: Everything) -> None:
