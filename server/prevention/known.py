@@ -66,11 +66,12 @@ class Gathered:
 
 
 class _Screening(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How an examination is known: by a document of one of these `types` whose title has one of these `words` (folded),
-    or by a result with one of these LOINC codes.
+    """How an examination is known: by a document of one of the table's types whose title has one of these `words`
+    (folded), by one of these `types` whatever its title, or by a result with one of these LOINC `codes`.
     """
 
     words: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
 
 
@@ -219,11 +220,11 @@ def _examinations(seeing: _Seeing) -> Iterable[Given]:
     """
     known = table()
     for item in shelf.seen(seeing.tx, seeing.handle, seeing.reader):
-        if item.row.state == "current" and item.facts.document_type in known.types:
-            for slug, one in known.examinations.items():
-                if _titled(item, one.words):
-                    seeing.found[item.row.id] = _document(item)
-                    yield Given(slug, _date(item.facts.created), "document", item.row.id)
+        for slug, one in known.examinations.items() if item.row.state == "current" else ():
+            kind = item.facts.document_type
+            if kind in one.types or (kind in known.types and _titled(item, one.words)):
+                seeing.found[item.row.id] = _document(item)
+                yield Given(slug, _date(item.facts.created), "document", item.row.id)
     by_code = {code: slug for slug, one in known.examinations.items() for code in one.codes}
     for held in findings.held(seeing.tx, seeing.handle, (Result.kind,), reader=seeing.reader):
         if isinstance(held.finding, Result) and held.finding.analyte.code in by_code:

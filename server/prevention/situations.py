@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-from dateutil.relativedelta import relativedelta
 
 from server import access, audit, space_news
 from server.audit import Act
@@ -25,6 +24,7 @@ from server.errors import Invalid, NotAllowed
 from server.handles import DossierHandle, MailboxHandle, SpaceHandle
 from server.prevention import statuses
 from server.prevention.engine import Situation
+from server.prevention.spans import months_old
 from storage import situations as rows
 from storage.database import Tx
 from storage.ids import new_id, now_ms
@@ -56,7 +56,7 @@ class Kind(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     first: bool = False
 
     def concerns(self, birth: date, sex: str, today: date) -> bool:
-        return sex in (self.sex or sex) and self.min_age <= relativedelta(today, birth).years <= self.max_age
+        return sex in (self.sex or sex) and self.min_age <= months_old(birth, today) // 12 <= self.max_age
 
 
 class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

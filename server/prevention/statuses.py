@@ -16,7 +16,6 @@ from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from dateutil.relativedelta import relativedelta
 
 from server import access, audit, space_news
 from server.audit import Act
@@ -26,6 +25,7 @@ from server.dossier.habilitation import SECRET, Item
 from server.dossier.words import day as said_day
 from server.errors import Conflict, Invalid, NotAllowed
 from server.handles import DossierHandle, MailboxHandle, SpaceHandle
+from server.prevention.spans import Span, plus
 from server.settings import PLACE
 from storage import accounts, deliveries, visibilities
 from storage import reminders as rows
@@ -135,7 +135,7 @@ def checked(said: Saying) -> Saying:
         raise Invalid("date_in_future", "Cette date n’est pas encore passée.")
     if said.state == DONE and said.on and _day(said.on).year < FIRST_YEAR:
         raise Invalid("bad_date", "La date doit être de la forme AAAA-MM-JJ.")
-    if said.state == LATER and not today() < _day(said.until) <= today() + relativedelta(years=5):
+    if said.state == LATER and not today() < _day(said.until) <= plus(today(), Span(5, "y")):
         raise Invalid("date_in_past", "Choisissez une date à venir, dans les cinq ans.")
     return said
 
@@ -151,7 +151,7 @@ def later(months: str = "") -> Saying:
     """In so many months, of `MONTHS`; in one when nobody says. Raises `Invalid`."""
     if months and months not in MONTHS:
         raise Invalid("unknown_answer", "Cette réponse n’existe pas.")
-    return Saying(LATER, until=(today() + relativedelta(months=int(months or MONTHS[0]))).isoformat())
+    return Saying(LATER, until=plus(today(), Span(int(months or MONTHS[0]), "m")).isoformat())
 
 
 def due_at(said: Saying) -> int:

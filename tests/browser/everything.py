@@ -33,6 +33,8 @@ from server.dossier import documents as shelf
 from server.dossier.consents import Giving
 from server.drafts import Draft, FileFacts, Opening
 from server.handles import ConversationHandle
+from server.prevention import situations, statuses
+from server.prevention.known import rules_of
 from server.journeys import Sequence, Step, binding, board, sequences
 from server.settings import PLACE
 from storage import appointments, delegations
@@ -86,6 +88,7 @@ async def _happen(house: House) -> dict[str, str]:
     await _documents(scene)
     await _measures(scene)
     scene.ids |= await lived(house)
+    await _prevention(scene)
     await _sharing(scene)
     await _kept(scene)
     await _office(scene)
@@ -179,6 +182,16 @@ async def _measures(scene: Everything) -> None:
     box = await scene.house.mailbox("dominique")
     await measured.aim(app, box, "blood-pressure", "", "135/85", "")
     scene.ids["noting"] = (await measured.offer(app, box, "tension 13/8 pouls 72 et un peu mal")).conversation
+
+
+async def _prevention(scene: Everything) -> None:
+    """An answer of each kind, and what she lives with."""
+    app, box = scene.house.app, await scene.house.mailbox("dominique")
+    handle, rules = await access.dossier(app, box), rules_of(app)
+    for rule, state in (("prevention-45", "done"), ("cervix-b", "refused"), ("influenza", "not_concerned")):
+        await statuses.say(app, box, handle, rules.by_id[rule], statuses.Saying(state))
+    await situations.say(app, box, handle, situations.checked("carer", "so"), "so")
+    scene.ids["rule"] = "prevention-45"
 
 
 async def _sharing(scene: Everything) -> None:
