@@ -21,7 +21,7 @@ from server.delivery import Parcel
 from server.drafts import Actor, Draft, MailFacts, Opening
 from server.errors import Conflict, Invalid, NotAllowed, PliError, Refused, Unauthorised
 from server.handles import ConversationHandle, SpaceHandle
-from server.journeys import Sequence, Step, planning
+from server.journeys import Sequence, Step, planning, questionnaires
 from server.journeys.planning import Bound
 from server.settings import PLACE
 from storage import accounts, appointments, calls, conversations, deliveries
@@ -242,15 +242,14 @@ def filled(text: str, values: dict[str, str]) -> str:
 def _words(step: Step, language: str, values: dict[str, dict[str, str]]) -> str:
     english = language == "en" and bool(step.text_en)
     title, text = (step.title_en or step.title, step.text_en) if english else (step.title, step.text)
-    said = values["en" if english else "fr"]
-    return f"{filled(title, said)}\n\n{filled(text, said)}"
+    return f"{title}\n\n{filled(text, values['en' if english else 'fr'])}"
 
 
 async def _card(app: App, bound: Bound, step: Step, values: dict[str, dict[str, str]]) -> dict[str, Any] | None:
     """The card of a step that asks for something; None for words."""
-    title, text = filled(step.title, values["fr"]), filled(step.text, values["fr"])
-    title_en, text_en = filled(step.title_en, values["en"]), filled(step.text_en, values["en"])
-    english = {name: said for name, said in (("title_en", title_en), ("text_en", text_en)) if said}
+    title, text = step.title, filled(step.text, values["fr"])
+    found = (("title_en", step.title_en), ("text_en", filled(step.text_en, values["en"])))
+    english = {name: said for name, said in found if said}
     if step.kind == "confirmation":
         return {"type": "confirmation", "title": title, "text": text} | english
     if step.kind == "checklist":
@@ -258,21 +257,9 @@ async def _card(app: App, bound: Bound, step: Step, values: dict[str, dict[str, 
 
         return cards.checklist_card(title, text, step.items, items_en=step.items_en, **english)
     if step.kind == "questionnaire":
-        card = await _form(app, bound, step)
+        card = await questionnaires.card(app, bound.journey.mailbox_id, step.questionnaire)
         return card | {"title": title} | ({"text": text} if text else {}) | english
     return None
-
-
-async def _form(app: App, bound: Bound, step: Step) -> dict[str, Any]:
-    """The questionnaire as the office has it today, or a shipped one."""
-    from server.forms import cards, library
-
-    def find(tx: Tx) -> Any:
-        office = accounts.by_mailbox(tx, bound.journey.mailbox_id)
-        keys = people.own_keys(app, tx, office.id if office is not None else "")
-        return library.find(tx, keys, step.questionnaire)
-
-    return cards.form_card(await app.db.read(find))
 
 
 # ---- a word on the journey itself ------------------------------------------------------------------------------------
@@ -339,11 +326,11 @@ def _moved(bound: Bound) -> Said:
     joint, joint_en = ("", "") if bound.facts.all_day else ("à ", "at ")
     fr = f"« {bound.facts.title} » est déplacé au {day} {joint}{hour} : les consignes changent.\n\n"
     fr += "Ne suivez plus ce que vous avez reçu pour l’ancienne date :\n"
-    fr += "".join(f"- {filled(step.title, {'date': '…', 'hour': '…'})}\n" for step in gone)
+    fr += "".join(f"- {step.title}\n" for step in gone)
     fr += "\nVous recevrez les nouvelles consignes à temps." if again else "\nEn cas de doute, écrivez-nous ici."
     en = f"“{bound.facts.title}” is moved to {day_en} {joint_en}{hour_en}: the instructions change.\n\n"
     en += "No longer follow what you received for the old date:\n"
-    en += "".join(f"- {filled(step.title_en or step.title, {'date': '…', 'hour': '…'})}\n" for step in gone)
+    en += "".join(f"- {step.title_en or step.title}\n" for step in gone)
     en += "\nYou will receive the new instructions in time." if again else "\nIf in doubt, write to us here."
     return fr, en
 

@@ -84,17 +84,17 @@ def _step(step: Step) -> Step:
     where = f"Étape « {title[:40]} » : " if title else ""
     if step.kind not in KINDS:
         raise Invalid("step_kind", f"{where}choisissez ce qui est envoyé.")
-    if not title or len(title) > MAX_TITLE or len(step.title_en) > MAX_TITLE:
-        raise Invalid("step_title", f"Donnez à chaque étape un titre de 1 à {MAX_TITLE} caractères.")
+    if not title or any(len(one) > MAX_TITLE or "{" in one or "}" in one for one in (title, step.title_en)):
+        raise Invalid("step_title", f"Donnez à chaque étape un titre de 1 à {MAX_TITLE} caractères, sans accolades.")
     if max(len(text), len(step.text_en)) > MAX_TEXT:
-        raise TooLarge("step_text", f"{where}le texte a {MAX_TEXT} caractères au plus.")
+        raise TooLarge("step_text", f"{where}le texte a 10 000 caractères au plus.")
     if step.kind in {"message", "instructions", "confirmation"} and not text:
         raise Invalid("step_empty", f"{where}écrivez le texte.")
     if abs(step.days) > FURTHEST:
         raise Invalid("step_days", f"{where}le jour va de J-{FURTHEST} à J+{FURTHEST}.")
     if not _HOUR.fullmatch(step.hour):
         raise Invalid("step_hour", f"{where}écrivez l’heure comme 09:00.")
-    for words in (title, step.title_en, text, step.text_en):
+    for words in (text, step.text_en):
         _placeholders(words, where)
     _items(step, where)
     if step.kind == "questionnaire" and not step.questionnaire:

@@ -148,7 +148,7 @@ async def _ask(app: App, bound: Bound, row: StepRow, keys: SpaceKeys) -> None:
         title = (step.title_en or step.title) if english else step.title
         draft = Draft(
             to=place.to,
-            text=said.format(sending.filled(title, sending.placeholders(bound, place)["en" if english else "fr"])),
+            text=said.format(title),
             retry_key=_key(bound, row),
             in_reply_to=row.message_id,
             mail=MailFacts(automatic=True),
