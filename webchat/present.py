@@ -22,6 +22,7 @@ import jinja2
 from server.actions import catalogue
 from server.settings import PLACE
 from server.views import AuthorView, Entry, FileView, MessageView
+from webchat.form_words import say_unit, short_form
 from webchat.saying import say_date, say_quantity, say_range
 from webchat.texts import folded
 from webchat.words import Words, instant
@@ -315,6 +316,8 @@ def environment() -> jinja2.Environment:
         say_date,
         say_quantity,
         say_range,
+        say_unit,
+        short_form,
     ]
     made.globals.update({helper.__name__: helper for helper in helpers})
     return made

@@ -2,7 +2,7 @@
 
 Values: `version`, of the filling as it was read on the page (what is filled in is sent); or answers here and now:
 `a.<linkId>` typed in the card, `answers` {linkId: text or list} of an application, `mail`: a letter. `keep`: the
-linkIds, by spaces, of the mapped answers that enter the dossier; none without it.
+linkIds (a list, or by spaces) of the mapped answers that enter the dossier; none without it.
 
 Promises: nothing goes incomplete; what was sent stays, and its correction is another version. Who fills in does so in
 their own name.
@@ -96,7 +96,8 @@ def _check(form: Form, answers: Answers, now: filling.Known) -> None:
 
 async def _entries(ask: Ask, form: Form, answers: Answers) -> tuple[DossierHandle | None, list[entering.Ready]]:
     """What enters the dossier: of the patient, or of who may write there for them."""
-    to, keep = ask.conversation, str(ask.values.get("keep") or "").split()
+    to, chosen = ask.conversation, ask.values.get("keep") or ""
+    keep = [*map(str, chosen)] if isinstance(chosen, list) else str(chosen).split()
     if to.member != to.holder:
         return None, []
     try:
@@ -131,7 +132,9 @@ async def _files(ask: Ask, sent: returning.Returned) -> tuple[File, ...]:
         (returning.PDF_NAME, "application/pdf", returning.pdf(sent)),
         (returning.JSON_NAME, "application/fhir+json", returning.encoded(returning.response(sent))),
     ):
-        facts = FileFacts(name, media_type, len(content), title=sent.form.title if name.endswith("pdf") else "")
+        facts = FileFacts(
+            name, media_type, len(content), title=f"Réponses : {sent.form.title}" if name == returning.PDF_NAME else ""
+        )
         found.append(File(facts, await blobs.put(keys, content)))
     return tuple(found)
 
