@@ -43,6 +43,16 @@ def state(tx: Tx, space_id: str, rule_hash: str) -> str:
     return rows[0][0] if rows else ""
 
 
+def sent_since(tx: Tx, space_id: str, since: int) -> list[int]:
+    """When each reminder was written from then on (ms), of any rule; the oldest first."""
+    rows = tx.run(
+        "SELECT at FROM reminders WHERE space_id = :s AND state = 'sent' AND at >= :since ORDER BY at",
+        s=space_id,
+        since=since,
+    )
+    return [row[0] for row in rows]
+
+
 def newest(tx: Tx, space_id: str) -> dict[str, Reminder]:
     """The newest record of each rule that was ever spoken of, by the rule's hash."""
     rows = tx.run(

@@ -52,7 +52,8 @@ REST = (
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A person before a round. `newest`: the id of each rule's newest record. `name`: of a child or of somebody
-    helped, "" of who reads their own reminders. `quiet_until`: they wish for none until then; None: never.
+    helped, "" of who reads their own reminders. `quiet_until`: they wish for none until then; None: never. `written`:
+    the days of the last reminders, of any rule; `lately`: one of them just now.
     """
 
     standings: Sequence[Standing]
@@ -60,6 +61,7 @@ class Seen:
     newest: dict[str, str]
     name: str
     quiet_until: date | None = date.min
+    written: tuple[date, ...] = ()
     lately: bool = False
     situations: frozenset[str] = frozenset()
 
@@ -81,21 +83,26 @@ async def bot(app: App) -> Actor:
     )
 
 
-async def remind(app: App, space_id: str, today: date | None = None) -> int:
-    """Write to the holder of a space what is due, now; returns how many reminders were posted. Raises as `post`."""
-    return len((await write(app, space_id, today or datetime.now(PLACE).date())).messages)
+async def remind(app: App, space_id: str, only: str | None = None) -> int:
+    """Write to the holder of a space what is due (`only`: of this rule), now; returns how many reminders were posted.
+    Raises as `post`.
+    """
+    return len((await write(app, space_id, datetime.now(PLACE).date(), only=only)).messages)
 
 
-async def write(app: App, space_id: str, today: date, *, heard: frozenset[str] = frozenset()) -> Written:
+async def write(
+    app: App, space_id: str, today: date, *, heard: frozenset[str] = frozenset(), only: str | None = None
+) -> Written:
     """The most urgent few of what is due. `heard`: accounts that are told of this round already. Raises as `post`."""
     writer = await bot(app)
     space = await access.space_to_write(app, writer, space_id)
-    seen = await app.db.read(lambda tx: look(app, tx, space, today))
+    seen = await app.db.read(lambda tx: look(app, tx, space, today, only=only))
     if seen.quiet_until is None or seen.quiet_until > today:
         later = today + timedelta(days=rounds.data()["look_again_days"])
         return Written(min(later, seen.quiet_until or later), lately=seen.lately)
     planned = rounds.to_write(seen.standings, seen.spoken, today)
-    few, more = planned[: app.settings.reminders_at_once], planned[app.settings.reminders_at_once :]
+    few = rounds.few(planned, seen.written, today, app.settings.reminders_at_once)
+    more = len(planned) > len(few)
     sent, spoken = list[str](), dict(seen.spoken)
     for one in few:
         rule = one.standing.rule
@@ -110,7 +117,7 @@ async def write(app: App, space_id: str, today: date, *, heard: frozenset[str] =
         if not receipt.again:
             sent.append(receipt.message)
         spoken[rule.id] = Spoken(SENT, today, one.time, one.first, one.standing.since)
-    return Written(rounds.next_look(seen.standings, spoken, today, left=bool(more)), sent, seen.lately)
+    return Written(rounds.next_look(seen.standings, spoken, today, left=more), sent, seen.lately)
 
 
 def look(
@@ -123,21 +130,28 @@ def look(
     if only != "":
         found = known.of_household(app, tx, space).standings(rules or known.rules_of(app), today)
         standings = [one for one in found if only in {None, one.rule.id}]
-    spoken, newest, lately = {}, {}, False
+    spoken, newest = {}, {}
     for standing in standings:
         if standing.state not in {*rounds.DUE, "later"}:
             continue
         records = _records(app, tx, space, standing.rule.id)
         if records:
             newest[standing.rule.id] = records[-1].id
-            lately |= any(one.state == SENT and one.at > now_ms() - LATELY_MS for one in records[-2:])
         if (said := _spoken(records)) is not None:
             spoken[standing.rule.id] = said
     traits = people.traits(app, tx, space.space_id)
     name = traits.given if traits is not None and delegations.represented(tx, space.space_id) else ""
     blocked = exchanges.standing(tx, space.space_id, space.actor.account_id).blocked
     quiet = None if blocked else pausing.quiet_until(app, tx, space)
-    return Seen(standings, spoken, newest, name, quiet, lately, _situations(tx, space))
+    before = now_ms() - (rounds.data()["next_few_days"] + 1) * wishes.DAY_MS
+    at = rows.sent_since(tx, space.space_id, before)
+    lately = bool(at) and at[-1] > now_ms() - LATELY_MS
+    days = tuple(_day(one) for one in at)
+    return Seen(standings, spoken, newest, name, quiet, days, lately, _situations(tx, space))
+
+
+def _day(ms: int) -> date:
+    return datetime.fromtimestamp(ms / 1000, UTC).astimezone(PLACE).date()
 
 
 async def zone(app: App, space_id: str) -> ZoneInfo:
@@ -164,7 +178,7 @@ def _spoken(records: Sequence[Record]) -> Spoken | None:
     sent = next((one.facts for one in reversed(records) if one.state == SENT), None)
     return Spoken(
         now.state,
-        datetime.fromtimestamp(now.at / 1000, UTC).astimezone(PLACE).date(),
+        _day(now.at),
         (sent.time if sent else 0) or 1,
         date.fromisoformat(sent.first) if sent and sent.first else None,
         date.fromisoformat(sent.since) if sent and sent.since else None,
@@ -233,7 +247,7 @@ class ReminderChannel:
         app, space_id, now = self._app, parcel.delivery.space_id, now_ms()
         writer = await bot(app)
         space = await access.space_to_write(app, writer, space_id)
-        today = datetime.fromtimestamp(now / 1000, UTC).astimezone(PLACE).date()
+        today = _day(now)
         seen = await app.db.read(lambda tx: look(app, tx, space, today))
         found = next((one for one in seen.standings if one.rule.id == str(parcel.target.get("rule"))), None)
         records = await app.db.read(lambda tx: _records(app, tx, space, str(parcel.target.get("rule"))))

@@ -77,6 +77,17 @@ def to_write(
     return sorted(found, key=lambda one: _urgency(one.standing))
 
 
+def few(planned: Sequence[Planned], written: Sequence[date], today: date, most: int) -> list[Planned]:
+    """Of what may be said, what is said today: at most so many a day. What was kept for later at the last round waits
+    some weeks; what became due since does not. `written`: the days of the last reminders.
+    """
+    waits = data()["next_few_days"] * DAY
+    last = max((day for day in written if day < today), default=None)
+    if last is not None and today < last + waits:
+        planned = [one for one in planned if one.time > 1 or (one.standing.since or date.min) > last]
+    return list(planned[: max(0, most - sum(day == today for day in written))])
+
+
 def _level(standing: Standing) -> int | None:
     levels = data()["levels"]
     return levels.index(standing.rule.level) if standing.rule.level in levels else None

@@ -102,6 +102,6 @@ async def from_elsewhere(house: House) -> Receipt:
 
 async def reminded(house: House) -> str:
     """The reminder bot writes to Marcel; the conversation."""
-    await reminders.remind(house.app, house.marcel.space_id)
+    await reminders.remind(house.app, house.marcel.space_id, "pneumococcus-65")
     (row, *_) = await listing.conversations(house.app, await house.mailbox("marcel"))
     return row.id

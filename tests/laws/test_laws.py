@@ -16,7 +16,7 @@ import pytest
 
 from server import access, actions, attachments, posting, reading, search
 from server.actions import acting
-from server.bots import reminders
+from server.bots import households
 from server.drafts import Draft, File, FileFacts, Opening
 from server.errors import Conflict, PliError
 from server.handles import ConversationHandle, DossierHandle, MailboxHandle, SpaceHandle
@@ -102,7 +102,7 @@ async def test_law_4_the_disk_and_the_log_hold_no_personal_word(
     upload = await attachments.upload(house.app, house.dominique, "hirondelle.txt", "text/plain", b"mesange")
     found = await search.search(house.app, await house.mailbox("dominique"), search.Asked("zephyrin"))
     await house.answer("dominique", found.groups[0].conversation, "zephyrin", uploads=(upload,))
-    await reminders.remind_everybody(house.app)
+    await households.remind_everybody(house.app)
 
     folder = house.app.settings.data_dir
     files = [

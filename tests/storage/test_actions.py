@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ from storage.database import Tx
 from tests.house import House
 
 DAY_MS = 86_400_000
+PNEUMOCOCCUS = "pneumococcus-65"
 
 
 async def _entries(core: House, name: str) -> list[Entry]:
@@ -37,7 +37,7 @@ async def _dossier(core: House, name: str) -> DossierHandle:
 
 
 async def _reminder(core: House) -> Entry:
-    assert await reminders.remind_everybody(core.app) == 1, "only Marcel is over 65"
+    assert await reminders.remind(core.app, core.marcel.space_id, PNEUMOCOCCUS) == 1
     return (await _entries(core, "marcel"))[0]
 
 
@@ -57,7 +57,7 @@ async def test_already_done_is_filed_and_said_in_the_thread(core: House) -> None
     facts, data = await shelf.open_document(core.app, await _dossier(core, "marcel"), filed[0].id)
     assert "pneumocoque" in data.decode()
     assert facts.type == "text/plain"
-    assert await reminders.remind_everybody(core.app) == 0, "he was already told"
+    assert await reminders.remind(core.app, core.marcel.space_id, PNEUMOCOCCUS) == 0, "he was already told"
 
 
 async def test_later_comes_back_in_a_month_unless_it_was_answered(core: House) -> None:
@@ -82,7 +82,7 @@ async def test_not_concerned_is_not_spoken_of_again_but_can_be_changed(core: Hou
     asked = await _reminder(core)
     marcel = await core.mailbox("marcel")
     await act(core.app, marcel, asked.message.id, "reminders.not_concerned", {}, "tap")
-    assert await reminders.remind_everybody(core.app) == 0
+    assert await reminders.remind(core.app, core.marcel.space_id, PNEUMOCOCCUS) == 0
     await act(core.app, marcel, asked.message.id, "reminders.done", {}, "another tap")
     card = (await _entries(core, "marcel"))[0].message.card
     assert card is not None
@@ -274,15 +274,6 @@ async def test_a_grant_is_dated_shows_what_it_says_and_stops_when_withdrawn(core
     shown = await catalogue.grants(core.app, await _dossier(core, "dominique"))
     assert len(shown) == 1
     assert shown[0].withdrawn
-
-
-def test_the_rules_speak_to_whom_they_concern() -> None:
-    today = date(2026, 11, 23)
-    assert [rule["id"] for rule in reminders.due({}, date(1950, 1, 9), "M", today)] == ["pneumococcus-65"]
-    assert reminders.due({}, date(1979, 3, 28), "F", today) == []
-    assert reminders.due({"pneumococcus-65": "not_concerned"}, date(1950, 1, 9), "M", today) == []
-    assert [rule["id"] for rule in reminders.due({}, date(1961, 11, 23), "F", today)] == ["pneumococcus-65"]
-    assert reminders.due({}, date(1961, 11, 24), "F", today) == []
 
 
 def test_every_card_is_also_a_letter_with_numbered_choices() -> None:

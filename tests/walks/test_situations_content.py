@@ -167,7 +167,7 @@ def _decided(tx: Tx) -> dict[str, list[tuple[object, ...]]]:
 
 
 async def test_a_scanner_that_opens_every_link_of_a_reminder_confirms_nothing(house: House) -> None:
-    assert await reminders.remind_everybody(house.app) == 1
+    assert await reminders.remind(house.app, house.marcel.space_id, "pneumococcus-65") == 1
     box = await house.mailbox("marcel")
     (entry,) = (await reading.since(house.app, box, 0, 10)).entries
     handle = await access.conversation(house.app, box, entry.conversation)

@@ -219,7 +219,7 @@ async def test_an_invitation_is_accepted_in_the_chat_and_the_reply_is_in_the_doc
 
 async def test_marcel_is_reminded_and_each_answer_has_its_effect(town: House) -> None:
     async with screen(town, "marcel") as chat:
-        assert await reminders.remind_everybody(town.app) == 1
+        assert await reminders.remind(town.app, town.marcel.space_id, "pneumococcus-65") == 1
         entry = await chat.until(lambda e: e["message"].get("card") is not None)
         labels = [choice["label"] for choice in entry["message"]["card"]["choices"]]
         assert labels == ["Déjà fait", "Me le rappeler dans un mois", "Pas concerné"]
