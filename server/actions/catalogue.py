@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from server.actions.ask import Ask, Done
+from server.agenda import book
+from server.agenda.book import AppointmentView
 from server.dossier import documents as shelf
 from server.errors import Invalid, NotAllowed, Refused
 from storage import accounts, documents
@@ -179,6 +181,14 @@ def _iso(ms: int) -> str:
 async def granted_documents(app: App, service: Actor, grant_id: str) -> list[shelf.DocumentView]:
     """The list of documents that a grant with scope `documents:list` shows its service, now. Raises `Refused`."""
     return await shelf.list_documents(app, await granted(app, service, grant_id, "documents:list"))
+
+
+async def granted_appointments(app: App, service: Actor, grant_id: str) -> list[AppointmentView]:
+    """The agenda that a grant with scope `agenda:read` shows its service, now: when, where and what, without what the
+    patient noted, nor where it was written of. Raises `Refused`.
+    """
+    found = await book.appointments(app, await granted(app, service, grant_id, "agenda:read"))
+    return [msgspec.structs.replace(one, message="", conversation="", note="") for one in found]
 
 
 async def granted(app: App, service: Actor, grant_id: str, scope: str) -> DossierHandle:

@@ -117,6 +117,11 @@ async def grants(call: Call[SpaceQuery, None]) -> Grants:
     return Grants(await catalogue.grants(call.app, await access.dossier(call.app, box, "services")))
 
 
+async def granted_appointments(call: Call[Nothing, None]) -> shapes.Appointments:
+    """`GET /grants/{id}/appointments`: for the service a patient allowed to see the agenda."""
+    return shapes.Appointments(await catalogue.granted_appointments(call.app, call.actor, call.at["id"]))
+
+
 async def granted_documents(call: Call[Nothing, None]) -> Documents:
     """`GET /grants/{id}/documents`: for the service a patient allowed to see the list."""
     return Documents(await catalogue.granted_documents(call.app, call.actor, call.at["id"]))

@@ -93,6 +93,11 @@ ROUTES: tuple[Route, ...] = (
         reads.granted_documents, shapes.Documents, refusals=(Refused,),
     ),
     Route(
+        "GET", f"{V1}/grants/{{id}}/appointments", "listGrantedAppointments",
+        "The agenda that a patient let this service see",
+        reads.granted_appointments, shapes.Appointments, refusals=(Refused,),
+    ),
+    Route(
         "POST", f"{V1}/conversations/{{id}}/handover", "handOver", "A person goes on in place of a service",
         writing.hand_over, shapes.Receipt, body=shapes.NewHandover, status=201, retry_key=True,
         refusals=(*_BODY, Refused, NotAllowed, Conflict),

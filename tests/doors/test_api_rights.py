@@ -44,6 +44,7 @@ MAY: Mapping[str, set[str]] = {
     "addMeasures": HOLDERS,
     "listGrants": WITH_MAILBOX,
     "listGrantedDocuments": {"carnet"},
+    "listGrantedAppointments": set(),  # carnet was granted the list of documents alone
 }
 # Who sees the thing, and is told why not.
 TOLD = {
@@ -96,7 +97,7 @@ async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
         "readConversation": ids.conversation, "postMessage": ids.conversation, "markRead": ids.conversation,
         "handOver": ids.conversation, "giveBack": ids.conversation,
         "act": ids.card, "download": ids.attachment, "downloadDocument": ids.document,
-        "listGrantedDocuments": ids.grant,
+        "listGrantedDocuments": ids.grant, "listGrantedAppointments": ids.grant,
     }  # fmt: skip
     path = route.path.replace("{id}", at.get(name, "")).replace("{action}", "reminders.later")
     if route.body is Multipart:
