@@ -78,6 +78,10 @@ def _found(rules: Rules, rule: Rule, case: Case) -> Standing:
     if rule.repeat:
         return _repeated(rule, case, where)
     so_far = course(rule, case, where, _taken(rules, rule, case) if rule.not_of else None)
+    if not _in_time(so_far, where, case):
+        return away(rule, reasons.TOO_LATE)
+    if rule.catch_up_of and (settled := _gone_before(rules, rule, case)):
+        return settled
     if so_far.next == FOREVER:
         return _done(rule, so_far, where)
     if _abnormal(so_far.counted):
@@ -101,16 +105,9 @@ def _done(rule: Rule, so_far: Course, where: Place) -> Standing:
 
 
 def _other_way(rules: Rules, rule: Rule, case: Case, so_far: Course) -> Standing | None:
-    """Protected otherwise: by a situation, by the rule that goes before, by another product."""
+    """Protected otherwise: by a situation, or by another product."""
     if any(slug in case.situations for slug in rule.satisfied_by):
         return Standing(rule, "done", reasons.OTHER_WAY, doses=len(rule.doses))
-    if rule.catch_up_of:
-        before = rules.by_id[rule.catch_up_of]
-        state = _open(rules, before, case)
-        if state is not None:
-            if state.next == FOREVER:
-                return _otherwise(rule, state)
-            return away(rule, reasons.course_of(before))
     for name in rule.alternatives:
         other = rules.by_id[name]
         where = place(other, case, rules.seasons)
@@ -126,6 +123,15 @@ def _other_way(rules: Rules, rule: Rule, case: Case, so_far: Course) -> Standing
     return None
 
 
+def _gone_before(rules: Rules, rule: Rule, case: Case) -> Standing | None:
+    """A catch-up is for whom the rule that it catches up has not settled, and is no longer open."""
+    before = rules.by_id[rule.catch_up_of]
+    found = _open(rules, before, case)
+    if found is None:
+        return None
+    return _otherwise(rule, found) if found.next == FOREVER else away(rule, reasons.course_of(before))
+
+
 def _otherwise(rule: Rule, theirs: Course) -> Standing:
     return Standing(rule, "done", reasons.OTHER_WAY, theirs.last, doses=len(rule.doses), evidence=theirs.counted)
 
@@ -136,21 +142,20 @@ def _begun_with(rule: Rule, so_far: Course) -> bool:
 
 
 def _open(rules: Rules, before: Rule, case: Case) -> Course | None:
-    """The course of the rule that goes before, when it is complete or may still be completed."""
+    """The course of the rule that goes before, when it was begun in time and is complete, or may still be completed."""
     where = place(before, case, rules.seasons)
-    so_far = course(before, case, where if isinstance(where, Place) else _past(before, case))
-    if so_far.next == FOREVER:
-        return so_far
-    if not isinstance(where, Place) or not rules.is_active(before) or case.today >= where.end:
-        return None
-    return so_far if _in_time(so_far, where, case) else None
+    still = isinstance(where, Place) and rules.is_active(before) and case.today < where.end
+    where = where if isinstance(where, Place) else _past(before, case)
+    so_far = course(before, case, where)
+    return so_far if _in_time(so_far, where, case) and (so_far.next == FOREVER or still) else None
 
 
 def _past(rule: Rule, case: Case) -> Place:
     """Once its window has passed, what was done in it still counts."""
     base = plus(case.birth, rule.counts_from) if rule.counts_from else None
     ends = [plus(case.birth, group.before) for group in rule.population if group.before]
-    return Place(case.birth, max(ends, default=date.min), base, case.birth, ("", ""))
+    end = max(ends, default=date.min)
+    return Place(case.birth, end, base, case.birth, ("", ""), end)
 
 
 def _in_time(so_far: Course, where: Place, case: Case) -> bool:
@@ -165,7 +170,7 @@ def _asked(rule: Rule, case: Case, where: Place, so_far: Course) -> Standing:
     dose, doses, since = so_far.done + 1, len(rule.doses), so_far.next
     asked = rule.doses[so_far.done]
     end = where.end if asked.max_age is None else min(where.end, plus(where.anchor, asked.max_age))
-    if case.today >= end or since >= end or not _in_time(so_far, where, case):
+    if case.today >= end or since >= end:
         return away(rule, reasons.TOO_LATE)
     until = None if end == FOREVER else end - _ONE_DAY
     if not asked.verified:
