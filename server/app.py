@@ -18,6 +18,7 @@ from server import audit_chain, journal_notice, keeping, logs, notices
 from server.absence import AbsenceNotes
 from server.agenda.notices import AppointmentNotices
 from server.bots import campaigner, households
+from server.bots.assistant.answering import Assistant
 from server.bots.reminders import ReminderChannel
 from server.contacts import AccountMail
 from server.copies import exporting, importing
@@ -118,6 +119,7 @@ async def open_app(
                 app.delivery.add(channel)
             app.delivery.add(mail_gateway.verdict.QuarantineChannel(app))
             app.delivery.add(ReminderChannel(app))
+            app.delivery.add(Assistant(app))
             app.delivery.add(AbsenceNotes(app))
             app.delivery.add(AppointmentNotices(app))
             for channel in journeys.channels(app):

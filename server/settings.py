@@ -135,6 +135,7 @@ class Settings:
     help_team: str = _say(
         "Address of the team whose people help those whom the assistant cannot; nobody does if empty.", ""
     )
+    assistant_hourly: int = _say("How many messages an hour the assistant answers in one conversation.", 60)
     helper_months: int = _say("A helper is asked to be confirmed again after that many months at most.", 12)
     sms_url: str = _say("https:// address of the gateway that sends SMS; none is sent, nor offered, if empty.", "")
     sms_method: str = _say("POST or PUT.", "POST")
@@ -286,6 +287,8 @@ def problems(settings: Settings) -> list[str]:
         found.append("evening_hour: an hour, from 0 to 23.")
     if not 1 <= settings.helper_months <= 12:
         found.append("helper_months: from 1 to 12; a helper's right is confirmed every year at least.")
+    if not 10 <= settings.assistant_hourly <= 1000:
+        found.append("assistant_hourly: from 10 to 1000.")
     if not 1 <= settings.reminders_at_once <= 9:
         found.append("reminders_at_once: from 1 to 9.")
     if not re.fullmatch(r"\d{1,2}-\d{1,2}", settings.reminder_hours) or not _follow(settings.reminder_hours):

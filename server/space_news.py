@@ -74,6 +74,18 @@ async def note(
     return await posting.post(app, box.actor, draft)
 
 
+async def talk(app: App, box: MailboxHandle) -> ConversationHandle:
+    """« Votre espace », where whoever has this mailbox writes to Pli itself; opened when it was not. Raises `Refused`,
+    `NotAllowed`.
+    """
+    while True:
+        known = await undelivered.to_holder(app, box.space_id, _reference(app, box.space_id))
+        if isinstance(known, ConversationHandle):
+            return await access.conversation(app, box, known.conversation_id)
+        text, text_en = "Vous pouvez écrire ici à Pli.", "You can write to Pli here."
+        await tell(app, box.space_id, text, text_en, retry_key="assistant:welcome")
+
+
 def _reference(app: App, space_id: str) -> str:
     return f"espace.{space_id}@{app.settings.mail_domain}"
 

@@ -222,3 +222,19 @@ def _when(ms: int) -> str:
 
     paris = datetime.fromtimestamp(ms / 1000, PLACE)
     return format_datetime(paris, "EEEE d MMMM 'à' H 'h' mm", locale="fr")
+
+
+async def to_talk(app: App, space_id: str, conversation_id: str) -> ConversationHandle:
+    """Where Pli itself answers a holder, in a conversation that is of Pli and them. Raises `Refused`."""
+
+    def decide(tx: Tx) -> ConversationHandle:
+        holder, header = accounts.holder_of(tx, space_id), conversations.header(tx, space_id, conversation_id)
+        if holder is None or header is None:
+            raise Refused
+        keys = reading.space_keys(app, tx, space_id)
+        subject = keys.open("subject", conversation_id, header[0]).decode()
+        return ConversationHandle(
+            SYSTEM, space_id, keys, "system", holder.id, holder.mailbox_id, conversation_id, "", "", subject, "told"
+        )
+
+    return await app.db.read(decide)

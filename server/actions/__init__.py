@@ -297,7 +297,7 @@ def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) ->
 
 def _choice(card: dict[str, Any], name: str) -> dict[str, Any]:
     labels = card.get("labels", {}).get(name) or (ACTIONS[name].fr, ACTIONS[name].en)
-    return {"action": name, "label": labels[0], "label_en": labels[-1]}
+    return {"action": name, "label": labels[0], "label_en": labels[-1], "primary": False}
 
 
 def _said(answer: Answer, named: Named, keys: SpaceKeys) -> dict[str, Any]:

@@ -20,13 +20,13 @@ PLI: Final = "pli"  # the organisation of the services that Pli itself is
 
 def owe(tx: Tx, keys: SpaceKeys, kind: str, conversation_id: str, message_id: str) -> bool:
     """Whether an answer is owed to this message of the patient's."""
-    if kind != "text" or not _alone(tx, keys.space_id, conversation_id):
+    if kind != "text" or not alone(tx, keys.space_id, conversation_id):
         return False
     deliveries.insert(tx, keys, message_id, CHANNEL, now_ms(), {"conversation": conversation_id})
     return True
 
 
-def _alone(tx: Tx, space_id: str, conversation_id: str) -> bool:
+def alone(tx: Tx, space_id: str, conversation_id: str) -> bool:
     """Whether nobody is there but the patient and Pli."""
     for member in conversations.participants(tx, space_id, conversation_id):
         account = accounts.by_id(tx, member.member_id) if member.kind == "account" else None

@@ -69,13 +69,15 @@ class _Heard:
     command: str
 
 
-def understand(text: str, now: datetime, known: Known | None = None) -> Understood | Unclear | Distress:
-    """What this text means, said at `now` by somebody who knows these people."""
+def understand(
+    text: str, now: datetime, known: Known | None = None, *, as_: str = ""
+) -> Understood | Unclear | Distress:
+    """What this text means, said at `now` by somebody who knows these people. `as_`: the intent they said it has."""
     known = known or Known()
     heard = _hear(text, now, known)
     if kind := distress.read(heard.line):
         return Distress(kind)
-    weighed = _weighed(heard)
+    weighed = {as_: ENOUGH} if as_ in intents.INTENTS else _weighed(heard)
     order = sorted(weighed, key=lambda intent: (-weighed[intent], intents.INTENTS.index(intent)))
     if not order or weighed[order[0]] < ENOUGH:
         return Unclear(_nearest(order))
