@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from babel import dates
 
+from server import access
 from server.actions import own_appointments as acts
 from server.agenda import own
 from server.agenda.days import Known
@@ -40,6 +41,7 @@ def add_routes(app: App, site: web.Application) -> None:
 
 async def show_new(visit: Visit) -> web.StreamResponse:
     """An empty form, or one that an address fills in (`?title=…&date=…`)."""
+    await access.dossier(visit.app, visit.box, "agenda")  # an office has none
     given = {name: visit.request.query[name][:200] for name in _BLANK if name in visit.request.query}
     return _page(visit, _BLANK | given)
 

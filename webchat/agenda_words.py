@@ -51,8 +51,8 @@ def there(words: Words, item: Item) -> str:
         return ""
     told = f"{local.hour} h {local.minute:02}" if words.language == "fr" else f"{local:%H:%M}"
     day = "" if local.date() == day_of(item.start) else f"{words.day(local.date())}, "
-    key = "agenda.there.named" if place else "agenda.there"
-    return words(key, when=day + told, place=place)
+    said = words("agenda.there", when=day + told)
+    return words("agenda.there.named", said=said, place=place) if place else said
 
 
 def repeats(words: Words, item: Item) -> str:
@@ -70,10 +70,11 @@ def repeats(words: Words, item: Item) -> str:
     )
 
 
-def state(words: Words, item: Item) -> str:
-    """« Accepté », « Annulé », « Noté par vous »."""
+def state(words: Words, item: Item, me: str = "") -> str:
+    """« Accepté », « Annulé », « Noté par vous »; `me`: the name of who looks."""
     if item.state == "own":
-        return words("agenda.own.reminder") if item.own == "reminder" else words("agenda.own.by", name=item.author)
+        by = words("agenda.own.you") if item.author == me else words("agenda.own.by", name=item.author)
+        return words("agenda.own.reminder") if item.own == "reminder" else by
     key = f"agenda.state.{item.state}"
     return words(key) if words.has(key) else item.state
 

@@ -24,22 +24,22 @@ from server import (
     templates,
     undelivered,
 )
-from server.actions import acting, consent
+from server.actions import acting, consent, own_appointments
 from server.actions import measures as measured
-from server.agenda import organising
+from server.agenda import book, feeds, organising, own
 from server.agenda.proposals import Moment, Proposal
 from server.dossier import asking, consents, depositing, measures
 from server.dossier import documents as shelf
 from server.dossier.consents import Giving
 from server.drafts import Draft, FileFacts, Opening
 from server.handles import ConversationHandle
+from server.journeys import Sequence, Step, binding, board, sequences
 from server.prevention import situations, statuses
 from server.prevention.known import rules_of
-from server.journeys import Sequence, Step, binding, board, sequences
 from server.settings import PLACE
 from storage import appointments, delegations
 from storage.ids import now_ms
-from tests.browser import endings
+from tests.browser import campaigns, endings
 from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
 from tests.doors.test_emergencies import declare
 from tests.doors.test_viewer import letter, three_pages
@@ -85,6 +85,7 @@ async def _happen(house: House) -> dict[str, str]:
     house.people["nadia"] = await people.open_space(house.app, NADIA)
     await _letters(scene)
     await _cards(scene)
+    await _agenda(scene)
     await _documents(scene)
     await _measures(scene)
     scene.ids |= await lived(house)
@@ -97,6 +98,7 @@ async def _happen(house: House) -> dict[str, str]:
     await _notices(scene)
     await _records(scene)
     await endings.made(scene)
+    scene.ids["campaign"] = await campaigns.made(house)
     return scene.ids
 
 
@@ -141,6 +143,26 @@ async def _cards(scene: Everything) -> None:
     await acting.act(house.app, box, asked.message, "catalogue.grant", {}, "3")
     ids["asked"] = (await offer(house, "marcel")).conversation
     ids["reminder"] = await reminded(house)
+
+
+async def _agenda(scene: Everything) -> None:
+    """What Dominique noted alone: at the same time as another, again and again, elsewhere; and a card that asks."""
+    house, app = scene.house, scene.house.app
+    box, day = await house.mailbox("dominique"), datetime.now(UTC).date()
+    handle = await access.dossier(app, box, "agenda")
+    for number, entry in enumerate((
+        own.Entry("Kiné", f"{day - timedelta(days=6)}T18:00", f"{day - timedelta(days=6)}T18:30", repeats="weekly"),
+        own.Entry("Dentiste", f"{day + timedelta(days=1)}T18:15", who="Dr Roche", place="Reims", note="Carte Vitale"),
+        own.Entry("Cure à Vichy", f"{day}", f"{day + timedelta(days=3)}"),
+        own.Entry("Prendre le traitement", f"{day}T08:00", kind="reminder"),
+        own.Entry("Visioconférence", f"{day + timedelta(days=2)}T08:00", zone="Indian/Reunion"),
+    )):  # fmt: skip
+        await own_appointments.record(app, box, entry, f"noted{number}")
+    found = {one.title: one.id for one in await book.appointments(app, handle)}
+    scene.ids |= {"noted": found["Dentiste"], "planned": found["Consultation préopératoire"]}
+    await feeds.make(app, box, handle, "Mon téléphone", "busy", "")
+    asked = await own.offer(app, box, own.Entry("Ophtalmologue", f"{day + timedelta(days=9)}T10:30"))
+    scene.ids["to_note"] = asked.conversation
 
 
 async def _documents(scene: Everything) -> None:
@@ -249,6 +271,7 @@ async def _expected(scene: Everything) -> None:
         1, "confirmation", "À jeun : bien compris ?", -1, "00:00", "Rien après minuit.", essential=True, at_once=True
     )
     prepared = await sequences.save(app, team, Sequence("Entrée", "Pour les entrées du lendemain", (asked,)))
+    scene.ids["sequence"] = await sequences.save(app, team, sequences.shipped()["operation"])
     start = datetime.combine(board.tomorrow(datetime.now(UTC)), time(9, 30), PLACE)
     for name in ("waits", "taken"):
         to = await access.conversation(app, team, scene.ids[name])

@@ -53,6 +53,8 @@ NO_PAGES = {
     "/patient/{space}/documents/{document}/page": "a picture",
     "/patient/{space}/documents/{document}/thumbnail": "a picture",
     "/account/notices/offer": "a piece of the list",
+    "/agenda/{appointment}/rendez-vous.ics": "a file",
+    "/feeds/{secret}.ics": "a file",
     "/export/standing": "figures for the script of the page",
     "/export/{copy}/{volume}": "a file",
     "/sign-in/franceconnect": "leads elsewhere",
@@ -227,6 +229,16 @@ READING = [
     State("dominique", "/journal"),
     State("dominique", "/journal?who=me", name="one's own acts"),
     State("dominique", "/agenda"),
+    State("dominique", "/agenda?view=week", name="a week"),
+    State("dominique", "/agenda?view=month", name="a month"),
+    State("dominique", "/agenda/new"),
+    State("dominique", "/agenda/new", submit(".agenda-form", date="2026-12-01"), name="nothing typed"),
+    State("dominique", "/agenda/{planned}"),
+    State("dominique", "/agenda/{noted}", name="noted alone"),
+    State("dominique", "/agenda/{noted}/change"),
+    State("dominique", "/agenda/feeds"),
+    State("dominique", "/agenda/feeds", submit(".agenda-form", name="Mon ordinateur"), name="a new address"),
+    State("dominique", "/c/{to_note}", name="an appointment to note"),
     State("dominique", "/measures"),
     State("dominique", "/measures", submit(".measure-say", text="38,5"), name="not understood"),
     State("dominique", "/measures/{pressure}"),
@@ -246,6 +258,8 @@ READING = [
     State("dominique", "/prevention"),
     State("dominique", "/prevention/answer/{rule}"),
     State("dominique", "/prevention/answer/{rule}", submit(".prevent-form:has(#on)", on="2999-01-01"), name="not yet"),
+    State("dominique", "/prevention/reminders"),
+    State("dominique", "/prevention/reminders", press("Mettre en pause"), name="paused"),
     State("dominique", "/prevention/vaccines"),
     State("dominique", "/prevention/situations"),
     State("dominique", "/prevention/situations", press("Oui : Grossesse"), name="a date is missing"),
@@ -351,9 +365,25 @@ OFFICES = [
     State("petit", "{admissions}/ready?day=demain", name="no day"),
     State("petit", "{admissions}/hours", submit(".hours-form", **{"day.mon": "soir"}), name="no hours"),
     State("petit", "{admissions}/templates"),
+    State("morel", "/sequences", name="none yet"),
+    State("morel", "/sequences", submit("main form:has([name=name])", name=" "), name="no name"),
+    State("petit", "{admissions}/sequences"),
+    State("petit", "{admissions}/sequences/{sequence}"),
+    State("petit", "{admissions}/sequences/{sequence}?day=demain", name="no day"),
+    State("petit", "{admissions}/sequences/{sequence}/steps/3"),
+    State(
+        "petit", "{admissions}/sequences/{sequence}/steps/new", submit(".step-form", text="{nom}"), name="no such word"
+    ),
+    State("petit", "{admissions}/bound/{waits}"),
+    State("petit", "{admissions}/bound/{handed}", name="no appointment"),
     State(
         "petit", "{admissions}/templates", submit("main form:has([name=title])", title="", text="y"), name="no title"
     ),
+]
+OPERATING = [
+    State("operator", "/campaigns"),
+    State("operator", "/campaigns/{campaign}"),
+    State("operator", "/campaigns/{campaign}", submit("form.moves:has([name=sure])"), name="not sure"),
 ]
 RECORDS = [
     State("leroy", "/patients"),
@@ -385,7 +415,7 @@ NOBODY = [
 ENDINGS = [State(who, path, name=name) for who, path, name in endings.PAGES]
 GROUPS = {
     "list": LIST, "threads": THREADS, "reading": READING, "account": ACCOUNT, "others": OTHERS, "acting": ACTING,
-    "offices": OFFICES, "records": RECORDS, "endings": ENDINGS, "nobody": NOBODY,
+    "offices": OFFICES, "operating": OPERATING, "records": RECORDS, "endings": ENDINGS, "nobody": NOBODY,
 }  # fmt: skip
 
 

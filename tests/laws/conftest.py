@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from server import access, people, reading
+from server.actions import own_appointments
 from server.actions.acting import act
+from server.agenda import book
+from server.agenda.own import Entry
 from server.dossier import documents as shelf
 from server.drafts import Actor
 from storage import delegations
@@ -52,6 +56,8 @@ class Scene:
         match rule:
             case Rule.SIGNED_IN | Rule.MAILBOX:
                 return True
+            case Rule.OPERATOR:
+                return kind == "operator" and not prefix
             case Rule.OFFICE:
                 return kind in {"professional", "team"}
             case Rule.TEAM:
@@ -88,7 +94,12 @@ async def _happen(house: House) -> Told:
     report = next(item for item in files if item.title == REPORT)
     await act(house.app, box, receipt.message, "dossier.file", {"attachment": report.id}, "once")
     (document,) = await shelf.list_documents(house.app, await access.dossier(house.app, box))
+    await own_appointments.record(
+        house.app, box, Entry("Dentiste", (datetime.now(UTC) + timedelta(days=9)).date().isoformat()), "noted"
+    )
+    (noted,) = await book.appointments(house.app, await access.dossier(house.app, box, "agenda"))
     ids = {
+        "appointment": noted.id,
         "conversation": receipt.conversation,
         "message": receipt.message,
         "space": house.dominique.space_id,

@@ -25,6 +25,7 @@ class Rule(Enum):
     HOLDER = "the mailbox is one's own, and a patient's"
     OFFICE = "the mailbox is a professional's or a team's"
     TEAM = "the mailbox is a team's"
+    OPERATOR = "one is an operator, at one's own mailbox; what is shown is about nobody"
     RECORD = "as OFFICE, by a professional who writes with that patient, was allowed by them, or found them lately"
 
 
@@ -115,10 +116,22 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/prevention/answer/{rule}"): R.DOSSIER,
     ("GET", "/prevention/questions"): R.DOSSIER,
     ("POST", "/prevention/questions"): R.DOSSIER,
+    ("GET", "/prevention/reminders"): R.DOSSIER,
+    ("POST", "/prevention/reminders"): R.DOSSIER,
     ("GET", "/prevention/situations"): R.DOSSIER,
     ("POST", "/prevention/situations"): R.DOSSIER,
     ("GET", "/prevention/vaccines"): R.DOSSIER,
     ("GET", "/agenda"): R.AGENDA,
+    ("GET", "/agenda/new"): R.AGENDA,
+    ("POST", "/agenda/new"): R.AGENDA,
+    ("POST", "/agenda/notices"): R.AGENDA,
+    ("GET", "/agenda/feeds"): R.OWN_AFFAIRS,
+    ("POST", "/agenda/feeds"): R.OWN_AFFAIRS,
+    ("POST", "/agenda/feeds/end"): R.OWN_AFFAIRS,
+    ("GET", "/agenda/{appointment}"): R.AGENDA,
+    ("GET", "/agenda/{appointment}/change"): R.AGENDA,
+    ("POST", "/agenda/{appointment}/change"): R.AGENDA,
+    ("GET", "/agenda/{appointment}/rendez-vous.ics"): R.AGENDA,
     ("GET", "/services"): R.SERVICES,
     # Who may read the dossier: the holder's side, then who asks.
     ("GET", "/sharing"): R.HOLDER,
@@ -132,10 +145,21 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/sharing/request/{thread}"): R.OFFICE,
     ("GET", "/sharing/first/{record}"): R.OFFICE,
     ("POST", "/sharing/first/{record}"): R.OFFICE,
+    # The operator.
+    ("GET", "/campaigns"): R.OPERATOR,
+    ("GET", "/campaigns/{campaign}"): R.OPERATOR,
+    ("POST", "/campaigns/{campaign}"): R.OPERATOR,
     # Offices.
     ("GET", "/team"): R.TEAM,
     ("GET", "/ready"): R.OFFICE,
     ("POST", "/ready/calls/{call}"): R.OFFICE,
+    ("GET", "/planning"): R.OFFICE,
+    ("GET", "/planning/new"): R.OFFICE,
+    ("POST", "/planning/new"): R.OFFICE,
+    ("GET", "/planning/conversation/{thread}"): R.OFFICE,
+    ("POST", "/planning/conversation/{thread}"): R.OFFICE,
+    ("GET", "/planning/{record}/{appointment}"): R.OFFICE,
+    ("POST", "/planning/{record}/{appointment}"): R.OFFICE,
     ("GET", "/hours"): R.OFFICE,
     ("POST", "/hours"): R.OFFICE,
     ("POST", "/absence"): R.OFFICE,
@@ -238,6 +262,7 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/sign-out"): R.ANYBODY,
     ("POST", "/passkey/options"): R.ANYBODY,
     ("POST", "/passkey/sign-in"): R.ANYBODY,
+    ("GET", "/feeds/{secret}.ics"): R.ANYBODY,
     ("GET", "/notices/{link}"): R.ANYBODY,
     ("POST", "/notices/{link}"): R.ANYBODY,
     ("GET", "/display"): R.ANYBODY,
