@@ -16,7 +16,7 @@
     display    text size, contrast, motion of this device
     record     a patient's dossier, for a professional; record_finding, record_documents, record_deposit, record_ways
     office     the board of a team, hours, absences, texts; opening: hours in words
-    ready      who is ready for a day
+    ready      who is ready for a day; planning: the days of an office, and what it does in them
     sequences  what an office prepares around an appointment, and what is bound to one
     journal    who read the dossier, and each document
     files      downloads, and the few kinds of file that may be shown; viewer: a document to look at, page by page
@@ -70,6 +70,7 @@ from webchat import (
     oidc,
     pages,
     passkeys,
+    planning,
     prescriptions,
     prevention,
     prevention_questions,
@@ -81,6 +82,7 @@ from webchat import (
     record_documents,
     record_finding,
     record_ways,
+    reminders,
     results,
     security,
     sequences,
@@ -107,6 +109,7 @@ def add_routes(app: App, site: web.Application) -> None:
     lists.add_routes(app, site)
     journal.add_routes(app, site)
     campaigns.add_routes(app, site)
+    reminders.add_routes(app, site)
     marks.add_routes(app, site)
     measures.add_routes(app, site)
     thread.add_routes(app, site)
@@ -146,6 +149,7 @@ def add_routes(app: App, site: web.Application) -> None:
     drafting.add_routes(app, site)
     uploading.add_routes(app, site)
     office.add_routes(app, site)
+    planning.add_routes(app, site)
     sequences.add_routes(app, site)
     ready.add_routes(app, site)
     display.add_routes(app, site)

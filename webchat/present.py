@@ -20,6 +20,7 @@ from typing import Any
 import jinja2
 
 from server.actions import catalogue
+from server.agenda import recurrence
 from server.settings import PLACE
 from server.views import AuthorView, Entry, FileView, MessageView
 from webchat.form_words import say_unit, short_form
@@ -28,6 +29,7 @@ from webchat.texts import folded
 from webchat.words import Words, instant
 
 FOLDER = Path(__file__).parent
+DATES_SHOWN = 4  # of what repeats, on its card
 _ANSWER = re.compile(r"^(?:\s*(?:re|tr|fwd|fw|rép|aw|sv)\s*:)+", re.IGNORECASE)
 _TITLES = ("dr", "pr", "dr.", "pr.")
 XML = frozenset({"text/xml", "application/xml", "application/hl7-cda+xml"})
@@ -216,9 +218,24 @@ def card_facts(words: Words, card: dict[str, Any]) -> list[tuple[str, str]]:
             facts.append((words(f"card.{name}"), value))
     if card.get("repeats"):
         facts.append((words("card.repeats"), words("card.repeats.how")))
+        facts += _dates(words, card)
+    for one in card.get("clashes", ()):
+        at = instant(one["start"])
+        said = words("card.clash.at", title=one["title"], when=words.moment(at)) if at is not None else one["title"]
+        facts.append((words("card.clash"), said))
     if card.get("claimed"):
         facts.append((words("card.claimed"), words("card.claimed.value", name=card["claimed"])))
     return facts
+
+
+def _dates(words: Words, card: dict[str, Any]) -> list[tuple[str, str]]:
+    """The next dates of a series, when they can be told."""
+    now = datetime.now(UTC)
+    found = recurrence.occurrences(card, now, now + timedelta(days=366), DATES_SHOWN + 1)
+    if len(found) < 2:
+        return []
+    shown = ", ".join(words.date(one.begins.astimezone(PLACE).date()) for one in found[:DATES_SHOWN])
+    return [(words("card.dates"), words("card.dates.more", dates=shown) if len(found) > DATES_SHOWN else shown)]
 
 
 def says_more(message: MessageView) -> bool:

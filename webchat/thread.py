@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from server import access, listing, marks, people, reading, replies, windows
+from server.agenda import clashes
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_TEXT
 from server.errors import Refused
 from server.handles import ConversationHandle
@@ -114,7 +115,9 @@ def limits() -> dict[str, int]:
 async def _part(visit: Visit, handle: ConversationHandle) -> Window:
     at = visit.request.query.get("at", "")[:80]
     before, after = number(visit, "before"), number(visit, "after")
-    return await windows.window(visit.app, handle, before=before, after=after, at=at, limit=THREAD)
+    part = await windows.window(visit.app, handle, before=before, after=after, at=at, limit=THREAD)
+    await clashes.tell(visit.app, visit.box, part.entries)
+    return part
 
 
 async def show_part(visit: Visit) -> web.Response:
@@ -187,4 +190,5 @@ async def show_message(visit: Visit) -> web.Response:
     match = visit.request.match_info
     handle = await access.conversation(visit.app, visit.box, match["conversation"])
     entry = await reading.message(visit.app, handle, match["message"])
+    await clashes.tell(visit.app, visit.box, [entry])
     return web.Response(text=present.fragment(visit.desk, entry, handle.subject, nonce()), content_type="text/html")

@@ -29,7 +29,10 @@ HOLDER_SECTIONS = (
 # What one needs to see a section of a holder; the others have its name.
 SCOPES = {"documents": "dossier", "health": "dossier"}
 OPERATOR_SECTIONS = (("messages", "/"), ("campaigns", "/campaigns"))
-OFFICE_SECTIONS = (("messages", "/"), ("patients", "/patients"), ("templates", "/templates"), ("hours", "/hours"))
+OFFICE_SECTIONS = (
+    ("messages", "/"), ("planning", "/planning"), ("patients", "/patients"), ("templates", "/templates"),
+    ("hours", "/hours"),
+)  # fmt: skip
 TEAM_SECTIONS = (OFFICE_SECTIONS[0], ("team", "/team"), *OFFICE_SECTIONS[1:])
 
 

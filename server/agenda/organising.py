@@ -57,7 +57,7 @@ async def propose(app: App, box: MailboxHandle, to: SpaceHandle, wanted: Proposa
     """A new appointment, in a conversation of this mailbox or in a new one of the space. Raises `Invalid`,
     `NotAllowed`, `Conflict` when its `uid` is known, and as `post`.
     """
-    _office(box)
+    office(box)
     if retry_key and (known := await posting.receipt_again(app, box.actor, to.space_id, retry_key)):
         return known
     if wanted.agreed and box.actor.kind == "bot":
@@ -83,7 +83,7 @@ async def move(
     """
     wanted = proposals.checked(msgspec.structs.replace(wanted, uid=str(mine.card.get("uid", ""))))
     if mine.row.state in _GONE:
-        raise Conflict("appointment_gone", "Ce rendez-vous est annulé. Proposez-en un nouveau.")
+        raise Conflict("appointment_off", "Ce rendez-vous est annulé. Proposez-en un nouveau.")
     if wanted.agreed and box.actor.kind == "bot":
         raise NotAllowed("no_person", "Seule une personne peut noter ce qui a été convenu.")
     card = await proposals.card(app, box, wanted, granted=granted) | {
@@ -100,7 +100,7 @@ async def move(
 async def cancel(app: App, box: MailboxHandle, mine: Mine, reason: str = "", retry_key: str = "") -> Receipt:
     """It will not be. Raises `Conflict` when it was called off before."""
     if mine.row.state in _GONE:
-        raise Conflict("appointment_gone", "Ce rendez-vous est annulé. Proposez-en un nouveau.")
+        raise Conflict("appointment_off", "Ce rendez-vous est annulé. Proposez-en un nouveau.")
     card = await proposals.after(app, box, mine.card, mine.facts, "cancellation", reason)
     card |= {"sequence": mine.row.sequence + 1}
     return await _change(
@@ -150,7 +150,8 @@ async def _change(
     return await posting.post(app, box.actor, Draft(to, "", "card", card=card, effect=run, retry_key=retry_key))
 
 
-def _office(box: MailboxHandle) -> None:
+def office(box: MailboxHandle) -> None:
+    """Raises `Refused` for a mailbox that organises nothing."""
     if box.owner_kind not in OFFICES:
         raise Refused
 
@@ -160,7 +161,7 @@ def _office(box: MailboxHandle) -> None:
 
 async def mine(app: App, box: MailboxHandle, space_id: str, appointment_id: str) -> Mine:
     """An appointment that this mailbox's office organises. Raises `Refused`: it is not there, or not theirs."""
-    _office(box)
+    office(box)
     found = await app.db.read(lambda tx: _mine(app, tx, box, rows.find(tx, space_id, appointment_id), space_id))
     if found is None:
         raise Refused

@@ -65,7 +65,7 @@ class Planned(msgspec.Struct, frozen=True):
 
 async def planning(app: App, box: MailboxHandle, since: datetime, until: datetime) -> list[Planned]:
     """Those that begin from `since` until before `until` (aware); `MOST` at most. Raises `Refused`."""
-    _office(box)
+    organising.office(box)
     known: dict[str, SpaceKeys] = {}
 
     def pull(tx: Tx) -> list[tuple[Occurrence, Planned]]:
@@ -92,7 +92,7 @@ def _occurring(view: Planned, since: datetime, until: datetime) -> list[Occurren
 
 async def one(app: App, box: MailboxHandle, space_id: str, appointment_id: str) -> Planned:
     """One that this office organises. Raises `Refused`."""
-    _office(box)
+    organising.office(box)
 
     def pull(tx: Tx) -> Planned | None:
         row = rows.find(tx, space_id, appointment_id)
@@ -144,11 +144,6 @@ def _view(
         wished=wished,
         changed=row.changed_at,
     )
-
-
-def _office(box: MailboxHandle) -> None:
-    if box.owner_kind not in organising.OFFICES:
-        raise Refused
 
 
 def _ms(at: datetime) -> int:

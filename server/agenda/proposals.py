@@ -68,7 +68,7 @@ def checked(wanted: Proposal) -> Proposal:
     if not title:
         raise Invalid("appointment_without_title", "Écrivez de quoi il s’agit, par exemple « Dentiste ».")
     if len(title) > MAX_TITLE or len(location) > MAX_PLACE or len(wanted.text) > MAX_TEXT or len(wanted.uid) > MAX_UID:
-        raise Invalid("appointment_too_long", f"C’est trop long ({MAX_TITLE} caractères au plus pour le titre).")
+        raise Invalid("proposal_too_long", f"C’est trop long ({MAX_TITLE} caractères au plus pour le titre).")
     if not 1 <= len(wanted.moments) <= MOST_MOMENTS:
         raise Invalid("bad_moments", f"Proposez un moment, ou {MOST_MOMENTS} au plus parmi lesquels choisir.")
     if (wanted.agreed or wanted.rrule) and len(wanted.moments) > 1:
@@ -167,7 +167,7 @@ async def after(
     """A card about the one before (`had`; `facts`: of its appointment). kind: cancellation, kept."""
     reason = own.line(reason)
     if len(reason) > MAX_TEXT:
-        raise Invalid("appointment_too_long", f"C’est trop long ({MAX_TEXT} caractères au plus).")
+        raise Invalid("proposal_too_long", f"C’est trop long ({MAX_TEXT} caractères au plus).")
     office, reach = await people.actor(app, box.owner), await _reach(app, box)
     title = str(facts.get("title", ""))
     kept = ("start", "end", "all_day", "location")
