@@ -39,7 +39,7 @@ from server.prevention.known import rules_of
 from server.settings import PLACE
 from storage import appointments, delegations
 from storage.ids import now_ms
-from tests.browser import campaigns, endings
+from tests.browser import campaigns, endings, planned
 from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
 from tests.doors.test_emergencies import declare
 from tests.doors.test_viewer import letter, three_pages
@@ -99,6 +99,7 @@ async def _happen(house: House) -> dict[str, str]:
     await _records(scene)
     await endings.made(scene)
     scene.ids["campaign"] = await campaigns.made(house)
+    scene.ids |= await planned.made(house)
     return scene.ids
 
 

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from server.journeys import Sequence, sequences
-from storage import blueprints, calls, journeys
+import asyncio
+from datetime import datetime, timedelta
+
+import msgspec
+
+from server import access, reading
+from server.agenda import organising
+from server.agenda.proposals import Moment, Proposal
+from server.delivery import Parcel
+from server.journeys import Sequence, Step, binding, planning, sending, sequences
+from server.settings import PLACE
+from storage import appointments, blueprints, calls, deliveries, journeys
 from storage.calls import Call
 from storage.database import Tx
 from storage.ids import new_id
@@ -57,3 +67,29 @@ async def test_a_journey_its_steps_and_its_calls(core: House) -> None:
 
 def _wrapped(tx: Tx, space_id: str) -> bytes:
     return bytes(tx.run("SELECT wrapped_key FROM spaces WHERE id = :s", s=space_id)[0][0])
+
+
+async def test_a_step_that_two_workers_send_at_once_or_that_is_tried_again_is_sent_once(core: House) -> None:
+    app, office = core.app, await core.mailbox("morel")
+    kept = await sequences.save(app, office, Sequence("Genou", "", (
+        Step(1, "instructions", "Avant", -30, text="À lire.", at_once=True),
+        Step(2, "confirmation", "Compris ?", -30, text="Dites-le.", at_once=True),
+    )))  # fmt: skip
+    sent = await core.letter("morel", "dominique")
+    to = await access.conversation(app, office, sent.conversation)
+    start = datetime.now(PLACE) + timedelta(days=3)
+    moment = Moment(start.isoformat(), (start + timedelta(hours=1)).isoformat())
+    await organising.propose(app, office, to, Proposal("Opération", (moment,), "Bloc"))
+    (one,) = await app.db.read(appointments.of_space, to.space_id)
+    await binding.attach(app, office, sent.conversation, one.id, kept)
+    owed = [each for each in await app.db.write(deliveries.claim, 60_000, 50) if each.channel == planning.CHANNEL]
+    assert len(owed) == 1, "one instant, one row"
+    target = msgspec.json.decode(to.keys.open("delivery", owed[0].id, owed[0].target))
+    channel, parcel = sending.JourneyChannel(app), Parcel(owed[0], to.keys, target, 1)
+    await asyncio.gather(channel.send(parcel), channel.send(parcel))
+    await channel.send(parcel)
+    page = await reading.since(app, await core.mailbox("dominique"), 0, 100)
+    told = [each.message.text.split("\n")[0] for each in page.entries if each.message.author.name == core.morel.name]
+    assert told.count("Avant") == 1
+    cards = [each.message.card["title"] for each in page.entries if each.message.card]
+    assert cards.count("Compris ?") == 1
