@@ -1,7 +1,7 @@
 """A form or a checklist answered by mail, by whoever it is for: « 1 : oui 2 : 72 kg », « 1, 3 ».
 
-Promises: what was understood is kept even when something is missing, and the answers go once nothing is; who wrote is
-told by mail what was taken, what was not understood, and what is missing. A letter that answers nothing is a letter.
+Promises: what was understood is kept even when something is missing, and the answers go once nothing is; when something
+was not understood, or is missing, who wrote is told by mail, with what was taken. A letter that answers nothing is one.
 """
 
 from __future__ import annotations
@@ -68,8 +68,9 @@ async def _fill(app: App, to: ConversationHandle, message_id: str, form: Form, w
     else:
         action = "forms.correct" if now.facts.sent else "forms.send"
         await acting.act_in(app, to, message_id, action, {"version": now.version}, retry_key)
-        end = "Vos réponses sont envoyées. Pour en corriger une, répondez à ce courriel avec son numéro."
-    await _tell(app, to, _told(form, found, end), retry_key)
+        end = "Le reste est envoyé. Pour le compléter ou le corriger, répondez à ce courriel avec le numéro."
+    if found.wrong or lacking:
+        await _tell(app, to, _told(form, found, end), retry_key)
     return not found.rest
 
 
@@ -86,13 +87,14 @@ def _told(form: Form, found: reading.Mailed, end: str) -> str:
 
 
 async def _tell(app: App, to: ConversationHandle, text: str, retry_key: str) -> None:
-    """A mail from Pli to who wrote, and to nobody else."""
+    """A mail from Pli to who wrote; the patient, in whose space it is, has it too."""
     system = replace(to, actor=undelivered.SYSTEM, ground="system", member="", through="")
     draft = Draft(
         to=system,
         kind="line",
         text=text,
-        only=frozenset({to.member}),
+        only=frozenset({to.member, to.holder}),
+        addressed={to.member: to.actor.name},
         author=Author("system", "Pli"),
         retry_key=f"told:{retry_key}" if retry_key else "",
     )

@@ -16,7 +16,7 @@ import msgspec
 
 from server.errors import Invalid, TooLarge
 from server.forms import fhir, logic
-from server.forms.questionnaires import CHOICES, QUESTIONS, Form, Item, checked, every, questions
+from server.forms.questionnaires import CHOICES, QUESTIONS, Form, Item, checked, every, is_short, questions
 
 MAX_THINGS, MAX_THING = 30, 300  # of a checklist; characters of one
 WHOSE: Final = frozenset({"", "holder", "them", "anyone"})
@@ -25,19 +25,26 @@ WHOSE: Final = frozenset({"", "holder", "them", "anyone"})
 def form_card(questionnaire: Mapping[str, Any] | Form, whose: str = "") -> dict[str, Any]:
     """The card that asks to fill in a FHIR Questionnaire. `whose`: the card's `for`. Raises `Invalid`, `TooLarge`."""
     form = questionnaire if isinstance(questionnaire, Form) else fhir.read(dict(questionnaire))
-    count = len(questions(form))
+    fr, en = _length(form)
     card = {
         "type": "form",
         "title": form.title,
         "title_en": form.called("en"),
-        "text": form.description
-        or f"{count} question{'s' if count > 1 else ''}. Vous pouvez vous arrêter et reprendre.",
-        "text_en": form.description_en
-        or form.description
-        or f"{count} question{'s' if count > 1 else ''}. You can stop and go on later.",
+        "text": form.description or fr,
+        "text_en": form.description_en or form.description or en,
         "form": msgspec.to_builtins(form),
     }
     return card | _whose(whose)
+
+
+def _length(form: Form) -> tuple[str, str]:
+    """How much is asked, in French and in English."""
+    count = len(questions(form))
+    many = "s" if count > 1 else ""
+    if is_short(form):
+        return f"{count} question{many}.", f"{count} question{many}."
+    fr, en = "Vous pouvez vous arrêter et reprendre.", "You can stop and go on later."
+    return f"{count} question{many}. {fr}", f"{count} question{many}. {en}"
 
 
 def form_of(card: Mapping[str, Any]) -> Form:

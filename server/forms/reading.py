@@ -266,8 +266,10 @@ def _parts(text: str, most: int) -> tuple[str, list[tuple[int, str]]]:
         number = int(match[1] or match[2])
         if (marks[-1][0] if marks else 0) < number <= most:
             marks.append((number, match))
+    if not marks:
+        return text.strip(), []
     ends = [match.start() for _, match in marks[1:]] + [len(text)]
-    before = text[: marks[0][1].start()] if marks else text
+    before = text[: marks[0][1].start()]
     return before.strip(), [
         (number, text[match.end() : end].strip()) for (number, match), end in zip(marks, ends, strict=True)
     ]
