@@ -75,7 +75,7 @@ def ring(words: Words, shown: Board) -> Markup:
         length = ROUND * shown.count(state) / total
         if length:
             arcs.append(
-                f'<circle class="arc {state}" cx="50" cy="50" r="42"'
+                f'<circle class="arc is-{state}" cx="50" cy="50" r="42"'
                 f' stroke-dasharray="{length:.2f} {ROUND - length:.2f}"'
                 f' stroke-dashoffset="{-start:.2f}" transform="rotate(-90 50 50)"/>'
             )
