@@ -210,7 +210,7 @@ def card_facts(words: Words, card: dict[str, Any]) -> list[tuple[str, str]]:
     """What a card says besides its text: (label, value)."""
     facts = []
     start, end = instant(str(card.get("start") or "")), instant(str(card.get("end") or ""))
-    if start is not None:
+    if start is not None and card.get("type") != "moments":  # its moments are its buttons
         facts.append((words("card.start"), span(words, start, end, bool(card.get("all_day")))))
     for name in ("location", "organizer"):
         value = str(card.get(f"{name}_name") or card.get(name) or "").removeprefix("mailto:")

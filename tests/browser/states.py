@@ -239,6 +239,8 @@ READING = [
     State("dominique", "/agenda/feeds"),
     State("dominique", "/agenda/feeds", submit(".agenda-form", name="Mon ordinateur"), name="a new address"),
     State("dominique", "/c/{to_note}", name="an appointment to note"),
+    State("dominique", "/ask"),
+    State("dominique", "/ask", submit(".ask"), name="nothing typed"),
     State("dominique", "/measures"),
     State("dominique", "/measures", submit(".measure-say", text="38,5"), name="not understood"),
     State("dominique", "/measures/{pressure}"),
