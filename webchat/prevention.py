@@ -25,6 +25,7 @@ from server.dossier.sources import Source
 from server.errors import Invalid, PliError, Refused
 from server.prevention import life_line, situations, statuses, summary
 from server.prevention.engine import Standing
+from server.prevention.situations import Entry, Kind
 from server.prevention.statuses import Record, Saying
 from server.prevention.summary import Stand
 from server.scopes import WRITE
@@ -83,7 +84,8 @@ def item(visit: Visit, stood: Stand, one: Standing, name: str = "") -> Item:
     answer = stood.gathered.answers.get(one.rule.id)
     if answer is not None and answer.state not in statuses.ANSWERS:
         answer = None
-    where = dict.fromkeys(given.where for given in one.evidence)
+    told_by = [sources[given.where] for given in one.evidence if given.where in sources]
+    proofs = {(proof.document or proof.finding): proof for proof in told_by}  # a document says many things, once
     return Item(
         one,
         title,
@@ -92,7 +94,7 @@ def item(visit: Visit, stood: Stand, one: Standing, name: str = "") -> Item:
         summary.source(one, stood.rules),
         answer,
         sources.get(answer.id) if answer else None,
-        tuple(sources[proof] for proof in where if proof in sources and (answer is None or proof != answer.id)),
+        tuple(proof for where, proof in proofs.items() if answer is None or where != answer.id),
     )
 
 
@@ -260,17 +262,20 @@ async def _situations(visit: Visit, error: PliError | None = None, wrong: str = 
     handle = await access.dossier(visit.app, visit.box)
     stood = await stand(visit, handle)
     person, entries = stood.gathered.person, {one.kind: one for one in stood.gathered.situations}
-    asked = []
+    first: list[tuple[Kind, Entry | None, Source | None]] = []
+    others = first.copy()
     for kind in situations.kinds().values():
         entry = entries.get(kind.slug)
         if entry or kind.concerns(person.birth, person.sex, stood.today):
-            asked.append((kind, entry, stood.gathered.sources.get(entry.id) if entry else None))
+            said = (kind, entry, stood.gathered.sources.get(entry.id) if entry else None)
+            (first if entry or kind.first or kind.slug == wrong else others).append(said)
     done = visit.request.query.get("done", "")
     return visit.page(
         "prevention_situations.html",
         SECTION,
         status=error.status if error else 200,
-        asked=asked,
+        first=first,
+        others=others,
         english=visit.words.language == "en",
         error=told(visit.words, error) if error else "",
         wrong_kind=wrong,

@@ -20,7 +20,7 @@ from markupsafe import Markup
 from server.prevention.life_line import DONE, DUE, EXPECTED, SAID, Dose, Row
 from webchat.words import Words
 
-LEFT, RIGHT = 3.0, 95.0  # of the width, in percent
+LEFT, RIGHT = 3.0, 94.0  # of the width, in percent
 HEAD, TALL = 2.2, 3.1  # em: above the first row, and of each
 TOGETHER = 4.0  # percent: nearer than that, two marks are one
 MOST_YEARS = 7  # that are written along
@@ -80,10 +80,9 @@ def _years(along: _Along, high: float) -> Markup:
             continue
         x = along.share(date(year, 1, 1))
         parts.append(
-            Markup(
-                '<line class="life-year" x1="{0:.2f}%" x2="{0:.2f}%" y1="1.3em" y2="{1:.1f}em"/>'
-                '<text class="life-number" x="{0:.2f}%" y="1em">{2}</text>'
-            ).format(x, high, year)
+            Markup('<line class="life-year" x1="{0:.2f}%" x2="{0:.2f}%" y1="1.3em" y2="{1:.1f}em"/>{2}').format(
+                x, high, _text("life-number", x, 1, str(year))
+            )
         )
     return Markup().join(parts)
 
@@ -91,10 +90,9 @@ def _years(along: _Along, high: float) -> Markup:
 def _now(along: _Along, today: date, high: float, words: Words) -> Markup:
     x = along.share(today)
     side = " before" if x > 50 else ""
-    return Markup(
-        '<line class="life-now" x1="{0:.2f}%" x2="{0:.2f}%" y1="1.3em" y2="{1:.1f}em"/>'
-        '<text class="life-now-name{2}" x="{0:.2f}%" y="{3:.1f}em">{4}</text>'
-    ).format(x, high - 0.3, side, high - 0.4, words("day.today"))
+    return Markup('<line class="life-now" x1="{0:.2f}%" x2="{0:.2f}%" y1="1.3em" y2="{1:.1f}em"/>{2}').format(
+        x, high - 0.3, _text(f"life-now-name{side}", x, high - 0.4, words("day.today"))
+    )
 
 
 def _row(along: _Along, row: Row, top: float) -> Markup:
@@ -103,14 +101,20 @@ def _row(along: _Along, row: Row, top: float) -> Markup:
         Markup('<line class="life-row" x1="{:.2f}%" x2="{:.2f}%" y1="{:.1f}em" y2="{:.1f}em"/>').format(
             LEFT, RIGHT, y, y
         ),
-        Markup('<text class="life-name" x="0" y="{:.1f}em">{}</text>').format(top + 1, row.name),
+        _text("life-name", 0, top + 1, row.name),
     ]
     for kind, x, count in _marks(along, row.doses):
-        parts.append(_shape(kind, f"{x:.2f}%", y))
+        parts.append(_shape(kind, f"{x:.2f}%", y, many=count > 1))
         if count > 1:
-            several = Markup('<text class="life-count" x="{:.2f}%" y="{:.1f}em">×{}</text>')
-            parts.append(several.format(x, y - 0.6, count))
+            parts.append(_text(f"life-count {kind}", x, y, str(count)))
     return Markup().join(parts)
+
+
+def _text(kind: str, x: float, y: float, words: str) -> Markup:
+    """In a picture of its own, so that em are those of the whole and not of the text's size."""
+    return Markup('<svg class="life-at" y="{:.1f}em"><text class="{}" x="{:.2f}%">{}</text></svg>').format(
+        y, kind, x, words
+    )
 
 
 def _marks(along: _Along, doses: Sequence[Dose]) -> list[tuple[str, float, int]]:
@@ -127,12 +131,14 @@ def _marks(along: _Along, doses: Sequence[Dose]) -> list[tuple[str, float, int]]
     return found
 
 
-def _shape(kind: str, x: str, y: float) -> Markup:
-    """Done: a disc; said to be done: a ring; due: a diamond; expected: a small ring of dots."""
+def _shape(kind: str, x: str, y: float, *, many: bool = False) -> Markup:
+    """Done: a disc; said to be done: a ring; due: a diamond; expected: a small ring of dots. `many`: with room for
+    their number.
+    """
     if kind == DUE:
         return Markup(
             '<svg x="{}" y="{:.1f}em" class="life-at">'
             '<rect class="life-due" x="-6" y="-6" width="12" height="12" transform="rotate(45)"/></svg>'
         ).format(x, y)
-    radius = 5 if kind == EXPECTED else 7
+    radius = 10 if many else 5 if kind == EXPECTED else 7
     return Markup('<circle class="life-{}" cx="{}" cy="{:.1f}em" r="{}"/>').format(kind, x, y, radius)

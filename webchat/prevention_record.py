@@ -2,8 +2,9 @@
 
     /patient/{space}/prevention
 
-Promises: with no ground, or a profession that may not see notes of vaccination, nothing is shown; what one says here is one's own entry, and the patient is told; of a minor one must say whether their representatives see it, unless
-« connexion secrète » hides it. Does not: answer in the patient's place (later, not wished).
+Promises: with no ground, or a profession that may not see notes of vaccination, nothing is shown; what one
+says here is one's own entry, and the patient is told; of a minor one must say whether their representatives see it,
+unless « connexion secrète » hides it. Does not: answer in the patient's place (later, not wished).
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from server.dossier import documents as shelf
 from server.dossier import synthesis
 from server.dossier.synthesis import Synthesis
 from server.errors import Unauthorised
+from server.prevention import summary
+from server.prevention.summary import Summary
 from server.views import AuthorView, Page
 from storage import entries as rows
 
@@ -101,6 +103,12 @@ async def health(call: Call[SpaceQuery, None]) -> Synthesis:
     box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("dossier",))
     handle = await access.dossier(call.app, box)
     return await call.app.db.read(lambda tx: synthesis.of(call.app, tx, handle))
+
+
+async def prevention(call: Call[SpaceQuery, None]) -> Summary:
+    """`GET /prevention`: where the patient who calls stands, or for whom they act; in their language."""
+    box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("dossier",))
+    return await summary.of(call.app, await access.dossier(call.app, box), call.actor.language)
 
 
 async def appointments(call: Call[SpaceQuery, None]) -> shapes.Appointments:

@@ -9,6 +9,7 @@ from server.api.door import Download, Multipart, Route
 from server.api.problems import TooSlow, WrongType
 from server.dossier.synthesis import Synthesis
 from server.errors import Conflict, Invalid, NotAllowed, Refused, TooLarge
+from server.prevention.summary import Summary
 from server.views import Page
 
 V1 = "/api/v1"
@@ -65,6 +66,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", f"{V1}/health", "readHealth", "What is noted of the patient who calls, each line with who says so",
         reads.health, Synthesis, query=shapes.SpaceQuery, refusals=(Refused,),
+    ),
+    Route(
+        "GET", f"{V1}/prevention", "readPrevention", "What is recommended to the patient who calls, why, who says so",
+        reads.prevention, Summary, query=shapes.SpaceQuery, refusals=(Refused,),
     ),
     Route(
         "GET", f"{V1}/appointments", "listAppointments", "The agenda of the patient who calls",

@@ -113,7 +113,8 @@ def _gather(app: App, tx: Tx, handle: DossierHandle, reader: Reader) -> Gathered
     seeing = _Seeing(app, tx, handle, reader, sources, {})
     answers = _answers(seeing)
     entries = situations.newest(
-        one for one in situations.records(tx, handle) if seeing.may(one.id, one.facts.source, one.by)
+        (one for one in situations.records(tx, handle) if seeing.may(one.id, one.facts.source, one.by)),
+        statuses.today(),
     )
     for one in entries:
         seeing.keep(one.id, one.facts.source, one.by, one.at)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 SO, NOT_SO, WITHDRAWN = "so", "not_so", "withdrawn"
 PREGNANCY: Final = "pregnancy"
+AFTER_BIRTH: Final = timedelta(days=213)
 TERM: Final = timedelta(weeks=41)  # from the first day of the last period
 
 
@@ -96,6 +97,12 @@ class Entry:
         since, until = (date.fromisoformat(day) if day else None for day in (self.facts.since, self.facts.until))
         return Situation(since, until)
 
+    def over(self, today: date) -> bool:
+        """A pregnancy counts until some rules that follow the birth are over too."""
+        until = self.situation().until
+        room = AFTER_BIRTH if self.kind == PREGNANCY else timedelta()
+        return self.state == SO and until is not None and until + room < today
+
 
 # ---- inside a transaction --------------------------------------------------------------------------------------------
 
@@ -112,10 +119,10 @@ def records(tx: Tx, to: SpaceHandle) -> list[Entry]:
     return found
 
 
-def newest(entries: Iterable[Entry]) -> list[Entry]:
-    """What stands: the newest of each kind, but for what was taken back."""
+def newest(entries: Iterable[Entry], today: date) -> list[Entry]:
+    """What stands: the newest of each kind, but for what was taken back, or ended by itself."""
     by_kind = {one.kind: one for one in entries}
-    return [one for one in by_kind.values() if one.state != WITHDRAWN]
+    return [one for one in by_kind.values() if one.state != WITHDRAWN and not one.over(today)]
 
 
 def add(app: App, tx: Tx, to: SpaceHandle, facts: Facts, state: str, at: int) -> str:

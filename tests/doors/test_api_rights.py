@@ -39,6 +39,7 @@ MAY: Mapping[str, set[str]] = {
     "listDocuments": HOLDERS,
     "downloadDocument": {"dominique"},
     "readHealth": HOLDERS,
+    "readPrevention": HOLDERS,
     "listAppointments": HOLDERS,
     "listMeasures": HOLDERS,
     "addMeasures": HOLDERS,
