@@ -63,7 +63,8 @@ def set_state(tx: Tx, space_id: str, state: str) -> None:
 # key that is no more: they stand in the mailboxes of those who wrote them, whose lists would have holes.
 _GONE = (
     "folder_documents", "folders", "visibilities", "findings", "documents", "consents", "choices", "visits", "exports",
-    "appointments", "feeds", "reminders", "grants", "renditions", "drafts", "upload_parts", "uploads", "quarantine", "rounds", "blobs",
+    "appointments", "organised", "journey_steps", "journeys", "calls", "fillings", "situations", "feeds", "reminders",
+    "grants", "renditions", "drafts", "upload_parts", "uploads", "quarantine", "rounds", "blobs",
 )  # fmt: skip
 _ACCOUNTS = ("logins", "factors", "contact_points", "identities", "notice_wishes")
 

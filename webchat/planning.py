@@ -19,6 +19,7 @@ from server.agenda.planned import Planned
 from server.agenda.proposals import Moment, Proposal
 from server.drafts import Receipt
 from server.errors import Invalid, PliError, Refused
+from server.journeys import binding, sequences
 from server.settings import PLACE
 from webchat.forms import Form, read_form
 from webchat.security import told
@@ -98,11 +99,13 @@ async def propose_in_thread(visit: Visit) -> web.StreamResponse:
     if visit.request.method == "POST":
         form = await read_form(visit.request)
         try:
-            _led(visit, await organising.propose(visit.app, visit.box, to, _wanted(form), _key(visit, form)))
+            sent = await organising.propose(visit.app, visit.box, to, _wanted(form), _key(visit, form))
+            await _with_sequence(visit, form, sent)
+            _led(visit, sent)
         except PliError as problem:
             error, status = told(visit.words, problem), problem.status
     patient = await patient_of(visit, to.space_id)
-    return _form_page(visit, form, error, status, patient=patient, back=f"/c/{to.conversation_id}")
+    return await _form_page(visit, form, error, status, patient=patient, back=f"/c/{to.conversation_id}")
 
 
 async def propose_to_patient(visit: Visit) -> web.StreamResponse:
@@ -113,10 +116,22 @@ async def propose_to_patient(visit: Visit) -> web.StreamResponse:
         form = await read_form(visit.request)
         try:
             space = await writing_rules.patient(visit.app, visit.actor, visit.box, form["ins"], form["birth"])
-            _led(visit, await organising.propose(visit.app, visit.box, space, _wanted(form), _key(visit, form)))
+            sent = await organising.propose(visit.app, visit.box, space, _wanted(form), _key(visit, form))
+            await _with_sequence(visit, form, sent)
+            _led(visit, sent)
         except PliError as problem:
             error, status = told(visit.words, problem), problem.status
-    return _form_page(visit, form, error, status, patient=None, back="/planning")
+    return await _form_page(visit, form, error, status, patient=None, back="/planning")
+
+
+async def _with_sequence(visit: Visit, form: Form, receipt: Receipt) -> None:
+    """The sequence that was chosen begins; where one is chosen again, when that one cannot."""
+    key = f"{_key(visit, form)}.sequence" if form["client_key"] else ""
+    try:
+        if form["sequence"]:
+            await binding.attach_to_card(visit.app, visit.box, receipt, form["sequence"], key)
+    except PliError:
+        raise web.HTTPSeeOther(f"{visit.desk.base}/bound/{receipt.conversation}") from None
 
 
 def _led(visit: Visit, receipt: Receipt) -> NoReturn:
@@ -124,12 +139,13 @@ def _led(visit: Visit, receipt: Receipt) -> NoReturn:
     raise web.HTTPSeeOther(f"{visit.desk.base}/c/{receipt.conversation}#m-{receipt.message}")
 
 
-def _form_page(
+async def _form_page(
     visit: Visit, form: Form, error: str, status: int, *, patient: dict[str, Any] | None, back: str
 ) -> web.Response:
     return visit.page(
         "planning_new.html", "planning", status=status, patient=patient, error=error, back=back, kept=_kept(form),
-        person=visit.actor.kind != "bot", **_limits(),
+        person=visit.actor.kind != "bot", usable=await sequences.usable(visit.app, visit.box),
+        sequence=form["sequence"], **_limits(),
     )  # fmt: skip
 
 

@@ -53,6 +53,13 @@ async def attach(
     )
 
 
+async def attach_to_card(app: App, box: MailboxHandle, card: Receipt, sequence_id: str, retry_key: str = "") -> Receipt:
+    """As `attach`, to the appointment that a card just proposed."""
+    found = await app.db.read(appointments.of_space, card.space)
+    one = next((one for one in found if one.message_id == card.message), None)
+    return await attach(app, box, card.conversation, one.id if one is not None else "", sequence_id, retry_key)
+
+
 async def stop(app: App, box: MailboxHandle, conversation_id: str, journey_id: str, retry_key: str = "") -> Receipt:
     """End a journey that this office runs, or whose appointment it organises. Raises `Refused`, and as `post`."""
     return await _act(

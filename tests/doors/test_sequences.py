@@ -4,7 +4,7 @@ it; and nobody else’s sequence or appointment is reached.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -224,3 +224,20 @@ async def test_what_is_too_late_already_is_passed_or_sent_at_once(tmp_path: Path
         assert await walk.state(house) == ["1 passed", "2 planned", "3 planned"]
         await post.after(DAY - HOUR)
         assert (await walk.titles(house)).count("À jeun : bien compris ?") == 2
+
+
+async def test_an_appointment_is_proposed_with_its_sequence_on_one_page(house: House) -> None:
+    kept = await walk.prepare(house)
+    sent = await house.letter("morel", "dominique")
+    async with visitor(house, "morel") as morel:
+        where = f"/planning/conversation/{sent.conversation}"
+        page = await morel.get(where)
+        assert f'<option value="{kept}">Opération du genou</option>' in page.text
+        day = (datetime.now(PLACE) + timedelta(days=20)).date().isoformat()
+        fields = {"title": "Opération", "date.1": day, "time.1": "08:00", "minutes": "60", "location": "Bloc"}
+        answer = await morel.post(where, fields | {"sequence": kept, "client_key": "once"})
+        assert answer.status == 303, answer.said
+        assert await walk.state(house) == ["1 planned", "2 planned", "3 planned"]
+        one = await walk.appointment(house)
+        shown = await morel.get(f"/planning/{house.dominique.space_id}/{one.id}")
+        assert f'href="/bound/{sent.conversation}"' in shown.text
