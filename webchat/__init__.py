@@ -49,6 +49,7 @@ from webchat import (
     agenda_one,
     agenda_own,
     app_shell,
+    asking,
     assets,
     campaigns,
     closing,
@@ -76,6 +77,7 @@ from webchat import (
     prevention_questions,
     prevention_record,
     profile,
+    questionnaires,
     ready,
     record,
     record_deposit,
@@ -111,9 +113,11 @@ def add_routes(app: App, site: web.Application) -> None:
     campaigns.add_routes(app, site)
     reminders.add_routes(app, site)
     marks.add_routes(app, site)
+    asking.add_routes(app, site)
     measures.add_routes(app, site)
     thread.add_routes(app, site)
     form_pages.add_routes(app, site)
+    questionnaires.add_routes(app, site)
     pages.add_routes(app, site)
     agenda.add_routes(app, site)
     agenda_feeds.add_routes(app, site)

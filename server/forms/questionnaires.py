@@ -150,10 +150,10 @@ def checked(form: Form) -> Form:
         raise Invalid("form_without_title", "Le questionnaire a besoin d’un titre, de 200 caractères au plus.")
     if len(msgspec.json.encode(form)) > MAX_FORM:
         raise TooLarge("form_too_large", f"Le questionnaire est trop long ({MAX_FORM} octets au plus).")
-    if not 1 <= len(questions(form)) <= MAX_QUESTIONS:
-        raise Invalid("form_questions", f"Un questionnaire a de 1 à {MAX_QUESTIONS} questions.")
     before: dict[str, Item] = {}
     _check_all(form.items, before, 1)
+    if not 1 <= len(questions(form)) <= MAX_QUESTIONS:
+        raise Invalid("form_questions", f"Un questionnaire a de 1 à {MAX_QUESTIONS} questions.")
     return form
 
 

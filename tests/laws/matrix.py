@@ -18,6 +18,7 @@ class Rule(Enum):
     MAILBOX = "nothing more"
     MESSAGES = "for a delegate, the scope messages; the conversation, message or file is in that mailbox"
     AUTHOR = "as MESSAGES, and one wrote that message oneself"
+    PATIENT = "the mailbox is a patient's; for a delegate, the scope messages"
     DOSSIER = "the mailbox is a patient's; for a delegate, the scope dossier"
     AGENDA = "the mailbox is a patient's; for a delegate, the scope agenda"
     SERVICES = "the mailbox is a patient's; for a delegate, the scope services"
@@ -61,6 +62,8 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/c/{conversation}/new/draft"): R.MESSAGES,
     ("POST", "/c/{conversation}/person"): R.MESSAGES,
     ("POST", "/c/{conversation}/team"): R.TEAM,
+    ("GET", "/ask"): R.PATIENT,
+    ("POST", "/ask"): R.PATIENT,
     ("GET", "/labels"): R.MAILBOX,
     ("POST", "/labels"): R.MAILBOX,
     ("GET", "/new"): R.MAILBOX,
@@ -163,6 +166,11 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/hours"): R.OFFICE,
     ("POST", "/hours"): R.OFFICE,
     ("POST", "/absence"): R.OFFICE,
+    ("GET", "/questionnaires"): R.OFFICE,
+    ("POST", "/questionnaires"): R.OFFICE,
+    ("GET", "/questionnaires/{form}"): R.OFFICE,
+    ("POST", "/questionnaires/{form}"): R.OFFICE,
+    ("GET", "/questionnaires/{form}/file"): R.OFFICE,
     ("GET", "/templates"): R.OFFICE,
     ("POST", "/templates"): R.OFFICE,
     ("GET", "/sequences"): R.OFFICE,
