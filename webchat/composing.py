@@ -29,6 +29,7 @@ from webchat.visit import Visit
 
 ENTER_COOKIE = "pli-enter"
 _CLOSED = frozenset({"closed", "blocked"})
+_WRITABLE = frozenset({"open", "told"})  # told: Pli itself answers
 QUICK_FOR = frozenset({"professional", "team", "holder"})  # a machine is not thanked
 
 
@@ -59,7 +60,7 @@ async def composer(
     kept: str,
 ) -> dict[str, Any]:
     """For a thread. `form`: what came back unsent; `kept`: the text that a link asked to begin from."""
-    drafts = await keeping.kept(visit.app, visit.box, to.conversation_id) if to.replies == "open" else []
+    drafts = await keeping.kept(visit.app, visit.box, to.conversation_id) if to.replies in _WRITABLE else []
     named = visit.request.query.get("draft", "")
     drafts.sort(key=lambda item: item.id != named)  # the one that is opened, else the latest
     begun = drafts[0] if drafts and form is None else None

@@ -104,6 +104,8 @@ def _closed(visit: Visit, handle: ConversationHandle, *, mine: bool) -> str:
     """Why nobody writes here, or not the one who looks; '' when they may."""
     if mine and not visit.box.may(WRITE):
         return "read_only"
+    if mine and handle.replies == "told":
+        return ""  # nobody is there but Pli itself, which answers (`server.bots.assistant`)
     return handle.replies if handle.replies == "left" or (mine and handle.replies != "open") else ""
 
 

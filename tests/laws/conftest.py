@@ -22,7 +22,8 @@ from tests.browser.scenes import REPORT, letter_with_documents
 from tests.house import House, Kept
 from tests.laws.matrix import Rule
 
-NEEDS_DOSSIER = {Rule.DOSSIER: "dossier", Rule.AGENDA: "agenda", Rule.SERVICES: "services", Rule.MESSAGES: "messages"}
+NEEDS_DOSSIER = {Rule.DOSSIER: "dossier", Rule.AGENDA: "agenda", Rule.SERVICES: "services"}
+NEEDS_DOSSIER |= {Rule.MESSAGES: "messages", Rule.PATIENT: "messages"}
 EVERYTHING = delegations.EVERYTHING
 Told = tuple[dict[str, str], dict[str, frozenset[str]]]  # `ids` and `delegates` of a scene
 
