@@ -26,6 +26,7 @@ from tests.notice_post import reached, read_all, settled, wish
 from tests.walks import sequences as walk
 
 AT = datetime(2026, 12, 10, 8, 0, tzinfo=PLACE)
+ANSWERS = {"pain": "2", "fever": "false", "bleeding": "false", "eating": "true", "alone": "false"}
 MONTH = 60 * 24 * 31  # minutes: the ordinary notices stay out of the way
 
 
@@ -188,3 +189,31 @@ async def test_what_is_told_of_a_child_reaches_the_parent_who_wishes_it(out: Out
     assert await house.app.db.write(again)
     await settled(house)
     assert len(out.scene.service.woken) == 1
+
+
+async def test_a_questionnaire_and_a_list_are_done_once_the_patient_filled_and_ticked_them(
+    tmp_path: Path, sqlite_url: str
+) -> None:
+    asks = Sequence("Opération du genou", "", (
+        Step(1, "questionnaire", "Vos réponses", -7, "09:00", "Quelques questions.", essential=True,
+             questionnaire="lendemain-operation", silence=Silence(-2, "10:00", ("call",))),
+        Step(2, "checklist", "À préparer", -7, "09:05", "Cochez.", items=("Mes papiers", "Mes radios"), essential=True),
+    ))  # fmt: skip
+    async with opened(tmp_path, sqlite_url, asks) as out:
+        await out.until(12, 3, 9, 10)
+        house, box = out.house, await out.house.mailbox("dominique")
+        form, listed = [one.message.card for one in await walk.messages(house)][-2:]
+        assert form
+        assert (form["type"], form["title"], form["text"]) == ("form", "Vos réponses", "Quelques questions.")
+        assert listed
+        assert (listed["type"], listed["items"]) == ("checklist", ["Mes papiers", "Mes radios"])
+        assert await walk.ready(house) == "waiting"
+        ids = [one.message.id for one in await walk.messages(house)][-2:]
+        await acting.act(house.app, box, ids[1], "checklists.done", {}, "ticked")
+        await read_all(house, "dominique", (await walk.messages(house))[-1].conversation)
+        assert await out.until(12, 8, 10, 1) == (1, 0, 1), "the form is missing"
+        assert (await walk.titles(house))[-1] == "Nous attendons votre réponse : « Vos réponses »."
+        await silence.settle(house.app, await house.mailbox("morel"), (await out.calls())[0].id, "reached")
+        assert await walk.ready(house) == "waiting", "a call fills in no form"
+        await acting.act(house.app, box, ids[0], "forms.send", {"answers": ANSWERS}, "sent")
+        assert await walk.ready(house) == "ready"
