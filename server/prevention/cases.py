@@ -126,5 +126,16 @@ class Case:
         return found.until is None or self.today <= found.until
 
 
-def _order(one: Given) -> tuple[date, int, str, str, int]:
-    return one.at or date.min, _PROOF.get(one.by, 3), one.where, one.product, one.dose or 0
+def _order(one: Given) -> tuple[object, ...]:
+    """Total, so that no order of telling shows; of one day, the best proof first, and an abnormal result before."""
+    proof = _PROOF.get(one.by, 3)
+    return (
+        one.at or date.min,
+        proof,
+        one.normal is not False,
+        one.where,
+        one.product,
+        one.dose or 0,
+        one.what,
+        str(one.normal),
+    )

@@ -99,7 +99,7 @@ def _taken(rules: Rules, rule: Rule, case: Case) -> Given | None:
 
 
 def _done(rule: Rule, so_far: Course, where: Place) -> Standing:
-    again = where.end if (rule.steps or rule.yearly) and where.end != FOREVER else None
+    again = where.end if (rule.steps or rule.yearly or rule.season) and where.end != FOREVER else None
     doses = len(rule.doses)
     return Standing(rule, "done", reasons.done(so_far.last, None), so_far.last, again, doses, doses, so_far.counted)
 
