@@ -42,6 +42,8 @@ AT_ONCE = 5000  # deliveries in hand in this process; most of them wait for thei
 CLAIM = 256  # deliveries of one claim: others write too
 LONGEST_SLEEP_S = 60.0
 SPREAD = 0.2  # of a wait
+TRIES = 20  # of what is no mail, at least, before it is given up
+FAR_MS = 400 * 86_400_000
 
 
 class Temporary(Exception):
@@ -194,7 +196,10 @@ class DeliveryWorker:
     async def _later(self, parcel: Parcel, error: Temporary) -> None:
         """Due again: after the next wait, or when its turn comes; told of once it is late, given up in the end."""
         delivery, settings, now = parcel.delivery, self._app.settings, now_ms()
+        # What was owed for a day far ahead was made long before it was due: its turns may still be waited for.
+        tried = delivery.channel == "mail" or (delivery.attempts > TRIES and not isinstance(error, Held))
         give_up = delivery.created_at + settings.mail_give_up_hours * 3_600_000
+        give_up = give_up if tried else max(give_up, now + FAR_MS)
         warn = delivery.created_at + settings.mail_warn_hours * 3_600_000
         if now >= give_up:
             detail = "Le serveur du destinataire n’a pas répondu à temps."

@@ -26,7 +26,7 @@ import structlog
 from server import wishes
 from server.bots import reminders
 from server.delivery import spread
-from server.errors import PliError, Refused
+from server.errors import Refused
 from server.prevention import rounds
 from server.settings import PLACE
 from storage import accounts, delegations, lifecycle
@@ -210,7 +210,7 @@ async def go_round(app: App) -> int:
 async def _one(app: App, space_id: str, lease: int) -> None:
     try:
         due = await look(app, space_id)
-    except (PliError, DatabaseDown, OSError) as error:
+    except Exception as error:  # noqa: BLE001 - one household that cannot be written to must not stop the others
         log.warning("rounds.put_off", error=type(error).__name__)
         due = now_ms() + PUT_OFF_MS
     if due is None:

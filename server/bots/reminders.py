@@ -13,6 +13,7 @@ Does not: say in which order or on which day (`server.bots.households`), or what
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -78,9 +79,12 @@ class Written:
 async def bot(app: App) -> Actor:
     """The bot's account, made at first need."""
     address = f"{ADDRESS}@{app.settings.mail_domain}"
-    return await people.hosted(app, address) or await people.add_writer(
-        app, "bot", NAME, address, role="Service de Pli", organisation="Pli", organisation_id=hearing.PLI
-    )
+    while (known_one := await people.hosted(app, address)) is None:
+        with contextlib.suppress(Conflict):  # somebody made it meanwhile
+            await people.add_writer(
+                app, "bot", NAME, address, role="Service de Pli", organisation="Pli", organisation_id=hearing.PLI
+            )
+    return known_one
 
 
 async def remind(app: App, space_id: str, only: str | None = None) -> int:
@@ -162,7 +166,7 @@ async def zone(app: App, space_id: str) -> ZoneInfo:
 
 
 def _situations(tx: Tx, space: SpaceHandle) -> frozenset[str]:
-    said = situations.newest(situations.records(tx, space))
+    said = situations.newest(situations.records(tx, space), statuses.today())
     return frozenset(one.kind for one in said if one.state == situations.SO)
 
 

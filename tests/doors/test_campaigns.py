@@ -14,7 +14,7 @@ import pytest
 
 from server import access, demo, people, reading, wishes
 from server.bots import campaigner, reminders
-from server.errors import Invalid
+from server.errors import Invalid, Refused
 from server.prevention import campaigns, pausing
 from storage import campaigns as rows
 from storage import exchanges
@@ -38,7 +38,10 @@ async def crowd(house: House, count: int) -> None:
     """That many more people have a space."""
     like = demo.HOLDERS["marcel"]
     await asyncio.gather(
-        *(people.open_space(house.app, msgspec.structs.replace(like, ins=f"15001750{number:07}")) for number in range(count))
+        *(
+            people.open_space(house.app, msgspec.structs.replace(like, ins=f"15001750{number:07}"))
+            for number in range(count)
+        )
     )
 
 
@@ -187,5 +190,5 @@ async def test_a_message_of_a_closed_space_is_spared_and_access_is_decided_there
         lambda tx: tx.run("UPDATE spaces SET state = 'closed' WHERE id = :s", s=town.marcel.space_id)
     )
     assert (await until(town, campaign, "ended")).spared == {"closed": 1}
-    with pytest.raises(access.Refused):
+    with pytest.raises(Refused):
         await access.space_to_write(town.app, await reminders.bot(town.app), town.marcel.space_id)
