@@ -139,6 +139,13 @@ def offices(tx: Tx, space_id: str, appointment_id: str) -> list[str]:
     return [row[0] for row in tx.run(query, s=space_id, a=appointment_id)]
 
 
+def space_of(tx: Tx, mailbox_id: str, appointment_id: str) -> str:
+    """The space of an appointment of an office; "" when it has no such one."""
+    query = "SELECT space_id FROM organised WHERE mailbox_id = :m AND appointment_id = :a"
+    found = tx.run(query, m=mailbox_id, a=appointment_id)
+    return str(found[0][0]) if found else ""
+
+
 def organised(tx: Tx, mailbox_id: str, since: int, until: int, most: int) -> list[Organised]:
     """Those of an office that begin from `since` until before `until` (ms), in order of time; `most` at most."""
     rows = tx.run(

@@ -4,7 +4,8 @@ than the other.
 
 from __future__ import annotations
 
-from server.api import campaigns, files, measures, own_agenda, reads, shapes, writing
+from server.agenda.planned import Planned
+from server.api import campaigns, files, measures, organising, own_agenda, reads, shapes, writing
 from server.api.door import Download, Multipart, Route
 from server.api.problems import TooSlow, WrongType
 from server.dossier.synthesis import Synthesis
@@ -74,6 +75,29 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "GET", f"{V1}/appointments", "listAppointments", "The agenda of the patient who calls",
         reads.appointments, shapes.Appointments, query=shapes.SpaceQuery, refusals=(Refused,),
+    ),
+    Route(
+        "POST", f"{V1}/appointments", "proposeAppointment", "Propose an appointment to a patient",
+        organising.propose, organising.Organised, query=organising.WhereQuery, body=organising.NewProposal, status=201,
+        retry_key=True, refusals=(*_BODY, Refused, NotAllowed, Conflict),
+    ),
+    Route(
+        "GET", f"{V1}/appointments/{{id}}", "readAppointment", "An appointment, for its organiser",
+        organising.one, Planned, query=organising.WhereQuery, refusals=(Refused, NotAllowed),
+    ),
+    Route(
+        "PATCH", f"{V1}/appointments/{{id}}", "moveAppointment", "Another version of an appointment",
+        organising.move, organising.Organised, query=organising.WhereQuery, body=organising.MovedProposal,
+        retry_key=True, refusals=(*_BODY, Refused, NotAllowed, Conflict),
+    ),
+    Route(
+        "DELETE", f"{V1}/appointments/{{id}}", "cancelAppointment", "Call an appointment off",
+        organising.cancel, organising.Organised, query=organising.CancelQuery,
+        refusals=(Invalid, Refused, NotAllowed, Conflict),
+    ),
+    Route(
+        "GET", f"{V1}/planning", "readPlanning", "The days of the office that calls",
+        organising.schedule, organising.Schedule, query=organising.DaysQuery, refusals=(Refused, NotAllowed, Invalid),
     ),
     Route(
         "POST", f"{V1}/agenda", "noteAppointment", "Note an appointment or a reminder in one's own agenda",

@@ -35,7 +35,7 @@ from server.api.shapes import (
 from server.drafts import Actor, Draft, Member, Opening
 from server.drafts import Receipt as Posted
 from server.errors import Invalid, NotAllowed, Refused
-from server.handles import ConversationHandle, SpaceHandle
+from server.handles import ConversationHandle, MailboxHandle, SpaceHandle
 
 if TYPE_CHECKING:
     from server.posting import Doing
@@ -53,7 +53,7 @@ async def open_conversation(call: Call[Nothing, NewConversation]) -> Receipt:
         space, member = await _correspondent(call, body.to)
         members: tuple[Member, ...] = (member,)
     else:
-        space, members = await _patient(call, body.to), ()
+        space, members = await patient_of(call, body.to), ()
     return await _post(call, Opening(space, body.subject, members), "new")
 
 
@@ -156,8 +156,10 @@ def _check_line(text: str) -> None:
         raise Invalid("control_characters", "Un titre tient sur une ligne, sans caractère de commande.")
 
 
-async def _patient(call: Call[Nothing, NewConversation], to: str) -> SpaceHandle:
-    """The space of the patient written to. That nobody has this INS is told to a signed-in writer, and braked."""
+async def patient_of(call: Call[Any, Any], to: str, through: MailboxHandle | None = None) -> SpaceHandle:
+    """The space of the patient written to, from the caller's own mailbox or a team's. That nobody has this INS is told
+    to a signed-in writer, and braked.
+    """
     settings = call.app.settings
     local, at, domain = to.strip().rpartition("@")
     ins = (local if at else domain).upper()
@@ -167,7 +169,7 @@ async def _patient(call: Call[Nothing, NewConversation], to: str) -> SpaceHandle
         raise Invalid("bad_recipient", "to : la clé de ce matricule INS est fausse.")
     call.app.lookups.may_look_up(call.actor.account_id)
     try:
-        return await access.patient(call.app, call.actor, ins)
+        return await access.patient(call.app, call.actor, ins, through=through)
     except Refused as error:
         if error.code not in {"no_space", "closed"}:
             raise

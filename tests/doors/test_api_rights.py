@@ -41,6 +41,11 @@ MAY: Mapping[str, set[str]] = {
     "readHealth": HOLDERS,
     "readPrevention": HOLDERS,
     "listAppointments": HOLDERS,
+    "proposeAppointment": {"morel", "admissions", "lab", "carnet"},
+    "readAppointment": {"lab"},
+    "moveAppointment": {"lab"},
+    "cancelAppointment": {"lab"},
+    "readPlanning": {"morel", "admissions", "lab", "carnet"},
     "listMeasures": HOLDERS,
     "addMeasures": HOLDERS,
     "listGrants": WITH_MAILBOX,
@@ -64,6 +69,7 @@ class Things:
     attachment: str
     document: str
     grant: str
+    appointment: str
 
 
 @pytest.fixture
@@ -85,9 +91,12 @@ async def settle(api: Api) -> Things:
     document = (await api.get("dominique", "/documents")).json["documents"][0]["id"]
     grant = (await api.get("dominique", "/grants")).json["grants"][0]["id"]
     card = await api.post("lab", f"/conversations/{sent['conversation']}/messages", {"card": CARD})
-    return Things(sent["conversation"], card.json["message"], attachment, document, grant)
+    proposed = await api.post("lab", "/appointments", PROPOSED | {"to": api.house.ins("dominique")})
+    appointment = proposed.json["appointment"]["id"]
+    return Things(sent["conversation"], card.json["message"], attachment, document, grant, appointment)
 
 
+PROPOSED: dict[str, Any] = {"title": "Prise de sang", "moments": [{"start": "2028-12-01T09:00:00+01:00"}]}
 CARD = {"type": "reminder", "title": "Contrôle dans un mois", "rule": "controle"}
 
 
@@ -98,7 +107,8 @@ async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
         "readConversation": ids.conversation, "postMessage": ids.conversation, "markRead": ids.conversation,
         "handOver": ids.conversation, "giveBack": ids.conversation,
         "act": ids.card, "download": ids.attachment, "downloadDocument": ids.document,
-        "listGrantedDocuments": ids.grant, "listGrantedAppointments": ids.grant,
+        "listGrantedDocuments": ids.grant, "listGrantedAppointments": ids.grant, "readAppointment": ids.appointment,
+        "moveAppointment": ids.appointment, "cancelAppointment": ids.appointment,
     }  # fmt: skip
     path = route.path.replace("{id}", at.get(name, "")).replace("{action}", "reminders.later")
     if route.body is Multipart:
@@ -107,6 +117,7 @@ async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
         "openConversation": {"to": api.house.ins("dominique"), "subject": "S", "text": "T"},
         "postMessage": {"text": "T", "client_key": key}, "markRead": {"up_to": 1}, "act": {"client_key": key},
         "handOver": {"client_key": key}, "giveBack": {"client_key": key},
+        "proposeAppointment": PROPOSED | {"to": api.house.ins("dominique")}, "moveAppointment": {"text": "À jeun."},
         "addMeasures": {"measures": [{"measure": "weight", "values": ["72"]}], "client_key": key},
     }  # fmt: skip
     return await api.reach(who, route.method, path, json=bodies.get(name))
@@ -118,7 +129,7 @@ def test_every_route_says_who_may() -> None:
 
 async def test_nobody_reaches_what_is_dominiques_but_those_who_may(api: Api) -> None:
     things = await settle(api)
-    absent = Things(*(new_id() for _ in range(5)))
+    absent = Things(*(new_id() for _ in range(6)))
     served: dict[str, set[str]] = {name: set() for name in MAY}
     for route in ROUTES:
         nobody = await call(api, "", route.name, things, "nobody")
