@@ -84,7 +84,8 @@ def item(visit: Visit, stood: Stand, one: Standing, name: str = "") -> Item:
     answer = stood.gathered.answers.get(one.rule.id)
     if answer is not None and answer.state not in statuses.ANSWERS:
         answer = None
-    told_by = [sources[given.where] for given in one.evidence if given.where in sources]
+    where = [*(given.where for given in one.evidence), *([answer.facts.document] if answer else [])]
+    told_by = [sources[proof] for proof in where if proof in sources]
     proofs = {(proof.document or proof.finding): proof for proof in told_by}  # a document says many things, once
     return Item(
         one,
@@ -224,7 +225,7 @@ def drawn(words: Words, stood: Stand) -> dict[str, Any]:
     """`picture`, `legend`, `table`: markup; all empty when nothing is known and nothing is due."""
     names = {slug: vaccinations.said(slug, words.language) for slug in vaccinations.TABLE.diseases}
     person, today = stood.gathered.person, stood.today
-    rows = life_line.of(stood.gathered.known.given, stood.standings, stood.rules.by_id, names, today)
+    rows = life_line.of(stood.gathered.all_given(), stood.standings, stood.rules.by_id, names, today)
     if not rows:
         return {"picture": "", "legend": "", "table": ""}
     first, last = life_line.ends(person.birth, rows, today)

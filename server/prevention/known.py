@@ -11,6 +11,7 @@ Does not: say what is due.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ class Gathered:
     sources: Mapping[str, Source]
     answers: Mapping[str, Record]
     situations: tuple[Entry, ...]
+
+    def all_given(self) -> list[Given]:
+        """What was given, with the newest « done » of each rule, which `Known` has as what was said."""
+        done = (one for one in self.answers.values() if one.state == statuses.DONE)
+        return [*self.known.given, *(Given(one.facts.rule, _date(one.facts.on), _by(one), one.id) for one in done)]
 
     def standings(self, of: Rules, today: date) -> list[Standing]:
         return evaluate(of, self.person, self.known, today)
@@ -153,6 +159,13 @@ class _Seeing:
         kind = source or ("patient" if by == self.handle.holder else "delegate")
         self.found[item_id] = Source(kind, item_id, reading.iso(at), name, organisation, own=own)
 
+    def keep_proof(self, document_id: str) -> None:
+        """The document that somebody says proves it, while its reader may see it."""
+        with contextlib.suppress(Refused):
+            if document_id and document_id not in self.found:
+                item = shelf.one_seen(self.tx, self.handle, document_id, self.reader)
+                self.found[document_id] = _document(item)
+
 
 def _answers(seeing: _Seeing) -> dict[str, list[Record]]:
     """Of each rule its records, the oldest first."""
@@ -165,6 +178,7 @@ def _answers(seeing: _Seeing) -> dict[str, list[Record]]:
         if seeing.may(record.id, record.facts.source, record.by):
             found.setdefault(record.facts.rule, []).append(record)
             seeing.keep(record.id, record.facts.source, record.by, record.at)
+            seeing.keep_proof(record.facts.document)
     return found
 
 
