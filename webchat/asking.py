@@ -36,9 +36,12 @@ async def show(visit: Visit, error: str = "", said: str = "", status: int = 200)
     """What one may ask, and where."""
     if visit.box.owner_kind != "holder":
         raise Refused
+    asked = said or visit.request.query.get("q", "")[:MOST]
+    slashes = [one[visit.words.language == "en"] for one in SLASHES]
+    may = visit.box.may(MESSAGES, WRITE)
     return visit.page(
-        "ask.html", "messages", status=status, error=error, most=MOST, nonce=nonce(), may=visit.box.may(MESSAGES, WRITE),
-        said=said or visit.request.query.get("q", "")[:MOST], slashes=[one[visit.words.language == "en"] for one in SLASHES],
+        "ask.html", "messages", status=status, error=error, most=MOST, nonce=nonce(), may=may, said=asked,
+        slashes=slashes,
     )  # fmt: skip
 
 

@@ -133,9 +133,9 @@ async def reply(turn: Turn) -> Card:
                     [link("/account/notices", ("Régler mes avis", "Set my notices"), whole=True)])  # fmt: skip
     if found.child is not None and intent in _PAGES:
         page = f"/for/{found.child.id}{_PAGES[intent]}"
-        return told((f"Pour {found.child.name}, c’est dans son espace", f"For {found.child.name}, it is in their space"),
-                    ("", ""), [link(page, (f"Ouvrir l’espace de {found.child.name}", f"Open {found.child.name}’s space"),
-                                    whole=True)])  # fmt: skip
+        whose = found.child.name
+        title = (f"Pour {whose}, c’est dans son espace", f"For {whose}, it is in their space")
+        return told(title, ("", ""), [link(page, (f"Ouvrir l’espace de {whose}", f"Open {whose}’s space"), whole=True)])
     if len(found.whom) > 1 and intent in _ONE_PERSON:
         return cards.which(found.whom, intent, turn.message, turn.words)
     needs = _NEEDS.get(intent)
@@ -187,5 +187,8 @@ def _with_word(card: Card, word: Card | None) -> Card:
     """An answer, and what is said of the limit below it."""
     if word is None:
         return card
-    more = {name: f"{card.get(name, '')}\n{word[title]}".strip() for name, title in (("text", "title"), ("text_en", "title_en"))}
+    more = {
+        name: f"{card.get(name, '')}\n{word[title]}".strip()
+        for name, title in (("text", "title"), ("text_en", "title_en"))
+    }
     return {**card, **more}

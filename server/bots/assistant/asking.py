@@ -72,7 +72,7 @@ async def share(turn: Turn) -> Card:
                 f"I do not find “{whom}” among those who wrote to you.") if whom else ("", "")  # fmt: skip
         return told(title, text, [new], [document.id])
     one = turn.found.whom[0]
-    return cards.send(looking.name(document), of_day(document.created or document.filed), document.id, one,
+    return cards.send(looking.name(document), of_day(document.created or document.filed_at), document.id, one,
                       turn.reach[one.id])  # fmt: skip
 
 
@@ -106,7 +106,13 @@ async def done(turn: Turn) -> Card:
     on = turn.slot("on")
     if len(on) == len("2026-11-23"):
         card["on"] = on
-    said = (f" ({said_on(on)})", f" ({said_on(on, 'en')})") if "on" in card else (f" ({on})", f" ({on})") if on else ("", "")
+    said = (
+        (f" ({said_on(on)})", f" ({said_on(on, 'en')})")
+        if "on" in card
+        else (f" ({on})", f" ({on})")
+        if on
+        else ("", "")
+    )
     card["text"] = f"Déjà fait{said[0]} ? Touchez « Déjà fait » pour le noter."
     card["text_en"] = f"Already done{said[1]}? Tap “Already done” to note it."
     return card
@@ -124,7 +130,11 @@ async def person(turn: Turn) -> Card:
 
 
 async def helped(turn: Turn, words: str) -> Card:
-    team = await turn.app.db.read(accounts.by_address, turn.app.settings.help_team) if turn.app.settings.help_team else None
+    team = (
+        await turn.app.db.read(accounts.by_address, turn.app.settings.help_team)
+        if turn.app.settings.help_team
+        else None
+    )
     links = write_links(turn)
     if team is None:
         return told(("Personne ne peut être joint d’ici", "Nobody can be reached from here"),

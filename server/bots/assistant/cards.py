@@ -1,7 +1,7 @@
 """What the assistant says, as cards in French and in English: an answer with its links, or a question before something
 changes. Pure.
 
-    assistant          {"type", "title", "text", "links", "documents"}: an answer; `documents`: those it named, first first
+    assistant          {"type", "title", "text", "links", "documents"}: an answer; `documents`: those it named
     assistant_choice   {"options": [{"fr", "en", "as", "who"}], "message", "words"}: which of them was meant
     assistant_help     {"words"}: a person is asked for, and told these words
     assistant_send     {"document", "to", "conversation"}: a letter that is sent at a tap
@@ -159,8 +159,8 @@ def pause(until: str, day: Said) -> Card:
     return {
         "type": "assistant_pause",
         "title": asked[0], "title_en": asked[1],
-        "text": "Vos vaccins et dépistages restent sur la page « Prévention ». Vous pouvez reprendre les rappels ici.",
-        "text_en": "Your vaccines and screenings stay on the page “Prevention”. You can start the reminders again here.",
+        "text": "Vos vaccins et dépistages restent sur la page « Prévention ». Vous pouvez les reprendre ici.",
+        "text_en": "Your vaccines and screenings stay on the page “Prevention”. You can start them again here.",
         "until": until,
     }  # fmt: skip
 

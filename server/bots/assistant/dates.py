@@ -16,14 +16,41 @@ from typing import Final
 from server.bots.assistant.words import Word
 from server.settings import PLACE
 
-_DAYS_FR = "lundi mardi mercredi jeudi vendredi samedi dimanche".split()
-_DAYS_EN = "monday tuesday wednesday thursday friday saturday sunday".split()
-_MONTHS_FR = "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre".split()
-_MONTHS_EN = "january february march april may june july august september october november december".split()
+_DAYS_FR = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"]
+_DAYS_EN = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+_MONTHS_FR = [
+    "janvier",
+    "fevrier",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "aout",
+    "septembre",
+    "octobre",
+    "novembre",
+    "decembre",
+]
+_MONTHS_EN = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+]
 DAYS: Final = {name: number for names in (_DAYS_FR, _DAYS_EN) for number, name in enumerate(names)}
 MONTHS: Final = {name: number for names in (_MONTHS_FR, _MONTHS_EN) for number, name in enumerate(names, 1)}
 _OTHER: Final = (
-    "demain aujourd apres avant heures semaine semaines jours annee mois prochain prochaine dernier derniere passe matin "
+    "demain aujourd apres avant heures semaine semaines jours annee mois prochain prochaine dernier derniere passe "
+    "matin 
     "minuit quart demie tomorrow yesterday today weeks hours morning afternoon evening tonight premier"
 )
 _DAY = "|".join(DAYS)
@@ -106,7 +133,9 @@ def at(start: str) -> datetime | None:
         return None
     if "T" not in start:
         return None
-    return local.replace(tzinfo=PLACE).astimezone(UTC)  # in the gap of March: an hour later; twice in October: the first
+    return local.replace(tzinfo=PLACE).astimezone(
+        UTC
+    )  # in the gap of March: an hour later; twice in October: the first
 
 
 # ---- hours -----------------------------------------------------------------------------------------------------------
@@ -119,7 +148,9 @@ _CLOCKS: Final = (
     re.compile(r"(?:^| )(?:at )?(\d{1,2})()() (am|pm)(?= |$)"),
     re.compile(r"(?:^| )at (\d{1,2})()()()(?= |$)"),
 )  # fmt: skip
-_NOON = re.compile(r"(?:^| )(?:a |at |vers )?(?<!apres )(midi|minuit|noon|midnight)(?: (et demie?|et quart|moins le quart))?(?= |$)")
+_NOON = re.compile(
+    r"(?:^| )(?:a |at |vers )?(?<!apres )(midi|minuit|noon|midnight)(?: (et demie?|et quart|moins le quart))?(?= |$)"
+)
 _LATE: Final = frozenset({"soir", "apres midi", "afternoon", "evening", "pm"})
 
 
@@ -131,18 +162,20 @@ def _clock(line: _Line) -> tuple[_Line, When]:
             return line.without(match), When(clock=clock)
     match = _NOON.search(line.text)
     if match and not line.text[: match.start() + 1].rstrip().endswith("apres"):
-        return line.without(match), When(clock=_moment(12 if match[1] in {"midi", "noon"} else 0, 0, match[2] or "", "-"))
+        return line.without(match), When(
+            clock=_moment(12 if match[1] in {"midi", "noon"} else 0, 0, match[2] or "", "-")
+        )
     return line, When()
 
 
 def _moment(hour: int, minute: int, more: str, part: str) -> time:
-    """« 10 heures et quart », « 11 heures moins le quart », « 3 h » of an afternoon: nobody is received at 3 at night."""
-    if not part and 1 <= hour <= 6 or part in _LATE and hour < 12:
+    """« 10 heures et quart », « 11 heures moins le quart », « 3 h » of an afternoon: not at night."""
+    if (not part and 1 <= hour <= 6) or (part in _LATE and hour < 12):
         hour += 12
     if more.startswith("et "):
         minute = 15 if more.endswith("quart") else 30
     elif more:
-        less = 15 if more.endswith("quart") else int(more.split()[-1])
+        less = 15 if more.endswith("quart") else int(more.rsplit(maxsplit=1)[-1])
         hour, minute = (hour - 1) % 24, 60 - min(max(less, 1), 59)
     return time(hour % 24, minute)
 
@@ -180,7 +213,7 @@ def _ago(match: re.Match[str], today: date, _past: bool) -> When:
 
 
 def _weekday(match: re.Match[str], today: date, past: bool) -> When | None:
-    """« mardi », « mardi prochain » (of the week that follows), « mardi en huit », « vendredi 27 », « mardi dernier »."""
+    """« mardi », « mardi prochain » (of next week), « mardi en huit », « vendredi 27 », « mardi dernier »."""
     told = match.groupdict()
     ahead = (DAYS[told["day"]] - today.weekday()) % 7 or 7
     if told["number"]:
@@ -213,7 +246,7 @@ def _alone(match: re.Match[str], today: date, past: bool) -> When | None:
 def _numbered(number: int, month: str | int | None, year: str | None, today: date, past: bool) -> When | None:
     """The nearest day of that number (and month, and year), ahead or behind."""
     wanted = MONTHS[month] if isinstance(month, str) and month else month or 0
-    for step in range(0, 49):
+    for step in range(49):
         shift = -step if past else step
         first = _months(today.replace(day=1), shift)
         if (wanted and first.month != wanted) or (year and first.year != int(year)):
@@ -249,7 +282,11 @@ def _stretch(match: re.Match[str], today: date, _past: bool) -> When:
 def _month_alone(match: re.Match[str], today: date, past: bool) -> When:
     number, year = MONTHS[match[1]], int(match[2] or 0)
     if not year:
-        year = today.year if (number <= today.month if past else number >= today.month) else today.year + (-1 if past else 1)
+        year = (
+            today.year
+            if (number <= today.month if past else number >= today.month)
+            else today.year + (-1 if past else 1)
+        )
     first = date(year, number, 1)
     return When(on=first.isoformat()[:7], first=first, last=_months(first, 1) - timedelta(days=1))
 
@@ -283,14 +320,16 @@ _SAID: Final = (
     _of(r"(?:dans|d ici|in) " + _N + r" (jours?|semaines?|mois|days?|weeks?|months?)", _ahead),
     _of(r"(?:il )?y a " + _N + r" (jours?|semaines?|mois|ans?|annees?)", _ago),
     _of(_N + r" (days?|weeks?|months?|years?) ago", _ago),
-    _of(rf"(?:(?:le|ce|on|du|de|pour|this) )?(?:(?P<before>next|last) )?(?P<day>{_DAY})(?: (?P<number>\d{{1,2}}){_ENDS}(?! (?:h|heures?|:|am|pm)\b)"
+    _of(rf"(?:(?:le|ce|on|du|de|pour|this) )?(?:(?P<before>next|last) )?(?P<day>{_DAY})"
+        rf"(?: (?P<number>\d{{1,2}}){_ENDS}(?! (?:h|heures?|:|am|pm)\b)"
         rf"(?: (?P<month>{_MONTH}))?(?: (?P<year>20\d\d))?)?"
         r"(?: (?P<after>prochaine?|derniere?|passee?|en 8|en 15))?(?: (?:matin|soir|apres midi|morning|afternoon))?",
         _weekday),
     _of(r"(?:(?:le|du|au|on|pour le) )?(\d{1,2}) / (\d{1,2})(?: / (\d{4}|\d{2}))?(?! /)", _figures),
     _of(rf"(?:(?:le|du|au|on|the|on the|pour le) )*(?:(?P<number>\d{{1,2}}|premier){_ENDS}(?: of)? (?P<month>{_MONTH})|"
         rf"(?P<month2>{_MONTH}) (?:the )?(?P<number2>\d{{1,2}}){_ENDS})(?: (?P<year>(?:19|20)\d\d))?", _named),
-    _of(r"(?:le|du|au|on the|the) (\d{1,2}|premier)" + _ENDS + r"(?! (?:h|heures?|kg|cm|mois|jours|ans|%|/|sur)\b)", _alone),
+    _of(r"(?:le|du|au|on the|the) (\d{1,2}|premier)" + _ENDS + r"(?! (?:h|heures?|kg|cm|mois|jours|ans|%|/|sur)\b)",
+        _alone),
     _of(r"(?:(?:la|le|l|cette|ce|cet|this|a la) )?(?:semaine|mois|an|annee|week|month|year)"
         r" (?:prochaine?|derniere?|passee?|suivante?|d apres)", _stretch),
     _of(r"(?:cette semaine|ce mois(?: ci)?|cette annee|(?:this|next|last) (?:week|month|year))", _stretch),

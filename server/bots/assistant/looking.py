@@ -11,16 +11,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-
 from server import hours, journal
 from server.agenda import book, own
-from server.bots.assistant import cards, slots
+from server.bots.assistant import slots
 from server.bots.assistant.cards import Card, Said, link, told
 from server.bots.assistant.turns import Turn, of_day, write_links
 from server.dossier import consents, findings, results, synthesis, vaccinations
 from server.dossier import documents as shelf
-from server.dossier.sources import Sources
 from server.dossier.documents import DocumentView
+from server.dossier.sources import Sources
 from server.prevention import summary
 from server.prevention.engine import Standing
 from server.query import fold
@@ -44,14 +43,14 @@ async def fitting(turn: Turn) -> list[DocumentView]:
     first, last, stranger = turn.slot("first"), turn.slot("end"), turn.slot("stranger")
 
     def fits(one: DocumentView) -> bool:
-        by, day = fold(f"{one.author} {one.organisation}"), (one.created or one.filed)[:10]
+        by, day = fold(f"{one.author} {one.organisation}"), (one.created or one.filed_at)[:10]
         named = not (who or stranger) or any(name in by for name in (*who, *([stranger] if stranger else [])))
         return (not category or one.category == category) and named and (not first or first <= day <= (last or first))
 
     chosen = [one for one in found if fits(one)]
     about = turn.slot("about")
     narrower = [one for one in chosen if about and about in fold(f"{one.title} {one.label}")]
-    return sorted(narrower or chosen, key=lambda one: one.created or one.filed, reverse=True)
+    return sorted(narrower or chosen, key=lambda one: one.created or one.filed_at, reverse=True)
 
 
 async def documents(turn: Turn) -> Card:
@@ -70,7 +69,7 @@ async def documents(turn: Turn) -> Card:
         )  # fmt: skip
     if turn.slot("last") or len(found) == 1:
         one = found[0]
-        said = of_day(one.created or one.filed)
+        said = of_day(one.created or one.filed_at)
         by = f", {one.author}" if one.author else ""
         title = (f"« {name(one)} »{said[0]}{by}", f"“{name(one)}”{said[1]}{by}")
         return told(title, ("", ""), [_open(one), shelf_link], [one.id])
@@ -86,7 +85,7 @@ def name(one: DocumentView) -> str:
 
 
 def _open(one: DocumentView) -> dict[str, Any]:
-    said = of_day(one.created or one.filed)
+    said = of_day(one.created or one.filed_at)
     return link(f"/documents/{one.id}", (f"{name(one)}{said[0]}", f"{name(one)}{said[1]}"))
 
 
@@ -95,15 +94,16 @@ async def of_results(turn: Turn) -> Card:
     handle, wanted = await turn.dossier(), turn.slot("analyte")
 
     def read(tx: Tx) -> list[results.Analyte]:
-        return results.analytes(
-            turn.app.vault, Sources(turn.app, tx, handle), findings.held(tx, handle, ("result",))
-        )
+        return results.analytes(turn.app.vault, Sources(turn.app, tx, handle), findings.held(tx, handle, ("result",)))
 
     found = await turn.app.db.read(read)
     words = next((pattern for slug, pattern in slots.ANALYTES if slug == wanted), "").split("|")
     fits = [one for one in found if wanted and any(word in fold(one.label) for word in words)]
     links = [
-        link(f"/health/results/{one.key}", (f"{one.label}{of_day(one.last.at)[0]}", f"{one.label}{of_day(one.last.at)[1]}"))
+        link(
+            f"/health/results/{one.key}",
+            (f"{one.label}{of_day(one.last.at)[0]}", f"{one.label}{of_day(one.last.at)[1]}"),
+        )
         for one in (fits or sorted(found, key=lambda one: one.last.at, reverse=True))[:FEW]
     ]
     everything = link("/health/results", ("Tous mes résultats", "All my results"))
@@ -188,10 +188,13 @@ async def prevention(turn: Turn) -> Card:
         named = [one for one in stood.standings if about(one, wanted)]
         live = [one for one in named if one.state in _STATES]
         links = [
-            link(f"/prevention/answer/{one.rule.id}", (one.rule.said("fr")[0], one.rule.said("en")[0])) for one in live[:1]
+            link(f"/prevention/answer/{one.rule.id}", (one.rule.said("fr")[0], one.rule.said("en")[0]))
+            for one in live[:1]
         ]
         if not live:
-            return told(("Rien n’est prévu pour vous à ce sujet", "Nothing is planned for you about this"), _BASIS, [page])
+            return told(
+                ("Rien n’est prévu pour vous à ce sujet", "Nothing is planned for you about this"), _BASIS, [page]
+            )
         return told(("Ce que je sais à ce sujet", "What I know about this"), _lines(live, turn), [*links, page])
     if not due:
         return told(("Rien n’est à faire maintenant", "Nothing is due now"), _BASIS, [page])
@@ -279,8 +282,9 @@ async def who_saw(turn: Turn) -> Card:
         return told(("Personne d’autre n’y figure", "Nobody else is there"),
                     ("Le journal dit qui a ouvert votre dossier, quand et pourquoi.",
                      "The log says who opened your record, when and why."), [page])  # fmt: skip
-    lines = [(f"{one.person.name[0]},{of_day(one.until)[0].replace(' du', ' le', 1)}",
-              f"{one.person.name[1]},{of_day(one.until)[1].replace(' of', ' on', 1)}") for one in visits[:FEW]]  # fmt: skip
+    lines = [(one.person.name, of_day(one.until)) for one in visits[:FEW]]
+    lines = [(f"{who[0]},{day[0].replace(' du', ' le', 1)}", f"{who[1]},{day[1].replace(' of', ' on', 1)}")
+             for who, day in lines]  # fmt: skip
     text = "\n".join(fr for fr, _ in lines), "\n".join(en for _, en in lines)
     return told(("Les derniers à avoir ouvert votre dossier", "The last who opened your record"), text, [page])
 
@@ -334,5 +338,3 @@ async def reach(turn: Turn) -> Card:
             "Ne lit pas ses messages en ce moment.", "Does not read messages now.")  # fmt: skip
     links = [link(f"/c/{turn.reach[one.id]}", (f"Écrire à {one.name}", f"Write to {one.name}"))]
     return told((one.name, one.name), text, links)
-
-

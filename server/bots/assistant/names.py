@@ -17,7 +17,8 @@ _ROLES: Final = {  # how somebody is called → how their role, or their name, b
     "pharmacie": ("pharmacie",), "pharmacien": ("pharmacien",), "pharmacienne": ("pharmacien",),
     "officine": ("pharmacie",), "chirurgien": ("chirurg",), "chirurgienne": ("chirurg",), "surgeon": ("chirurg",),
     "opticien": ("optic",), "opticienne": ("optic",), "optician": ("optic",), "medecin": ("medecin gen",),
-    "generaliste": ("medecin gen",), "traitant": ("medecin gen",), "gp": ("medecin gen",), "admissions": ("admissions",),
+    "generaliste": ("medecin gen",), "traitant": ("medecin gen",), "gp": ("medecin gen",),
+    "admissions": ("admissions",),
     "anesthesiste": ("anesth",), "anesthesie": ("anesth",), "laboratoire": ("laboratoire",), "labo": ("laboratoire",),
     "cardiologue": ("cardio",), "dermatologue": ("dermato",), "dentiste": ("dentiste", "chirurgien dent"),
     "kine": ("masseur", "kine"), "infirmier": ("infirm",), "infirmiere": ("infirm",), "pharmacy": ("pharmacie",),
@@ -25,10 +26,13 @@ _ROLES: Final = {  # how somebody is called → how their role, or their name, b
     "ophtalmo": ("ophtalmo",), "urgentiste": ("medecin urg",),
 }  # fmt: skip
 _TITLES: Final = frozenset({"docteur", "doctor", "professeur", "pr", "madame", "mme", "monsieur", "mr", "mrs"})
-_NOT_NAMES: Final = frozenset(
-    "le la les de du des un une mon ma mes a au et pour avec qui que lu vu dit plus pas is has the my to in on".split()
+_NOT_NAMES_SAID: Final = """
+    le la les de du des un une mon ma mes a au et pour avec qui que lu vu dit plus pas is has the my to in on
+"""
+_NOT_NAMES: Final = frozenset(_NOT_NAMES_SAID.split())
+_PARTICLES: Final = frozenset(
+    {"docteur", "dr", "pr", "mme", "chu", "pli", "cabinet", "medical", "hopital", "bureau", "aide"}
 )
-_PARTICLES: Final = frozenset({"docteur", "dr", "pr", "mme", "chu", "pli", "cabinet", "medical", "hopital", "bureau", "aide"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,9 @@ def _child(words: Sequence[Word], known: Known) -> tuple[Child | None, list[Word
 def _is_called(word: str, one: Someone, *, titled: bool) -> bool:
     if one.kind == "team":
         return False
-    surnames = [name for name in _words(one.name) if name not in _PARTICLES][-1:] if " " in one.name else _words(one.name)
+    surnames = (
+        [name for name in _words(one.name) if name not in _PARTICLES][-1:] if " " in one.name else _words(one.name)
+    )
     return any(_near(word, name, titled=titled) for name in surnames)
 
 

@@ -11,7 +11,10 @@ KINDS: Final = (
     ("certificate", r"certificats?|certificate|arret de travail|arrets de travail|sick note"),
     ("biology", r"bilans? sanguins?|bilan|prises? de sang|analyses? de sang|blood tests?|blood work|analyse d urine"),
     ("report", r"compterendu|lettre de (?:sortie|liaison)|courrier|rapport|report|discharge letter"),
-    ("imaging", r"radios?|radiographies?|irm|scanners?|echographies?|echo|mammographies?|imagerie|mri|xray|ultrasound|ct"),
+    (
+        "imaging",
+        r"radios?|radiographies?|irm|scanners?|echographies?|echo|mammographies?|imagerie|mri|xray|ultrasound|ct",
+    ),
 )
 CATEGORY: Final = {
     "prescription": "prescriptions", "certificate": "certificates", "biology": "biology", "report": "reports",
@@ -75,14 +78,14 @@ SEEN: Final = (
 DONE_THERE: Final = (
     r"prise de sang|labo|laboratoire|irm|scanner|radio|echo|echographie|mammographie|coloscopie|fibroscopie|bilan|"
     r"vaccin|don du sang|operation|chirurgie|dialyse|chimio|chimiotherapie|radiotherapie|perfusion|pansement|hopital|"
-    r"clinique|chu|pharmacie|controle|visite|examen|endoscopie|electrocardiogramme|blood test|mri|scan|xray|vaccination|"
-    r"surgery|hospital|checkup"
+    r"clinique|chu|pharmacie|controle|visite|examen|endoscopie|electrocardiogramme|blood test|mri|scan|xray|"
+    r"vaccination|surgery|hospital|checkup"
 )
 
 MEASURED: Final = (  # the words of `measure_words`, for mending
-    "tension arterielle pression glycemie capillaire interstitielle glucose dextro saturation oxygene frequence respiratoire "
-    "cardiaque pouls pulsations battements taille poids pese mesure kilo kilos kilogrammes gramme grammes litre perimetre cranien douleur "
-    "temperature fievre degres pression weight weigh height blood pressure pulse waist fasting"
+    "tension arterielle pression glycemie capillaire interstitielle glucose dextro saturation oxygene frequence "
+    "respiratoire cardiaque pouls pulsations battements taille poids pese mesure kilo kilos kilogrammes gramme grammes "
+    "litre perimetre cranien douleur temperature fievre degres weight weigh height blood pressure pulse waist fasting"
 )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from server import access, actions, people, posting, reading, undelivered, writing_rules
 from server.bots.assistant import cards
+from server.bots.assistant.cards import Card
 from server.bots.assistant.names import Child, Known, Someone
 from server.bots.assistant.understanding import Understood
 from server.dossier.words import day as said_day

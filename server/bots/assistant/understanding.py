@@ -95,7 +95,9 @@ def _hear(text: str, now: datetime, known: Known) -> _Heard:
     measured = _measured(spelling.said(named.rest))
     slugs = ",".join(dict.fromkeys(one.slug for one in measure_words.read(measured, now).entries))
     when = dates.read(named.rest, now)
-    return _Heard(text, tuple(figured), line, named, when, dates.read(named.rest, now, past=True), measured, slugs, command)
+    return _Heard(
+        text, tuple(figured), line, named, when, dates.read(named.rest, now, past=True), measured, slugs, command
+    )
 
 
 # ---- weights ---------------------------------------------------------------------------------------------------------
@@ -117,7 +119,9 @@ def _weighed(heard: _Heard) -> dict[str, int]:
 def _weigh_measure(heard: _Heard, weighed: dict[str, int]) -> None:
     if heard.slugs:
         weighed["measure"] = weighed.get("measure", 0) + 9
-        if not _ASKS.search(heard.line) and weighed.get("advice", 0) <= 10:  # « douleur 4/10 »: how much, not what to do
+        if (
+            not _ASKS.search(heard.line) and weighed.get("advice", 0) <= 10
+        ):  # « douleur 4/10 »: how much, not what to do
             weighed["advice"] = 0
     elif re.search(rf"\b{_NOTE}\b.*\b{_MEASURES}\b", heard.line):
         weighed["measure"] = weighed.get("measure", 0) + 8
@@ -126,7 +130,8 @@ def _weigh_measure(heard: _Heard, weighed: dict[str, int]) -> None:
 _NOTE = r"(?:noter?|notez|enregistrer?|ajouter?|saisir|rentrer|mesurer|record|add)"
 _MEASURES = r"(?:tension|poids|glycemie|temperature|taille|pouls|mesures?|saturation|weight|blood pressure)"
 _ASKS = re.compile(
-    r"\b(?:quand|quel|quelle|combien|ou est|ou sont|est ce que|ai je|c est quand|quoi|when|what|where|do i|qu ai je|peut on|puis je)\b|\?"
+    r"\b(?:quand|quel|quelle|combien|ou est|ou sont|est ce que|ai je|c est quand|quoi|qu ai je|peut on|puis je|when|"
+    r"what|where|do i)\b|\?"
 )
 _SEEN = re.compile(rf"\b(?:{slots.SEEN})\b")
 _THERE = re.compile(rf"\b(?:{slots.SEEN}|{slots.DONE_THERE})\b")
@@ -174,7 +179,10 @@ def _weigh_others(heard: _Heard, weighed: dict[str, int]) -> None:
         weighed["advice"] += 8 if weighed.get("note_appointment", 0) < 20 else 0
 
 
-_OFFICE = r"\b(?:secretariat|cabinet|pharmacie|hopital|docteur|medecin|labo|laboratoire|accueil|chu|surgery|pharmacy|clinique|service)\b"
+_OFFICE = (
+    r"\b(?:secretariat|cabinet|pharmacie|hopital|docteur|medecin|labo|laboratoire|accueil|chu|surgery|pharmacy|"
+    r"clinique|service)\b"
+)
 
 
 def _nearest(order: list[str]) -> tuple[str, str, str]:
@@ -247,11 +255,12 @@ def _until(heard: _Heard, now: datetime) -> str:
     return _iso(heard.when.first or heard.when.day)
 
 
-_LEFT_OUT: Final = frozenset(
-    "j ai je un une le la les l de du des d mon ma mes chez avec pour a au aux en et que note notez noter ajoutez ajouter "
-    "ajoute mets met mettre moi rendezvous rv pris prends vois voir vais passe ce ci svp merci bonjour c est on i have an "
-    "appointment with the my to at see please add note visite rappelez il elle nous avons faut aller dois suis prevu y".split()
-)
+_LEFT_OUT_SAID: Final = """
+    j ai je un une le la les l de du des d mon ma mes chez avec pour a au aux en et que note notez noter ajoutez ajouter
+    ajoute mets met mettre moi rendezvous rv pris prends vois voir vais passe ce ci svp merci bonjour c est on visite
+    rappelez il elle nous avons faut aller dois suis prevu y i have an appointment with the my to at see please add
+"""
+_LEFT_OUT: Final = frozenset(_LEFT_OUT_SAID.split())
 
 
 def _title(heard: _Heard) -> str:
@@ -292,7 +301,10 @@ _REWRITTEN: Final = tuple(
         (r"\b(\d) m (\d{2})\b", r"\1m\2"),
         (r"\b(fais|pese|a) (\d{2,3}) (kilos|kg)", r"poids \2 kg"),
         (r"\b(taille|mesure) (?!(?:de|est|a|was)\b)[a-z]+ (\d)", r"\1 \2"),
-        (r"\b(saturation|sat|pouls|pulse|poids|temperature|glycemie)(?: (?:de|a|est|est a|est de|d|ce|matin|soir|mon|ma))+ (\d)", r"\1 \2"),
+        (
+            r"\b(saturation|sat|pouls|pulse|poids|temperature|glycemie)(?: (?:de|a|est|d|ce|matin|soir|mon|ma))+ (\d)",
+            r"\1 \2",
+        ),
         (r" / ", "/"),
         (r" %", "%"),
         (r"\bg/(?:l|litre)\b", "g/l"),

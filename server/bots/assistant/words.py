@@ -1,4 +1,4 @@
-"""Words as people type them made into words that rules know: case, accents, abbreviations, phone spelling, faults. Pure.
+"""Words as people type them made into words that rules know: case, accents, abbreviations, phone spelling and faults.
 
 Promises: the same words always give the same; a word that is known is never changed; what is nearest is chosen by
 distance, then by the alphabet. Each word keeps its place in the text, so that it can be shown as it was written.
@@ -23,7 +23,7 @@ _TOKEN = re.compile(r"/?[a-z]+|\d+(?:[.,]\d+)?|[?%°/:+]")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as rules know it, and where it stands in the text (`start` to `end`). `mended`: it was written otherwise."""
+    """A word as rules know it, and where it stands in the text. `mended`: it was written otherwise."""
 
     said: str
     start: int
@@ -104,7 +104,7 @@ _SOUNDS: Final = tuple(
 
 
 def distance(one: str, other: str, most: int) -> int:
-    """How many letters were added, left out, changed or exchanged (Damerau, without crossing); over `most`: `most` + 1."""
+    """How many letters were added, left out, changed or exchanged; over `most`: `most` + 1."""
     if abs(len(one) - len(other)) > most:
         return most + 1
     before: list[int] = []
