@@ -24,6 +24,7 @@ swaks|swaks
 /usr/lib/*/perl5/*/Net/SSLeay.pm|libnet-ssleay-perl
 clamd|clamav-daemon
 openssl|openssl
+calcurse|calcurse
 npm|npm
 LIST
 }

@@ -26,7 +26,7 @@ from server.delivery import Parcel, Temporary
 from server.errors import Refused
 from server.scopes import WRITE
 from server.settings import PLACE
-from storage import accounts, deliveries, messages, visibilities
+from storage import accounts, deliveries, lifecycle, messages, visibilities
 from storage import appointments as rows
 from storage.appointments import Appointment
 from storage.ids import now_ms
@@ -119,7 +119,7 @@ class AppointmentNotices:
                 await space_news.tell(app, space_id, *said, partial(_still, owed, said), retry_key=_key(owed))
             except _Changed:
                 continue
-            except Refused:  # the space is closed: nobody is told
+            except Refused:  # the space is no more: nobody is told
                 pass
             return
         raise Temporary("agenda_changes")
@@ -162,13 +162,15 @@ def _there(tx: Tx, keys: SpaceKeys, owed: Owed) -> list[tuple[Appointment, dict[
 def _said(tx: Tx, keys: SpaceKeys, owed: Owed) -> tuple[str, str] | None:
     """The line in both languages; None when there is nothing to say, or not any more, or nobody wishes it."""
     there, now = _there(tx, keys, owed), datetime.now(UTC)
-    if not there:
+    if not there or not lifecycle.is_open(tx, keys.space_id):
         return None
     if owed.reminder:
-        _, facts, found = there[0]
-        late = now > found.begins + LATE + timedelta(hours=DAY_HOUR.hour)
+        row, facts, found = there[0]
+        due, _ = _due(row, facts, found)
         note = f"\n{facts['note']}" if facts.get("note") else ""
-        return None if late else (f"Rappel\u00a0: {facts['title']}{note}", f"Reminder: {facts['title']}{note}")
+        return (
+            None if now > due + LATE else (f"Rappel\u00a0: {facts['title']}{note}", f"Reminder: {facts['title']}{note}")
+        )
     day = date.fromisoformat(owed.day)
     if now.astimezone(PLACE).date() >= day or not _chosen(tx, keys.space_id).on:
         return None
