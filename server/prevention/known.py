@@ -33,7 +33,7 @@ from server.formats.findings import Immunisation, Result
 from server.handles import DossierHandle, SpaceHandle
 from server.prevention import situations, statuses
 from server.prevention.engine import Given, Known, Person, Said, Standing, evaluate
-from server.prevention.rules import Rules, rules
+from server.prevention.rules import Rules, of_settings
 from server.prevention.situations import Entry
 from server.prevention.statuses import Record
 from server.query import fold
@@ -96,7 +96,7 @@ def table() -> _Table:
 
 def rules_of(app: App) -> Rules:
     """The rules in force here."""
-    return rules(getattr(app.settings, "prevention_rules", ""), getattr(app.settings, "prevention_switches", ""))
+    return of_settings(app.settings)
 
 
 def of(app: App, tx: Tx, handle: DossierHandle) -> Gathered:

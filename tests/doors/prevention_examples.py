@@ -1,5 +1,7 @@
-"""Examples of every row of the prevention rules: who is asked and who is not, written from the sources, not from the
-engine. A row without both is a failure (`test_prevention_rules`).
+"""Examples of every row of the prevention rules (over 400 lines: each example is one, and they are read together).
+
+Who is asked and who is not, written from the sources, not from the engine. A row without both is a failure
+(`test_prevention_rules`).
 
 A line: born, day, then any of `M` (F otherwise), `+slug:day` (given; `+all:day` everything the row counts; `:ATC` its
 product), `~situation:since:until`, `!opens..closes` (the season's dates), `-row` (switched off), `said:state:day`;
@@ -395,7 +397,7 @@ EXAMPLES: Final = {
         1995-01-01 2026-06-26 = not_concerned""",
 }
 
-# number → (age of the first day, age of the day after the last), in days, months or years, of the arrêté's list
+# number → the first and the last day of its window, for a child born on 1 January 2026, by the arrêté's list
 EXAMINATIONS: Final = {
     1: ("2026-01-01", "2026-01-09"), 2: ("2026-01-08", "2026-01-14"), 3: ("2026-02-01", "2026-02-28"),
     4: ("2026-03-01", "2026-03-31"), 5: ("2026-04-01", "2026-04-30"), 6: ("2026-05-01", "2026-05-31"),
