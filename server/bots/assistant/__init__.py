@@ -5,6 +5,7 @@
 
 `understanding` (with `words`, `lexicon`, `numerals`, `dates`, `names`, `slots`, `intents`, `distress`) is pure: no
 model, no clock, no storage. `answering` is the channel; `looking` says what may be read, `asking` what is asked before
-anything changes, `cards` both in words; `errands` does what a tap asked to send. Promises: nothing changes without a tap; no medical advice, ever; words of
-distress come before everything.
+anything changes, `cards` both in words; `errands` does what a tap asked to send.
+
+Promises: nothing changes without a tap; no medical advice, ever; words of distress come before everything.
 """

@@ -16,42 +16,21 @@ from typing import Final
 from server.bots.assistant.words import Word
 from server.settings import PLACE
 
-_DAYS_FR = ["lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche"]
-_DAYS_EN = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-_MONTHS_FR = [
-    "janvier",
-    "fevrier",
-    "mars",
-    "avril",
-    "mai",
-    "juin",
-    "juillet",
-    "aout",
-    "septembre",
-    "octobre",
-    "novembre",
+_DAYS_FR = ("lundi", "mardi", "mercredi", "jeudi", "vendredi", "samedi", "dimanche")
+_DAYS_EN = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_MONTHS_FR = (
+    "janvier", "fevrier", "mars", "avril", "mai", "juin", "juillet", "aout", "septembre", "octobre", "novembre",
     "decembre",
-]
-_MONTHS_EN = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
+)  # fmt: skip
+_MONTHS_EN = (
+    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
     "december",
-]
+)  # fmt: skip
 DAYS: Final = {name: number for names in (_DAYS_FR, _DAYS_EN) for number, name in enumerate(names)}
 MONTHS: Final = {name: number for names in (_MONTHS_FR, _MONTHS_EN) for number, name in enumerate(names, 1)}
 _OTHER: Final = (
     "demain aujourd apres avant heures semaine semaines jours annee mois prochain prochaine dernier derniere passe "
-    "matin 
-    "minuit quart demie tomorrow yesterday today weeks hours morning afternoon evening tonight premier"
+    "matin minuit quart demie tomorrow yesterday today weeks hours morning afternoon evening tonight premier"
 )
 _DAY = "|".join(DAYS)
 _MONTH = "|".join(MONTHS)
