@@ -282,11 +282,14 @@ async def who_saw(turn: Turn) -> Card:
         return told(("Personne d’autre n’y figure", "Nobody else is there"),
                     ("Le journal dit qui a ouvert votre dossier, quand et pourquoi.",
                      "The log says who opened your record, when and why."), [page])  # fmt: skip
-    lines = [(one.person.name, of_day(one.until)) for one in visits[:FEW]]
-    lines = [(f"{who[0]},{day[0].replace(' du', ' le', 1)}", f"{who[1]},{day[1].replace(' of', ' on', 1)}")
-             for who, day in lines]  # fmt: skip
+    lines = [_visit(one.person.name, of_day(one.until)) for one in visits[:FEW]]
     text = "\n".join(fr for fr, _ in lines), "\n".join(en for _, en in lines)
     return told(("Les derniers à avoir ouvert votre dossier", "The last who opened your record"), text, [page])
+
+
+def _visit(who: Said, day: Said) -> Said:
+    """« Dr Agathe MOREL, le 3 mai 2026 »."""
+    return f"{who[0]},{day[0].replace(' du', ' le', 1)}", f"{who[1]},{day[1].replace(' of', ' on', 1)}"
 
 
 async def who_may(turn: Turn) -> Card:
