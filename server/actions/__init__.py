@@ -239,7 +239,8 @@ def check_card(card: dict[str, Any]) -> dict[str, Any]:
     """A card that came from outside. Raises `Invalid`, saying what is wrong."""
     if card.get("type") not in CARDS or card["type"] in HOUSE:
         raise Invalid("unknown_card", f"Type de carte inconnu ; connus : {', '.join(sorted(set(CARDS) - HOUSE))}.")
-    if not isinstance(card.get("title"), str) or not card["title"].strip():
+    title = card.get("title", "" if card["type"] == "form" else None)  # a form has its own
+    if not isinstance(title, str) or not (title.strip() or card["type"] == "form"):
         raise Invalid("card_without_title", "La carte n’a pas de titre.")
     if any(not isinstance(card.get(name, ""), str) for name in ("text", "title_en", "text_en", "for")):
         raise Invalid("bad_card", "Les textes de la carte doivent être des chaînes.")

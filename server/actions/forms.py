@@ -77,11 +77,13 @@ def typed(form: Form, values: Mapping[str, Any]) -> Answers:
     known: dict[str, Item] = {item.id: item for item in questions(form)}
     if strange := set(said) - set(known):
         raise Invalid("no_such_question", f"Ce questionnaire n’a pas de question « {min(strange)[:60]} ».")
-    return {link: reading.read(known[link], _list(value)) for link, value in said.items()}
+    return {link: reading.read(known[link], _list(value, known[link])) for link, value in said.items()}
 
 
-def _list(value: object) -> list[str]:
-    many = value if isinstance(value, list) else [value]
+def _list(value: object, item: Item) -> list[str]:
+    """One answer or several; of a text, a line each where several are asked."""
+    lines = isinstance(value, str) and item.repeats
+    many = str(value).splitlines() if lines else value if isinstance(value, list) else [value]
     return ["true" if one is True else "false" if one is False else str(one) for one in many]
 
 

@@ -8,7 +8,7 @@ attachments are written in the description and enforced by `server.posting`, whi
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -121,7 +121,36 @@ class ConsentRequestCard(Request, frozen=True, tag_field="type", tag="consent_re
     text_en: Annotated[str, Meta(max_length=10_000)] = ""
 
 
-Card = AppointmentCard | CancellationCard | ConsentRequestCard | ReminderCard | ServiceCard
+Whose = Annotated[Literal["holder", "anyone", "them"], Meta(description="Whom it asks.")]
+
+
+class FormCard(Request, frozen=True, tag_field="type", tag="form", omit_defaults=True):
+    """A form to fill in: a FHIR R4 `questionnaire`. Its title and text are the questionnaire's, unless they are given.
+    Answered by `forms.send`, with `a.{linkId}` for each answer.
+    """
+
+    questionnaire: dict[str, Any]
+    title: Short = ""
+    text: Annotated[str, Meta(max_length=10_000)] = ""
+    title_en: Short = ""
+    text_en: Annotated[str, Meta(max_length=10_000)] = ""
+    for_: Whose = msgspec.field(name="for", default="holder")
+
+
+class ChecklistCard(Request, frozen=True, tag_field="type", tag="checklist", omit_defaults=True):
+    """Things to do and tick, until a day. Answered by `checklists.tick` (`items`: « 1 3 ») and `checklists.done`."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=300)]
+    items: Annotated[list[Short], Meta(min_length=1, max_length=30)]
+    items_en: Annotated[list[Short], Meta(max_length=30)] = []
+    until: Annotated[str, Meta(max_length=10)] = ""
+    text: Annotated[str, Meta(max_length=10_000)] = ""
+    title_en: Short = ""
+    text_en: Annotated[str, Meta(max_length=10_000)] = ""
+    for_: Whose = msgspec.field(name="for", default="holder")
+
+
+Card = AppointmentCard | CancellationCard | ChecklistCard | ConsentRequestCard | FormCard | ReminderCard | ServiceCard
 Uploads = Annotated[
     list[Id],
     Meta(extra_json_schema={"maxItems": MAX_FILES}, description="Ids of files uploaded before, by the same account."),
@@ -172,10 +201,11 @@ Value = Annotated[str, Meta(max_length=10_000)] | Annotated[int, Meta(ge=-(2**31
 
 class NewAction(Request, frozen=True):
     """An answer to a card. `values`: what the action asks for (`{"attachment": id}`, `{"scope": …, "months": …}`,
-    `{"on": date}`, `{"text": …, "start": ISO 8601}` to ask for another moment).
+    `{"on": date}`, `{"text": …, "start": ISO 8601}` to ask for another moment, `{"a.linkId": …}` of a form, a line
+    each where several are asked).
     """
 
-    values: Annotated[dict[Annotated[str, Meta(max_length=100)], Value], Meta(max_length=20)] = {}
+    values: Annotated[dict[Annotated[str, Meta(max_length=100)], Value], Meta(max_length=80)] = {}
     client_key: Key = ""
 
 

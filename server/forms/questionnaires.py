@@ -106,6 +106,7 @@ def questions(form: Form) -> list[Item]:
     return [item for item in every(form.items) if item.type in QUESTIONS]
 
 
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SHAPES: Final = {
     "boolean": re.compile(r"true|false"),
     "integer": re.compile(r"-?\d{1,9}"),
@@ -173,6 +174,8 @@ def _check(item: Item, before: dict[str, Item], depth: int) -> None:
         raise wrong(item.id, f"le type « {item.type[:40]} » n’est pas pris en charge")
     if depth > MAX_DEPTH:
         raise wrong(item.id, f"il y a plus de {MAX_DEPTH} groupes les uns dans les autres")
+    if _CONTROL.search(item.text + item.text_en + item.unit + "".join(one.text + one.key for one in item.options)):
+        raise wrong(item.id, "ses textes contiennent des caractères de commande")
     if len(item.text) > MAX_LABEL or len(item.text_en) > MAX_LABEL:
         raise wrong(item.id, f"son texte dépasse {MAX_LABEL} caractères")
     if item.type != "group" and not item.text.strip():
