@@ -35,7 +35,7 @@ def picture(rows: Sequence[Row], first: date, last: date, today: date, words: Wo
     parts += [_row(along, row, HEAD + TALL * number) for number, row in enumerate(rows)]
     return Markup(
         '<svg class="life" role="img" height="{4:.1f}em" aria-labelledby="{0}-t {0}-d"><title id="{0}-t">{1}</title>'
-        '<desc id="{0}-d">{2}</desc>{3}</svg>'
+        '<desc id="{0}-d">{2}</desc><g aria-hidden="true">{3}</g></svg>'
     ).format(key, words("prevention.line.picture"), _told(rows, words), Markup().join(parts), high)
 
 
