@@ -6,7 +6,8 @@ By age, by a situation (a pregnancy), in a season, each calendar year, at steps 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
+from typing import Final
 
 import msgspec
 
@@ -14,6 +15,8 @@ from server.prevention import reasons
 from server.prevention.cases import Case, Why
 from server.prevention.rules import Group, Rule, Season, Window
 from server.prevention.spans import FOREVER, Span, minus, plus
+
+_A_DAY: Final = Span(1, "d")
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -93,7 +96,7 @@ def _by_situation(rule: Rule, window: Window, case: Case) -> Place | Why:
     if group.from_:
         start = max(start, plus(case.birth, group.from_))
     if found.until and window.ends == "since":
-        end = min(end, found.until + timedelta(1))
+        end = min(end, plus(found.until, _A_DAY))
     if end <= case.today or start >= end:
         return reasons.NOT_YOU
     base = plus(found.since, rule.counts_from) if rule.counts_from else found.since
@@ -106,7 +109,7 @@ def _in_season(rule: Rule, case: Case, found: Place, seasons: Sequence[Season]) 
         if one.season != rule.season or one.closes < case.today:
             continue
         opens = min((day for slug, day in one.opens_in.items() if case.in_situation(slug)), default=one.opens)
-        start, end = max(opens, found.start), min(one.closes + timedelta(1), found.end)
+        start, end = max(opens, found.start), min(plus(one.closes, _A_DAY), found.end)
         if start < end and end > case.today:
             return Place(start, end, min(one.counts_from, opens), found.anchor, found.who)
     return reasons.NO_DATES

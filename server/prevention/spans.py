@@ -67,7 +67,8 @@ def span(text: str) -> Span:
 def plus(day: date, by: Span) -> date:
     """The day so long after; one that does not exist is the first of the next month. Never beyond `FOREVER`."""
     if by.unit in _DAYS:
-        return day + timedelta(by.n * _DAYS[by.unit])
+        days = by.n * _DAYS[by.unit]
+        return day + timedelta(days) if day.toordinal() + days < FOREVER.toordinal() else FOREVER
     year, month = divmod(day.year * 12 + day.month - 1 + by.n * _MONTHS[by.unit], 12)
     if year > FOREVER.year:
         return FOREVER
