@@ -280,7 +280,7 @@ def present(card: dict[str, Any], answers: Sequence[Answer], keys: SpaceKeys) ->
     last = answers[-1] if answers else None
     event = last if last is not None and last.action in EVENTS else None
     shown, now = dict(card), last.action if last else ""
-    first = (last is None or event is not None) and card.get("type") not in QUIET | {"moments"}
+    first = (last is None or event is not None) and card.get("type") not in QUIET | {"moments", "assistant_choice"}
     shown["choices"] = [
         _choice(card, name) | {"primary": number == 0 and first} for number, name in enumerate(open_choices(card, now))
     ]
