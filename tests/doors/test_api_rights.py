@@ -46,6 +46,10 @@ MAY: Mapping[str, set[str]] = {
     "moveAppointment": {"lab"},
     "cancelAppointment": {"lab"},
     "readPlanning": {"morel", "admissions", "lab", "carnet"},
+    "listCampaigns": {"operator"},
+    "readCampaign": set(),
+    "addCampaign": {"operator"},
+    "moveCampaign": set(),
     "listMeasures": HOLDERS,
     "addMeasures": HOLDERS,
     "listGrants": WITH_MAILBOX,
@@ -97,6 +101,9 @@ async def settle(api: Api) -> Things:
 
 
 PROPOSED: dict[str, Any] = {"title": "Prise de sang", "moments": [{"start": "2028-12-01T09:00:00+01:00"}]}
+CAMPAIGN = {
+    "name": "N", "title": "T", "text": "T", "title_en": "T", "text_en": "T", "text_falc": "T", "population": [{}],
+}  # fmt: skip
 CARD = {"type": "reminder", "title": "Contrôle dans un mois", "rule": "controle"}
 
 
@@ -107,6 +114,7 @@ async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
         "readConversation": ids.conversation, "postMessage": ids.conversation, "markRead": ids.conversation,
         "handOver": ids.conversation, "giveBack": ids.conversation,
         "act": ids.card, "download": ids.attachment, "downloadDocument": ids.document,
+        "readCampaign": ids.conversation, "moveCampaign": ids.conversation,
         "listGrantedDocuments": ids.grant, "listGrantedAppointments": ids.grant, "readAppointment": ids.appointment,
         "moveAppointment": ids.appointment, "cancelAppointment": ids.appointment,
     }  # fmt: skip
@@ -118,6 +126,7 @@ async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
         "postMessage": {"text": "T", "client_key": key}, "markRead": {"up_to": 1}, "act": {"client_key": key},
         "handOver": {"client_key": key}, "giveBack": {"client_key": key},
         "proposeAppointment": PROPOSED | {"to": api.house.ins("dominique")}, "moveAppointment": {"text": "À jeun."},
+        "addCampaign": {"campaign": CAMPAIGN}, "moveCampaign": {"do": "start"},
         "addMeasures": {"measures": [{"measure": "weight", "values": ["72"]}], "client_key": key},
     }  # fmt: skip
     return await api.reach(who, route.method, path, json=bodies.get(name))

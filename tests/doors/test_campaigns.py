@@ -160,9 +160,8 @@ async def test_a_child_is_never_written_to_before_its_parents(town: House) -> No
     row, plan = (await campaigns.one(town.app, campaign)).campaign, campaigns.read(json.dumps(EVERYBODY).encode())
     assert await campaigner.write_to(town.app, await reminders.bot(town.app), row, plan, camille) == "sent"
     order = await town.app.db.read(lambda tx: tx.run("SELECT space_id FROM messages ORDER BY at, id"))
-    sent = await town.app.db.read(
-        lambda tx: dict(tx.run("SELECT space_id, at FROM campaign_spaces WHERE state = 'sent'"))
-    )
+    sql = "SELECT space_id, at FROM campaign_spaces WHERE state = 'sent'"
+    sent = {row[0]: row[1] for row in await town.app.db.read(lambda tx: tx.run(sql))}
     assert {one[0] for one in order} == {camille, dominique}
     assert sent[dominique] <= sent[camille]
 
