@@ -8,8 +8,9 @@ appointment (référentiel INS); what the office double-booked is said, and bloc
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -90,6 +91,18 @@ def _occurring(view: Planned, since: datetime, until: datetime) -> list[Occurren
     return recurrence.occurrences({"start": view.start, "end": view.end}, since, until, 1)
 
 
+async def of_patient(app: App, box: MailboxHandle, space_id: str) -> list[Planned]:
+    """Those of one patient that this office organises."""
+    organising.office(box)
+
+    def pull(tx: Tx) -> list[Planned]:
+        held = [row for row in rows.of_space(tx, space_id) if row.organiser_id == box.owner]
+        views = [_view(app, tx, box, space_id, row, {}) for row in held]
+        return [view for view in views if view is not None]
+
+    return await app.db.read(pull)
+
+
 async def one(app: App, box: MailboxHandle, space_id: str, appointment_id: str) -> Planned:
     """One that this office organises. Raises `Refused`."""
     organising.office(box)
@@ -120,12 +133,26 @@ def _view(
     there = conversation and conversations.find_in_mailbox(tx, box.mailbox_id, conversation) == space_id
     mine = row.organiser_id == box.owner
     wish, wished = organising.wish_in(tx, keys, row) if mine else ("", "")
-    return Planned(
-        space=space_id,
-        id=row.id,
+    return msgspec.structs.replace(
+        said(space_id, row, facts),
         patient=traits.name if traits else "",
         sex=traits.sex if traits else "",
         born=traits.birth_date if traits else "",
+        mine=mine,
+        conversation=conversation if there else "",
+        wish=wish,
+        wished=wished,
+    )
+
+
+def said(space_id: str, row: Appointment, facts: Mapping[str, Any]) -> Planned:
+    """What an appointment says of itself."""
+    return Planned(
+        space=space_id,
+        id=row.id,
+        patient="",
+        sex="",
+        born="",
         title=str(facts.get("title", "")),
         start=str(facts.get("start", "")),
         end=str(facts.get("end", "")),
@@ -133,15 +160,12 @@ def _view(
         location=str(facts.get("location", "")),
         state=row.state,
         sequence=row.sequence,
-        mine=mine,
-        conversation=conversation if there else "",
+        mine=False,
         message=row.message_id,
         uid=str(facts.get("uid") or ""),
         agreed=str(facts.get("agreed") or ""),
         rrule=str(facts.get("rrule") or ""),
         moments=len(facts.get("moments") or ()) if row.state == "proposed" else 0,
-        wish=wish,
-        wished=wished,
         changed=row.changed_at,
     )
 

@@ -35,6 +35,9 @@ EVERYBODY = (
 READERS = {"dominique", "leroy", "rossi"}
 KNOW_HER = READERS | {"lunel", "morel", "admissions", "petit"}
 FINDERS = KNOW_HER | {"lab"}
+OFFICES = {"morel", "leroy", "lunel", "rossi", "petit", "admissions", "pharmacy"}
+ASKED = {"resourceType": "Questionnaire", "title": "Avant", "url": "https://chu.example/q", "version": "1",
+         "item": [{"linkId": "1", "type": "boolean", "text": "Fumez-vous ?"}]}  # fmt: skip
 
 # resource, interaction → who gets a 2xx when they name Dominique, or a thing of hers that her letter's report says.
 MAY: Mapping[tuple[str, str], set[str]] = {
@@ -56,10 +59,20 @@ MAY: Mapping[tuple[str, str], set[str]] = {
     ("Condition", "read"): READERS,
     ("MedicationStatement", "search-type"): FINDERS,
     ("MedicationStatement", "read"): READERS,
+    # An office finds what it organises: of Dominique nothing, which is an empty answer; the laboratory proposed one.
+    ("Appointment", "search-type"): {who for who in EVERYBODY if who not in {"camille", "marcel", "operator"}},
+    ("Appointment", "read"): {"dominique", "lab"},
+    ("Appointment", "create"): {who for who in EVERYBODY if who not in {"dominique", "camille", "marcel", "operator"}},
+    ("Appointment", "update"): {"lab"},
     ("Consent", "search-type"): {"dominique", "carnet"},
     ("Consent", "read"): {"dominique", "carnet"},
     ("AuditEvent", "search-type"): {"dominique"},
     ("AuditEvent", "read"): {"dominique"},
+    ("Questionnaire", "search-type"): set(EVERYBODY) - {"operator"},
+    ("Questionnaire", "read"): {"admissions"},
+    ("Questionnaire", "create"): OFFICES,
+    ("QuestionnaireResponse", "search-type"): FINDERS,
+    ("QuestionnaireResponse", "read"): {"dominique", "admissions", "petit"},
     ("Patient", "search-type"): KNOW_HER,
     ("Patient", "read"): KNOW_HER,
     ("", "transaction"): {"dominique", "morel", "leroy", "lunel", "rossi", "admissions", "pharmacy", "lab"},
@@ -113,10 +126,15 @@ async def settle(api: Api) -> Things:
     await api.post("dominique", f"/messages/{offer['message']}/actions/catalogue.grant", {})
     for who in ("leroy", "lunel", "rossi"):
         await allow(api, who)
+    asked = await api.letter("admissions", "dominique", card={"type": "form", "questionnaire": ASKED})
+    await api.post("dominique", f"/messages/{asked['message']}/actions/forms.send", {"values": {"a.1": True}})
+    proposed = {"title": "Prise de sang", "moments": [{"start": "2028-12-01T09:00:00+01:00"}]}
+    await api.post("lab", "/appointments", proposed | {"to": api.house.ins("dominique")})
     space = api.house.dominique.space_id.replace("_", ".")
-    ids = {"Patient": space}
+    kept = (await ask(api, "admissions", "POST", "/Questionnaire", json=ASKED)).headers["Location"]
+    ids = {"Patient": space, "Questionnaire": kept.rpartition("/")[2]}
     for kind in TABLE.resources:
-        if kind not in {"Patient", "Binary"}:
+        if kind not in {*ids, "Binary"}:
             wanted = (
                 {"type": "11488-4"} if kind == "DocumentReference" else {"title": "Visite"} if kind == "List" else {}
             )
@@ -149,6 +167,15 @@ async def call(api: Api, who: str, kind: str, interaction: str, things: Things) 
             bundle = {"resourceType": "Bundle", "type": "transaction",
                       "entry": [{"resource": document, "request": request}]}  # fmt: skip
             return await ask(api, who, "POST", "", json=bundle)
+        case _ if kind == "Questionnaire":
+            return await ask(api, who, "POST", "/Questionnaire", json=ASKED)
+        case _ if kind == "Appointment":
+            planned = {
+                "resourceType": "Appointment", "status": "booked", "start": "2028-12-02T09:00:00Z",
+                "participant": [{"actor": {"type": "Patient", **named}, "status": "accepted"}],
+            }  # fmt: skip
+            method, path = ("PUT", where) if interaction == "update" else ("POST", "/Appointment")
+            return await ask(api, who, method, path, json=planned)
         case _ if kind == "Observation":
             weight = {
                 "resourceType": "Observation", "status": "final", "subject": named,

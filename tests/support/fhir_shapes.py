@@ -96,6 +96,14 @@ _RESOURCES = {
     " subject!:Reference context:Reference effective[x]:dateTime|Period dateAsserted:dateTime"
     " informationSource:Reference derivedFrom*:Reference reasonCode*:CodeableConcept reasonReference*:Reference"
     " note*:Annotation dosage*:Dosage",
+    "Appointment": "identifier*:Identifier status!:code(proposed|pending|booked|arrived|fulfilled|cancelled|noshow"
+    "|entered-in-error|checked-in|waitlist) cancelationReason:CodeableConcept serviceCategory*:CodeableConcept"
+    " serviceType*:CodeableConcept specialty*:CodeableConcept appointmentType:CodeableConcept"
+    " reasonCode*:CodeableConcept reasonReference*:Reference priority:unsignedInt description:string"
+    " supportingInformation*:Reference start:instant end:instant minutesDuration:positiveInt slot*:Reference"
+    " created:dateTime comment:string patientInstruction:string basedOn*:Reference"
+    " participant+:{type*:CodeableConcept actor:Reference required:code(required|optional|information-only)"
+    " status!:code(accepted|declined|tentative|needs-action) period:Period} requestedPeriod*:Period",
     "Consent": "identifier*:Identifier status!:code(draft|proposed|active|rejected|inactive|entered-in-error)"
     " scope!:CodeableConcept category+:CodeableConcept patient:Reference dateTime:dateTime performer*:Reference"
     " organization*:Reference source[x]:Attachment|Reference policy*:{authority:uri uri:uri}"
@@ -290,6 +298,13 @@ def _invariants(resource: dict[str, Any]) -> Iterator[str]:
         yield from ("obs-3: an empty range" for one in resource.get("referenceRange", ()) if not one)
     if kind == "AllergyIntolerance" and "clinicalStatus" not in resource:
         yield "ait-1: no clinicalStatus"
+    if kind == "Appointment":
+        if ("start" in resource) != ("end" in resource):
+            yield "app-2: a start and an end, or neither"
+        if "start" not in resource and resource["status"] not in ("proposed", "cancelled", "waitlist"):
+            yield "app-3: no time, and not proposed"
+        if "cancelationReason" in resource and resource["status"] not in ("cancelled", "noshow"):
+            yield "app-4: a reason for what was not cancelled"
     if kind == "Consent" and not ("policy" in resource or "policyRule" in resource):
         yield "ppc-1: neither policy nor policyRule"
     if kind == "Condition" and "abatementDateTime" in resource:

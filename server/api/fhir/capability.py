@@ -56,8 +56,10 @@ def _resource(row: Resource) -> dict[str, Any]:
         "documentation": row.about,
         "interaction": [{"code": code} for code in row.interactions()],
         "versioning": "versioned",
-        "conditionalRead": "not-match" if row.finds is not None else "not-supported",
+        "conditionalRead": "not-match" if row.finds is not None or row.update is not None else "not-supported",
     }
+    if row.update is not None:
+        said |= {"conditionalCreate": True, "conditionalUpdate": True, "updateCreate": False}
     if row.profiles:
         said["supportedProfile"] = [f"{terms.PDSM}/{name}" for name in row.profiles]
     if row.search is not None:

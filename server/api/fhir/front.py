@@ -99,10 +99,12 @@ class Resource:
     search: Handles | None = None
     create: Handles | None = None
     patch: Handles | None = None
+    update: Handles | None = None  # by id, and by its identifier
     profiles: tuple[str, ...] = ()
 
     def interactions(self) -> list[str]:
-        served = (("read", self.read), ("search-type", self.search), ("create", self.create), ("patch", self.patch))
+        served = (("read", self.read), ("search-type", self.search), ("create", self.create), ("patch", self.patch),
+                  ("update", self.update))  # fmt: skip
         return [name for name, handler in served if handler is not None]
 
 
@@ -165,11 +167,11 @@ def _place(table: Table, method: str, at: list[str]) -> tuple[Resource, str, dic
     if resource is None or len(at) > 2:
         raise Refused("not_found", "Il n’y a rien à cette adresse.")
     if len(at) == 1:
-        served = {"GET": resource.search, "POST": resource.create, "PATCH": resource.patch}
+        served = {"GET": resource.search, "POST": resource.create, "PATCH": resource.patch, "PUT": resource.update}
     elif at[1] == "_search":
         served = {"POST": resource.search}
     else:
-        served = {"GET": resource.read, "PATCH": resource.patch}
+        served = {"GET": resource.read, "PATCH": resource.patch, "PUT": resource.update}
     named = "" if len(at) == 1 or at[1] == "_search" else at[1]
     return resource, named, {verb: does for verb, does in served.items() if does is not None}
 
@@ -184,7 +186,7 @@ def _acceptable(request: web.Request) -> None:
 
 
 async def _body(request: web.Request, hold: Callable[[int], None], *, form: bool) -> bytes:
-    if request.method not in {"POST", "PATCH"}:
+    if request.method not in {"POST", "PATCH", "PUT"}:
         return b""
     if form:
         if request.content_type != "application/x-www-form-urlencoded" and request.can_read_body:

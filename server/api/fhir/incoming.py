@@ -56,6 +56,7 @@ class Identifier(_Element, frozen=True, rename="camel"):
 
 class Reference(_Element, frozen=True, rename="camel"):
     reference: str = ""
+    type: str = ""
     identifier: Identifier | None = None
     display: str = ""
 

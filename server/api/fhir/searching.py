@@ -46,13 +46,13 @@ async def search(call: Call) -> web.Response:
     if everywhere is not None and not (asked.space or asked.ins[1]):
         anywhere = await everywhere(call)
         if anywhere is not None:
-            return outcome.response(_bundle(call, asked, None, anywhere, 0, ""))
+            return outcome.response(bundle(call, asked, None, anywhere, 0, ""))
     handle = await whom.searched(call, asked)
     if not asked.page:
-        return outcome.response(_bundle(call, asked, handle, await _all(call, handle), 0, ""))
+        return outcome.response(bundle(call, asked, handle, await _all(call, handle), 0, ""))
     page = _opened(handle, call.resource.name, asked.page)
     again = asking.asked([*page.given, ("_count", str(asked.count))], call.resource.params)
-    return outcome.response(_bundle(call, again, handle, await _all(call, handle), page.offset, page.last))
+    return outcome.response(bundle(call, again, handle, await _all(call, handle), page.offset, page.last))
 
 
 async def read(call: Call) -> web.Response:
@@ -98,7 +98,7 @@ def versioned(found: Found) -> dict[str, Any]:
 # ---- the answer of a search ----
 
 
-def _bundle(
+def bundle(
     call: Call, asked: Asked, handle: DossierHandle | None, found: list[Found], offset: int, last: str
 ) -> dict[str, Any]:
     matching = [item for item in found if _matches(asked, item)]

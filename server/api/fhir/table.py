@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from server.api.fhir import (
+    appointing,
+    appointments,
     asking,
     bundles,
     clinical,
@@ -14,6 +16,7 @@ from server.api.fhir import (
     identity,
     measuring,
     patching,
+    questionnaires,
     searching,
 )
 from server.api.fhir.front import Resource, Table
@@ -52,6 +55,11 @@ _ROWS: Final = (
         clinical.treatments, read=searching.read, search=searching.search,
     ),
     Resource(
+        "Appointment", "What an office's program organises; of a patient, their agenda",
+        (*asking.PATIENT, *appointments.SEARCHED),
+        read=appointments.read, search=appointments.search, create=appointing.create, update=appointing.update,
+    ),
+    Resource(
         "Consent", "What the patient allowed; of a service, what it was granted",
         (*asking.PATIENT, *governance.CONSENTS), governance.given, "*", governance.granted,
         read=searching.read, search=searching.search,
@@ -59,6 +67,16 @@ _ROWS: Final = (
     Resource(
         "AuditEvent", "Who did what in the patient's space, for the patient", (*asking.PATIENT, *governance.EVENTS),
         governance.events, read=searching.read, search=searching.search,
+    ),
+    Resource(
+        "Questionnaire", "The forms of an office, by its own token", questionnaires.QUESTIONNAIRES,
+        questionnaires.nothing, everywhere=questionnaires.of_office,
+        read=questionnaires.read, search=questionnaires.search, create=questionnaires.create,
+    ),
+    Resource(
+        "QuestionnaireResponse", "What was answered to a form, for the patient and for who asked",
+        (*asking.PATIENT, *questionnaires.RESPONSES), questionnaires.responses,
+        read=searching.read, search=searching.search,
     ),
     Resource(
         "Patient", "Whom the dossier is about", identity.SEARCHED, identity.everything,
