@@ -173,7 +173,7 @@ def _asked(rule: Rule, case: Case, where: Place, so_far: Course) -> Standing:
     if case.today >= end or since >= end:
         return away(rule, reasons.TOO_LATE)
     until = None if end == FOREVER else end - _ONE_DAY
-    if not asked.verified:
+    if not asked.verified and where.start - case.today <= AHEAD:
         why = reasons.NEXT_BY_PROFESSIONAL
         return Standing(rule, "upcoming", why, None, until, dose, doses, so_far.counted)
     if since > case.today:
