@@ -112,6 +112,7 @@ def start(doing: Doing, appointment: Appointment, prepared: Prepared, *, told_ap
     appointment that is over, off, or has no date.
     """
     tx, keys, at = doing.tx, doing.to.keys, doing.at
+    appointment = appointments.hold_one(tx, keys.space_id, appointment.id) or appointment  # it does not move meanwhile
     known = book.facts_in(keys, appointment)
     day = local_day(str(known.get("start") or ""))
     if appointment.state in STOPS or day is None:
@@ -150,9 +151,17 @@ def follow(doing: Doing, appointment: Appointment, facts: Mapping[str, Any]) -> 
                 _stop(doing, bound)
         elif bound.journey.state == "cancelled" or book.instant(start) != book.instant(bound.facts.start):
             _move(doing, bound, facts)
-        elif str(facts.get("location") or "") != bound.facts.location:
-            told = msgspec.structs.replace(bound.facts, location=str(facts.get("location") or ""))
-            keep(doing.tx, doing.to.keys, bound.journey, told)
+        else:
+            told = _told(bound.facts, facts)
+            if told != bound.facts:
+                keep(doing.tx, doing.to.keys, bound.journey, told)
+
+
+def _told(before: Facts, facts: Mapping[str, Any]) -> Facts:
+    """What the agenda says now."""
+    title, location = str(facts.get("title") or ""), str(facts.get("location") or "")
+    start, all_day = str(facts.get("start") or ""), bool(facts.get("all_day"))
+    return msgspec.structs.replace(before, start=start, title=title, location=location, all_day=all_day)
 
 
 def stop(doing: Doing, journey_id: str) -> None:
@@ -196,10 +205,7 @@ def _move(doing: Doing, bound: Bound, facts: Mapping[str, Any]) -> None:
         else:
             put = _planned(step, day, at)
         rows.put_step(tx, keys.space_id, one.id, put)
-    told = msgspec.structs.replace(
-        bound.facts, start=start, title=str(facts.get("title") or ""), location=str(facts.get("location") or ""),
-        all_day=bool(facts.get("all_day")), moved=tuple(sorted(moved)),
-    )  # fmt: skip
+    told = msgspec.structs.replace(_told(bound.facts, facts), moved=tuple(sorted(moved)))
     keep(tx, keys, one, told)
     _owe(doing, one, "moved" if moved else "")
 
@@ -221,12 +227,14 @@ def too_late(step: Step, due: int, at: int) -> bool:
 
 
 def _owe(doing: Doing, one: Journey, say: str) -> None:
-    """What this plan owes: a word now, each instant at which something is sent, each at which silence is looked at."""
+    """What this plan owes: a word now, after which comes what is due already; each instant at which something is sent,
+    each at which silence is looked at.
+    """
     tx, keys = doing.tx, doing.to.keys
     if say:
         _say(doing, one, say)
     steps = rows.steps(tx, keys.space_id, one.id)
-    for due in sorted({row.due_at for row in steps if row.state == "planned"}):
+    for due in sorted({row.due_at for row in steps if row.state == "planned" and not (say and row.due_at <= doing.at)}):
         deliveries.insert(tx, keys, "", CHANNEL, due, {"journey": one.id, "plan": one.plan})
     for row in steps:
         if row.state == "sent" and row.silent_at is not None:

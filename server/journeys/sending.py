@@ -47,6 +47,8 @@ def channels(app: App) -> list[Channel]:
 
 
 Said = tuple[str, str]  # in French, in English
+_NO_HOUR: Final = ("l’heure qui vous sera donnée", "the time you will be given")
+_NO_PLACE: Final = ("au lieu qui vous sera donné", "at the place you will be given")
 _NAMED: Final = re.compile(r"\{(patient|date|hour|place)\}")
 
 
@@ -87,7 +89,6 @@ class JourneyChannel:
             return
         if say := str(target.get("say") or ""):
             await _say(app, place, bound, say)
-            return
         for row in planning.due_now(bound.steps, now_ms()):
             try:
                 await _post(app, place, bound, row.number, keys)
@@ -217,19 +218,22 @@ async def _talk(app: App, actor: Actor, bound: Bound, space: SpaceHandle) -> Con
 def placeholders(bound: Bound, place: Place) -> dict[str, dict[str, str]]:
     """What stands for {patient}, {date}, {hour} and {place}, by language."""
     fr, en = date_and_hour(bound, "fr"), date_and_hour(bound, "en")
-    shared = {"patient": place.patient, "place": bound.facts.location}
-    return {"fr": shared | {"date": fr[0], "hour": fr[1]}, "en": shared | {"date": en[0], "hour": en[1]}}
+    where = bound.facts.location
+    return {
+        "fr": {"patient": place.patient, "place": where or _NO_PLACE[0], "date": fr[0], "hour": fr[1] or _NO_HOUR[0]},
+        "en": {"patient": place.patient, "place": where or _NO_PLACE[1], "date": en[0], "hour": en[1] or _NO_HOUR[1]},
+    }
 
 
 def date_and_hour(bound: Bound, language: str) -> tuple[str, str]:
-    """« jeudi 3 décembre 2026 », « 14 h 30 » (« dans la journée » when it has no hour)."""
+    """« jeudi 3 décembre 2026 », « 14 h 30 »; "" for an appointment that has no hour."""
     from babel.dates import format_date, format_time  # its data takes 20 MB
 
     at, english = book.instant(bound.facts.start), language == "en"
     local = (at or datetime.now(UTC)).astimezone(PLACE)
     day = format_date(local, "EEEE d MMMM y", locale="en_GB" if english else "fr_FR")
     if bound.facts.all_day:
-        return day, "during the day" if english else "dans la journée"
+        return day, ""
     return day, format_time(local, "h:mm a", locale="en_GB") if english else f"{local.hour} h {local.minute:02}"
 
 
@@ -321,12 +325,12 @@ def _moved(bound: Bound) -> Said:
     (day, hour), (day_en, hour_en) = date_and_hour(bound, "fr"), date_and_hour(bound, "en")
     gone = [step for step in bound.facts.sequence.steps if step.number in bound.facts.moved]
     again = any(row.state == "planned" for row in bound.steps)
-    joint, joint_en = ("", "") if bound.facts.all_day else ("à ", "at ")
-    fr = f"« {bound.facts.title} » est déplacé au {day} {joint}{hour} : les consignes changent.\n\n"
+    at, at_en = (f" à {hour}", f" at {hour_en}") if hour else ("", "")
+    fr = f"« {bound.facts.title} » est déplacé au {day}{at} : les consignes changent.\n\n"
     fr += "Ne suivez plus ce que vous avez reçu pour l’ancienne date :\n"
     fr += "".join(f"- {step.title}\n" for step in gone)
     fr += "\nVous recevrez les nouvelles consignes à temps." if again else "\nEn cas de doute, écrivez-nous ici."
-    en = f"“{bound.facts.title}” is moved to {day_en} {joint_en}{hour_en}: the instructions change.\n\n"
+    en = f"“{bound.facts.title}” is moved to {day_en}{at_en}: the instructions change.\n\n"
     en += "No longer follow what you received for the old date:\n"
     en += "".join(f"- {step.title_en or step.title}\n" for step in gone)
     en += "\nYou will receive the new instructions in time." if again else "\nIf in doubt, write to us here."

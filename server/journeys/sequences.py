@@ -116,8 +116,8 @@ def _placeholders(words: str, where: str) -> None:
 def _items(step: Step, where: str) -> None:
     if step.kind == "checklist" and not 1 <= len(step.items) <= MAX_ITEMS:
         raise Invalid("step_items", f"{where}une liste à cocher a de 1 à {MAX_ITEMS} lignes.")
-    if any(not one.strip() or len(one) > MAX_ITEM for one in (*step.items, *step.items_en)):
-        raise Invalid("step_item", f"{where}chaque ligne à cocher a de 1 à {MAX_ITEM} caractères.")
+    if any(not one.strip() or len(one) > MAX_ITEM or {*"{}"} & {*one} for one in (*step.items, *step.items_en)):
+        raise Invalid("step_item", f"{where}chaque ligne à cocher a de 1 à {MAX_ITEM} caractères, sans accolades.")
     if step.items_en and len(step.items_en) != len(step.items):
         raise Invalid("step_items_en", f"{where}autant de lignes en anglais qu’en français.")
 

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
-from server import access
+from server import access, reading
+from server.drafts import Actor, Opening
 from server.errors import Conflict, Invalid, PliError, Refused
-from server.journeys import Sequence, Silence, Step, binding, planning, sequences
+from server.journeys import Sequence, Silence, Step, binding, planning, sending, sequences
 from server.settings import PLACE
+from storage.journeys import Journey
 from tests.browser.visitor import visitor
 from tests.house import House
 from tests.notice_post import DAY, HOUR, outside, settled
@@ -187,6 +189,14 @@ async def test_nobody_else_sees_binds_or_stops_and_a_team_runs_its_own(tmp_path:
         assert (told.message.author.name, told.message.text) == (house.anesthesia.name, "Avant l’anesthésie\n\nÀ jeun.")
 
 
+def test_what_is_not_known_of_an_appointment_is_said_in_words() -> None:
+    facts = planning.Facts(Sequence("X", "", ()), "", 1, "2026-12-03", "Opération", all_day=True)
+    bound = planning.Bound(Journey("", "", "", "", "running", 1, b"", "", 0, 0), facts, ())
+    place = sending.Place(Actor("", "team", ""), Opening(None, ""), frozenset(), "Camille", "fr")  # type: ignore[arg-type]
+    said = sending.filled("{patient}, le {date} à {hour}, {place}.", sending.placeholders(bound, place)["fr"])
+    assert said == "Camille, le jeudi 3 décembre 2026 à l’heure qui vous sera donnée, au lieu qui vous sera donné."
+
+
 # ---- local hours -----------------------------------------------------------------------------------------------------
 
 
@@ -219,6 +229,8 @@ async def test_what_is_too_late_already_is_passed_or_sent_at_once(tmp_path: Path
         assert await walk.state(house) == ["1 passed", "2 sent", "3 planned"]
         assert "Déjà trop tard pour 1 autre" in (await walk.lines(house))[0]
         assert (await walk.titles(house))[1:] == ["À jeun : bien compris ?"]
+        page = await reading.since(house.app, await house.mailbox("dominique"), 0)
+        assert [one.message.kind for one in page.entries] == ["card", "line", "card"], "it is told, then it begins"
         await walk.invite(house, tomorrow.replace(day=26), 1)
         await settled(house)
         assert await walk.state(house) == ["1 passed", "2 planned", "3 planned"]
