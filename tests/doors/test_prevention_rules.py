@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from server.__main__ import cli
+from server.dossier.vaccinations import diseases_of
 from server.prevention import rules as reading
 from server.prevention.engine import Given, Known, Person, Said, Situation, Standing, evaluate
 from server.prevention.rules import BadRules, Rules, Season, load, rules
@@ -238,6 +239,16 @@ def test_mayotte_begins_before_the_others() -> None:
     there, at = Person(date(1950, 1, 1), "M", {"mayotte": Situation()}), date(2025, 9, 15)
     assert stand(rules(), "influenza", there, Known(), at).state == "due"
     assert stand(rules(), "influenza", Person(date(1950, 1, 1), "M"), Known(), at).state == "upcoming"
+
+
+def test_vaccines_that_documents_name_by_their_code_count_for_the_rows() -> None:
+    """ATC: what meningococci a vaccine is against, what a newborn gets against RSV, and which rotavirus vaccine."""
+    named = {code: diseases_of(code) for code in ("J07AH08", "J07AH09", "J07AH07", "J06BD08", "J07BH01", "J07CA09")}
+    assert named == {
+        "J07AH08": ("meningococcus-acwy",), "J07AH09": ("meningococcus-b",), "J07AH07": ("meningococcus",),
+        "J06BD08": ("rsv",), "J07BH01": ("rotavirus",), "J07CA09": named["J07CA09"],
+    }  # fmt: skip
+    assert set(named["J07CA09"]) == set(rules().by_id["hexavalent"].counts)
 
 
 # the operator
