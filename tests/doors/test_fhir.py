@@ -46,16 +46,18 @@ async def test_it_says_of_itself_what_it_serves_and_no_more(api: Api) -> None:
     assert statement["fhirVersion"] == "4.0.1"
     assert {one["type"] for one in rest["resource"]} == {
         "DocumentReference", "Binary", "List", "Observation", "Immunization", "AllergyIntolerance", "Condition",
-        "MedicationStatement", "Consent", "AuditEvent", "Patient",
+        "MedicationStatement", "Consent", "AuditEvent", "Patient", "Questionnaire", "QuestionnaireResponse",
+        "Appointment",
     }  # fmt: skip
     for resource in rest["resource"]:
         said = {one["code"] for one in resource["interaction"]}
         path = f"/{resource['type']}"
         for interaction, method, where in (
             ("search-type", "GET", path), ("search-type", "POST", f"{path}/_search"), ("read", "GET", f"{path}/x"),
-            ("create", "POST", path), ("patch", "PATCH", path),
+            ("create", "POST", path), ("patch", "PATCH", path), ("update", "PUT", f"{path}/x"),
         ):  # fmt: skip
-            body: dict[str, Any] = {"json": {}} if method == "PATCH" or (where == path and method == "POST") else {}
+            sends = method in {"PATCH", "PUT"} or (where == path and method == "POST")
+            body: dict[str, Any] = {"json": {}} if sends else {}
             answer = await ask(api, "dominique", method, where, **body)
             assert (answer.status == 405) == (interaction not in said), (where, method, answer.status)
         for param in resource.get("searchParam", ()):
