@@ -7,10 +7,11 @@ Promises: shows who may read messages what they would read in the conversation, 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from server import access, reading
 from server.errors import Refused
+from server.journeys import StepView, standing
 from server.scopes import MESSAGES
 from server.views import Entry, FileView
 
@@ -18,8 +19,19 @@ if TYPE_CHECKING:
     from server.agenda.days import Item
     from server.app import App
     from server.handles import MailboxHandle
+    from storage.database import Tx
+    from storage.vault import SpaceKeys
 
 MESSAGES_LOOKED_AT: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the sequence bound to it. `state`: planned, sent, read, done. `conversation`: where it was sent."""
+
+    view: StepView
+    state: str
+    conversation: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +41,7 @@ class Preparation:
     entry: Entry | None = None
     subject: str = ""
     documents: tuple[tuple[str, FileView], ...] = ()
-    steps: tuple[Any, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 async def of(app: App, box: MailboxHandle, item: Item) -> Preparation:
@@ -48,4 +60,21 @@ async def of(app: App, box: MailboxHandle, item: Item) -> Preparation:
         for file in one.message.attachments
         if not (file.damaged or file.type.startswith("text/calendar"))
     ]
-    return Preparation(entry, handle.subject, tuple(documents))
+    steps = await app.db.read(_steps, handle.keys, item.id)
+    return Preparation(entry, handle.subject, tuple(documents), tuple(steps))
+
+
+def _steps(tx: Tx, keys: SpaceKeys, appointment_id: str) -> list[Step]:
+    """Those that are, or will be: not what was called off, or came too late to be sent."""
+    return [
+        Step(view, _state(view), bound.journey.conversation_id)
+        for bound, views in standing.steps_of(tx, keys, appointment_id)
+        for view in views
+        if view.state in {"planned", "sent"} and bound.journey.state != "cancelled"
+    ]
+
+
+def _state(view: StepView) -> str:
+    if view.state == "planned" and not view.fulfilled:
+        return "planned"
+    return "done" if view.fulfilled else "read" if view.read else "sent"

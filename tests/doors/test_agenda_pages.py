@@ -20,6 +20,7 @@ from storage.ids import now_ms
 from tests.browser.visitor import Answer, visitor
 from tests.doors.test_appointment_pages import BERTIN, FACTS
 from tests.house import House
+from tests.walks import sequences as walk
 
 YEAR = datetime.now(UTC).year + 1
 
@@ -143,6 +144,20 @@ async def test_one_appointment_has_its_facts_documents_answers_and_what_happened
         assert "SUMMARY:Consultation d’anesthésie" in file.text
     async with visitor(house, "marcel") as marcel:
         assert {(await marcel.get(found.place + end)).status for end in ("", "/change", "/rendez-vous.ics")} == {404}
+
+
+async def test_the_steps_of_its_sequence_stand_with_what_to_prepare(house: House) -> None:
+    kept = await walk.prepare(house)
+    sent = await house.letter("morel", "dominique")
+    day = (datetime.now(UTC) + timedelta(days=20)).date().isoformat()
+    fields = {"title": "Opération", "date.1": day, "time.1": "08:00", "minutes": "60", "sequence": kept}
+    async with visitor(house, "morel") as morel:
+        await morel.post(f"/planning/conversation/{sent.conversation}", fields | {"client_key": "once"})
+    one = await walk.appointment(house)
+    async with visitor(house, "dominique") as dominique:
+        page = (await dominique.get(f"/agenda/{one.id}")).said.partition("À préparer")[2]
+        assert page.count("Vous le recevrez le") == 3
+        assert "À jeun : bien compris ?" in page
 
 
 async def test_what_is_noted_by_a_form_is_changed_and_removed_by_another(house: House) -> None:
