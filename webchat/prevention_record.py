@@ -15,7 +15,7 @@ from aiohttp import web
 
 from server.dossier import depositing
 from server.errors import Invalid, PliError, Refused
-from server.prevention import statuses
+from server.prevention import situations, statuses
 from webchat.forms import Form, read_fields
 from webchat.prevention import drawn, groups, saying, stand
 from webchat.record import SECTION, opened, whose
@@ -45,7 +45,7 @@ async def show(visit: Visit) -> web.Response:
 
 async def _page(visit: Visit, handle: DossierHandle, form: Form, error: PliError | None = None) -> web.Response:
     stood = await stand(visit, handle)
-    who = await whose(visit, handle)
+    who, entries = await whose(visit, handle), {one.kind: one for one in stood.gathered.situations}
     return visit.page(
         "record_prevention.html",
         SECTION,
@@ -55,6 +55,9 @@ async def _page(visit: Visit, handle: DossierHandle, form: Form, error: PliError
         basis=stood.rules.book.version,
         minor=await visit.app.db.read(depositing.minor, visit.app, handle.space_id),
         me=visit.actor.account_id,
+        kinds=[(kind, entries.get(kind.slug)) for kind in situations.kinds().values()],
+        sources=stood.gathered.sources,
+        english=visit.words.language == "en",
         kept=form,
         error=told(visit.words, error) if error else "",
         done=visit.request.query.get("done") == "said",
@@ -69,18 +72,32 @@ async def say(visit: Visit) -> web.StreamResponse:
     handle = await opened(visit)
     if not await visit.app.db.read(statuses.may_say, handle):
         raise Refused
-    rule = (await stand(visit, handle)).of_rule(form["rule"]).rule
     try:
-        if form["do"] == statuses.WITHDRAWN:
-            await statuses.withdraw_as_professional(visit.app, handle, rule)
-        else:
-            secret = await _secret(visit, handle, form)
-            await statuses.say_as_professional(visit.app, handle, rule, saying(form), secret=secret)
+        place = await _situation(visit, handle, form) if form["kind"] else await _rule(visit, handle, form)
     except Refused:
         raise
     except PliError as error:
         return await _page(visit, handle, form, error)
-    raise web.HTTPSeeOther(f"{visit.desk.base}/patient/{handle.space_id}/prevention?done=said#r-{rule.id}")
+    raise web.HTTPSeeOther(f"{visit.desk.base}/patient/{handle.space_id}/prevention?done=said#{place}")
+
+
+async def _rule(visit: Visit, handle: DossierHandle, form: Form) -> str:
+    """Of a recommendation; returns where the page is gone on with."""
+    rule = (await stand(visit, handle)).of_rule(form["rule"]).rule
+    if form["do"] == statuses.WITHDRAWN:
+        await statuses.withdraw_as_professional(visit.app, handle, rule)
+    else:
+        secret = await _secret(visit, handle, form)
+        await statuses.say_as_professional(visit.app, handle, rule, saying(form), secret=secret)
+    return f"r-{rule.id}"
+
+
+async def _situation(visit: Visit, handle: DossierHandle, form: Form) -> str:
+    """Of what the patient lives with."""
+    facts = situations.checked(form["kind"], form["do"], form["day"])
+    secret = await _secret(visit, handle, form)
+    await situations.say_as_professional(visit.app, handle, facts, form["do"], secret=secret)
+    return "situations"
 
 
 async def _secret(visit: Visit, handle: DossierHandle, form: Form) -> bool:

@@ -30,6 +30,7 @@ from server.dossier.delays import DAY
 from server.drafts import Later
 from server.errors import Conflict, PliError, Refused
 from server.handles import DossierHandle, MailboxHandle
+from server.prevention import known
 from server.settings import PLACE
 from server.views import Entry
 from storage import accounts, blobs, exports
@@ -338,6 +339,8 @@ class _Gathering:
         await volumes.add(FOLDERS_FILE, msgspec.json.encode({"version": VERSION, "folders": kept}))
         planned = await book.appointments(app, await access.dossier(app, box, "agenda"))
         await volumes.add("pli/agenda.json", msgspec.json.encode({"version": VERSION, "appointments": planned}))
+        answered = await app.db.read(lambda tx: known.told(app, tx, handle))
+        await volumes.add("pli/prevention.json", msgspec.json.encode({"version": VERSION, **answered}))
         self.listed["agenda"] = [
             ((one.start[:16].replace("T", " "), one.title, one.location, one.organizer), "") for one in planned
         ]

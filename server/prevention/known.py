@@ -43,6 +43,7 @@ from storage import visibilities
 from storage.database import Tx
 from storage.ids import now_ms
 from storage.vault import CannotOpen
+from storage.visibilities import Marked
 
 if TYPE_CHECKING:
     from server.app import App
@@ -111,17 +112,30 @@ def of_household(app: App, tx: Tx, space: SpaceHandle) -> Gathered:
     return _gather(app, tx, cast(DossierHandle, space), Reader("representative", areas=frozenset({"dossier"})))
 
 
+def told(app: App, tx: Tx, handle: DossierHandle) -> dict[str, list[dict[str, str]]]:
+    """Every record that one may see, as a copy of the space holds it: answers and situations, the oldest first."""
+    marks = visibilities.marks(tx, handle.space_id)
+    seeing = _Seeing(app, tx, handle, standing.reader(tx, handle), Sources(app, tx, handle), marks, {})
+    answers = sorted((one for said in _answers(seeing).values() for one in said), key=lambda one: one.at)
+    return {
+        "answers": [_plain(one) for one in answers if one.state != statuses.SENT],
+        "situations": [_plain(one) for one in _situations(seeing)],
+    }
+
+
+def _plain(one: Record | Entry) -> dict[str, str]:
+    facts = {name: str(value) for name, value in msgspec.to_builtins(one.facts).items()}
+    return {**facts, "state": one.state, "at": reading.iso(one.at)}
+
+
 def _gather(app: App, tx: Tx, handle: DossierHandle, reader: Reader) -> Gathered:
     traits = people.traits(app, tx, handle.space_id)
     if traits is None:
         raise Refused
     sources = Sources(app, tx, handle)
-    seeing = _Seeing(app, tx, handle, reader, sources, {})
+    seeing = _Seeing(app, tx, handle, reader, sources, visibilities.marks(tx, handle.space_id), {})
     answers = _answers(seeing)
-    entries = situations.newest(
-        (one for one in situations.records(tx, handle) if seeing.may(one.id, one.facts.source, one.by)),
-        statuses.today(),
-    )
+    entries = situations.newest(_situations(seeing), statuses.today())
     for one in entries:
         seeing.keep(one.id, one.facts.source, one.by, one.at)
     given = [*_vaccinations(seeing), *_examinations(seeing), *_earlier(answers)]
@@ -144,11 +158,12 @@ class _Seeing:
     handle: DossierHandle
     reader: Reader
     sources: Sources
+    marks: Mapping[str, Mapping[str, Marked]]
     found: dict[str, Source]
 
     def may(self, item_id: str, source: str, by: str) -> bool:
         """Whether an entry may be seen: a professional's is of the record, the holder's side's of the profile."""
-        on = visibilities.marks_of(self.tx, self.handle.space_id, [item_id]).get(item_id, {})
+        on = self.marks.get(item_id, {})
         kind = RECORD if source == "professional" else PROFILE
         return bool(decide(self.reader, Item(kind, "", by, {mark: one.at for mark, one in on.items()}), now_ms()))
 
@@ -180,6 +195,13 @@ def _answers(seeing: _Seeing) -> dict[str, list[Record]]:
             seeing.keep(record.id, record.facts.source, record.by, record.at)
             seeing.keep_proof(record.facts.document)
     return found
+
+
+def _situations(seeing: _Seeing) -> Iterable[Entry]:
+    """Every record of a situation, the oldest first."""
+    for one in situations.records(seeing.tx, seeing.handle):
+        if seeing.may(one.id, one.facts.source, one.by):
+            yield one
 
 
 def _earlier(answers: Mapping[str, Sequence[Record]]) -> Iterable[Given]:

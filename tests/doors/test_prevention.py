@@ -160,7 +160,11 @@ async def test_a_professional_sees_and_notes_only_by_consent_and_their_professio
         assert (await leroy.post(place, {"rule": ZONA, "do": "refused"})).status == 422, "not theirs to say"
         assert (await leroy.post(place, {"rule": TETANUS, "do": "done", "on": "2026-11-02"})).status == 303
         assert "Fait le 2 novembre 2026" in part(await leroy.get(place), "done")
+        assert (await leroy.post(place, {"kind": "heart-lung-disease", "do": "so"})).status == 303
+        assert re.search(r"Maladie chronique du cœur ou des poumons Saisi par vous", (await leroy.get(place)).said)
     async with visitor(house, "marcel") as marcel:
+        there = await marcel.get(f"{PAGE}/situations")
+        assert re.search(r"cœur ou des poumons \? Vous avez répondu oui Saisi par Dr Paul LEROY", there.said)
         assert re.search(r"Fait le 2 novembre 2026 .*Saisi par Dr Paul LEROY", part(await marcel.get(PAGE), "done"))
         assert "Dr Paul LEROY. Votre vaccin diphtérie, tétanos, polio : noté comme fait" in await news(house, "marcel")
         assert (await say(marcel, TETANUS, "withdrawn")).status == 409, "it is the doctor's word"
