@@ -21,6 +21,8 @@ import structlog
 
 from server import access
 from server.bots import households, reminders
+from server.bots.households import Household
+from server.bots.reminders import Seen
 from server.drafts import Actor
 from server.errors import Conflict, NotAllowed, PliError, Refused
 from server.people import Traits
@@ -30,7 +32,7 @@ from server.prevention.campaigns import Plan
 from server.prevention.rounds import Planned
 from storage import campaigns as rows
 from storage.campaigns import Campaign, Target
-from storage.database import DatabaseDown
+from storage.database import DatabaseDown, Tx
 from storage.ids import new_id, now_ms
 from storage.vault import CannotOpen
 
@@ -190,8 +192,13 @@ async def write_to(app: App, writer: Actor, campaign: Campaign, plan: Plan, spac
 
 
 async def _write_to(app: App, writer: Actor, campaign: Campaign, plan: Plan, space_id: str) -> str:
-    space = await access.space_to_write(app, writer, space_id)
-    house = await app.db.read(households.of, space_id)
+    space, day = await access.space_to_write(app, writer, space_id), campaigns.today()
+    rules = campaigns.rules_for(app, plan) if plan.rule else None
+
+    def look(tx: Tx) -> tuple[Household, Seen]:
+        return households.of(tx, space_id), reminders.look(app, tx, space, day, rules, plan.rule)
+
+    house, seen = await app.db.read(look)
     heard = frozenset[str]()
     if space_id in {one.space_id for one in house.children}:
         for parent in house.parents:
@@ -202,14 +209,13 @@ async def _write_to(app: App, writer: Actor, campaign: Campaign, plan: Plan, spa
             since = now_ms() - reminders.LATELY_MS
             if await app.db.read(rows.sent_since, campaign.id, parent.space_id, since):
                 heard = await app.db.read(households.heard, app, parent, heard)
-    return await _settle(app, writer, campaign, plan, space, heard)
+    return await _settle(app, writer, campaign, plan, space, seen, heard)
 
 
 async def _settle(
-    app: App, writer: Actor, campaign: Campaign, plan: Plan, space: SpaceHandle, heard: frozenset[str]
+    app: App, writer: Actor, campaign: Campaign, plan: Plan, space: SpaceHandle, seen: Seen, heard: frozenset[str]
 ) -> str:
-    day, of = campaigns.today(), campaigns.rules_for(app, plan) if plan.rule else None
-    seen = await app.db.read(lambda tx: reminders.look(app, tx, space, day, of, plan.rule))
+    day = campaigns.today()
     allowed = rounds.hours(plan.hours or app.settings.reminder_hours)
     zone, any_day = rounds.zone_of(seen.situations), plan.any_day or app.settings.reminder_any_day
     now = now_ms()

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.speed import country, documents, dossier, drain, filing, machine, mailin, peers, readers, screen
+from tests.speed import country, documents, dossier, drain, filing, machine, mailin, peers, readers, reminders, screen
 from tests.speed.house import House
 from tests.speed.load import Refused
 from tests.speed.posts import rows as posts_rows
@@ -25,6 +25,7 @@ from tests.speed.table import Row, render
 
 PARTS = (
     "mail", "live", "sockets", "screen", "xdm", "samples", "documents", "dossier", "drain", "large", "peak", "posts",
+    "reminders",
 )  # fmt: skip
 Measure = Callable[[], Awaitable[list[Row]]]
 SECONDS = 2.0  # of each measurement of mail and posts
@@ -94,6 +95,8 @@ async def run(chosen: Options, folder: Path) -> bool:
         good &= await _show("Documents filed", partial(filing.rows, folder, quick=quick))
     if "dossier" in chosen.only:
         good &= await _show("A dossier of 1,000 documents", partial(dossier.rows, folder, quick=quick))
+    if "reminders" in chosen.only:
+        good &= await _show("Prevention", partial(reminders.rows_of, folder, quick=quick))
     if "drain" in chosen.only:
 
         async def drained() -> list[Row]:
