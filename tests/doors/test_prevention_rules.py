@@ -134,9 +134,9 @@ def test_what_is_not_verified_or_conflicts_is_off_and_the_rest_is_on() -> None:
 
 def test_every_reminder_is_written_for_who_reads_it_for_a_child_in_english_and_in_easy_french() -> None:
     for row in rules().book.rules:
-        assert row.said("fr", "Camille")[0].endswith("de Camille")
-        assert row.said("fr", "Alice")[0].endswith("d’Alice")
-        assert "Camille’s" in row.said("en", "Camille")[0]
+        assert any(word in row.said("fr", "Camille")[0] for word in (" de Camille", " pour Camille"))
+        assert any(word in row.said("fr", "Alice")[0] for word in (" d’Alice", " pour Alice"))
+        assert "Camille" in row.said("en", "Camille")[0]
         lines = row.said("falc")[1].splitlines()
         assert len(lines) >= 4, f"{row.id}: one idea a line"
         assert max(len(line) for line in lines) <= 90, f"{row.id}: short sentences"
