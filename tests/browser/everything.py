@@ -39,7 +39,7 @@ from server.prevention.known import rules_of
 from server.settings import PLACE
 from storage import appointments, delegations
 from storage.ids import now_ms
-from tests.browser import campaigns, endings, planned
+from tests.browser import asked, campaigns, endings, planned
 from tests.browser.scenes import appointment, from_elsewhere, letter_with_documents, offer, reminded
 from tests.doors.test_emergencies import declare
 from tests.doors.test_viewer import letter, three_pages
@@ -100,6 +100,7 @@ async def _happen(house: House) -> dict[str, str]:
     await endings.made(scene)
     scene.ids["campaign"] = await campaigns.made(house)
     scene.ids |= await planned.made(house)
+    scene.ids |= await asked.made(house)
     return scene.ids
 
 
@@ -273,6 +274,7 @@ async def _expected(scene: Everything) -> None:
     )
     prepared = await sequences.save(app, team, Sequence("Entrée", "Pour les entrées du lendemain", (asked,)))
     scene.ids["sequence"] = await sequences.save(app, team, sequences.shipped()["operation"])
+    scene.ids["step"] = "3"
     start = datetime.combine(board.tomorrow(datetime.now(UTC)), time(9, 30), PLACE)
     for name in ("waits", "taken"):
         to = await access.conversation(app, team, scene.ids[name])

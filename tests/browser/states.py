@@ -14,7 +14,7 @@ from playwright.async_api import Page, Route, expect
 
 from storage.database import DatabaseDown
 from storage.ids import now_ms
-from tests.browser import endings
+from tests.browser import asked, endings
 from tests.browser.everything import Everything
 from tests.laws.matrix import PAGES
 
@@ -55,6 +55,7 @@ NO_PAGES = {
     "/account/notices/offer": "a piece of the list",
     "/agenda/{appointment}/rendez-vous.ics": "a file",
     "/feeds/{secret}.ics": "a file",
+    "/questionnaires/{form}/file": "a file",
     "/export/standing": "figures for the script of the page",
     "/export/{copy}/{volume}": "a file",
     "/sign-in/franceconnect": "leads elsewhere",
@@ -381,7 +382,7 @@ OFFICES = [
     State("petit", "{admissions}/sequences"),
     State("petit", "{admissions}/sequences/{sequence}"),
     State("petit", "{admissions}/sequences/{sequence}?day=demain", name="no day"),
-    State("petit", "{admissions}/sequences/{sequence}/steps/3"),
+    State("petit", "{admissions}/sequences/{sequence}/steps/{step}"),
     State(
         "petit", "{admissions}/sequences/{sequence}/steps/new", submit(".step-form", text="{nom}"), name="no such word"
     ),
@@ -424,9 +425,11 @@ NOBODY = [
     State("dominique", "/", broken(ValueError("a mistake")), name="500"),
 ]
 ENDINGS = [State(who, path, name=name) for who, path, name in endings.PAGES]
+FORMS = [State(who, path, name=name) for who, path, name in asked.PAGES]
 GROUPS = {
     "list": LIST, "threads": THREADS, "reading": READING, "account": ACCOUNT, "others": OTHERS, "acting": ACTING,
     "offices": OFFICES, "operating": OPERATING, "records": RECORDS, "endings": ENDINGS, "nobody": NOBODY,
+    "forms": FORMS,
 }  # fmt: skip
 
 
