@@ -24,6 +24,7 @@ from server.prevention import campaigns
 from server.prevention.engine import Given, Known, Person, Situation, evaluate
 from server.prevention.rules import rules
 from storage import rounds as rows
+from storage.database import Tx
 from storage.ids import now_ms
 from tests.house import House, open_core_house, settings_for
 from tests.speed.table import Row, rate
@@ -35,7 +36,6 @@ DAY_S: Final = 20.0  # eight hours of a national day, so many seconds of them
 NATIONAL: Final = 1_700_000 / (8 * 3600)  # reminders a second
 MORNING: Final = "2027-03-01T10:30:00Z"  # a Monday
 TODAY: Final = date(2027, 3, 1)
-GOAL_MESSAGES: Final = 200
 WORDS: Final = {
     "name": "Mesure", "title": "Titre", "text": "Texte. " * 40, "title_en": "Title", "text_en": "Text. " * 40,
     "text_falc": "Texte.", "population": [{}], "any_day": True, "hours": "0-24", "per_second": 5_000,
@@ -103,9 +103,9 @@ async def _campaign(folder: Path, count: int) -> list[Row]:
         counts = (await campaigns.one(house.app, campaign)).counts
     if counts.sent != count + 3 or counts.waiting:
         raise RuntimeError(f"{counts} of {count + 3}")
-    goal, each = f"{GOAL_MESSAGES}/s", counts.sent / took
+    goal, each = f"{NATIONAL:.0f}/s", counts.sent / took
     said = f"100,000 in {100_000 / each / 60:.0f} min"
-    return [Row(f"campaign messages, {count:,} spaces, SQLite", goal, rate(each), said, each >= GOAL_MESSAGES)]
+    return [Row(f"campaign messages, {count:,} spaces, SQLite", goal, rate(each), said, each >= NATIONAL)]
 
 
 async def _day(folder: Path, seconds: float) -> list[Row]:
@@ -113,18 +113,19 @@ async def _day(folder: Path, seconds: float) -> list[Row]:
     count = int(NATIONAL * seconds)
     async with open_core_house(settings_for(folder, reminders_at_once=1)) as house:
         await _crowd(house, count)
-        first, spaces = (
-            now_ms(),
-            await house.app.db.read(lambda tx: tx.run("SELECT id FROM spaces WHERE kind = 'holder'")),
-        )
-        for number, (space,) in enumerate(spaces):
-            due = first + int(number * seconds * 1000 / len(spaces))
-            await house.app.db.write(rows.look_at, space, due)
-        began, looked = now_ms(), 0
+        sql = "SELECT id FROM spaces WHERE kind = 'holder'"
+        spaces = [row[0] for row in await house.app.db.read(lambda tx: tx.run(sql))]
+        first, looked = now_ms(), 0
+
+        def plan(tx: Tx) -> None:
+            for number, space in enumerate(spaces):
+                rows.look_at(tx, space, first + int(number * seconds * 1000 / len(spaces)))
+
+        await house.app.db.write(plan)
         while looked < len(spaces):
             looked += await households.go_round(house.app)
             await asyncio.sleep(0.01)  # the round's own loop sleeps so, until the next one is due
-        late = (now_ms() - began) / 1000 - (first - began) / 1000 - seconds
+        late = (now_ms() - first) / 1000 - seconds
         written = (await house.app.db.read(lambda tx: tx.run("SELECT COUNT(*) FROM messages")))[0][0]
     took = max(seconds + late, 0.001)
     what = f"a national day, {seconds:.0f} s of it: {written:,} reminders"
