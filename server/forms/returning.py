@@ -19,7 +19,7 @@ from server.forms.questionnaires import QUESTIONS, Form, Item, questions
 from server.settings import PLACE
 
 PDF_NAME: Final = "reponses.pdf"
-JSON_NAME: Final = "QuestionnaireResponse.json"
+JSON_NAME: Final = "reponses.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ async def test_what_dominique_answers_comes_back_as_text_pdf_and_fhir_and_enters
     assert "4. Vos allergies : pollen, latex" in text
     files = {part.get_filename(): part for part in mail.walk() if part.get_filename()}
     assert files["reponses.pdf"].get_content()[:5] == b"%PDF-"
-    response = json.loads(files["QuestionnaireResponse.json"].get_content())
+    response = json.loads(files["reponses.json"].get_content())
     assert (response["status"], response["questionnaire"]) == ("completed", "https://chu.example/before|3")
     assert response["source"]["type"] == "Patient"
     assert [one["linkId"] for one in response["item"]] == ["smokes", "many", "weight", "allergies"]

@@ -77,7 +77,7 @@ async def test_a_correspondent_elsewhere_answers_a_form_by_mail(tmp_path: Path, 
         assert await standing(house, asked) == "completed"
         sent = [entry.message for entry in await house.entries("admissions") if entry.message.kind == "answer"]
         assert "3. Votre poids : 61,5 kg" in sent[-1].text
-        assert {file.name for file in sent[-1].attachments} == {"reponses.pdf", "QuestionnaireResponse.json"}
+        assert {file.name for file in sent[-1].attachments} == {"reponses.pdf", "reponses.json"}
         await answered(house, asked, "3 = 62", 4)
         corrected = [entry.message for entry in await house.entries("admissions") if entry.message.kind == "answer"]
         assert len(corrected) == 2
