@@ -179,7 +179,8 @@ async def _within(app: App, to: ConversationHandle) -> tuple[Card | None, bool]:
         return (told(("Une pause", "A pause"), text, links) if count == most + 1 else None), True
     left = most - count
     if left <= most // 10:
-        return told((f"Encore {left} réponses cette heure-ci.", f"{left} more answers this hour.")), False
+        many = "s" if left > 1 else ""
+        return told((f"Encore {left} réponse{many} cette heure-ci.", f"{left} more answer{many} this hour.")), False
     return None, False
 
 
