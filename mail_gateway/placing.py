@@ -33,7 +33,7 @@ _ID: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{21}")  # as `storage.ids` makes 
 _XDM: Final = "XDM/1.0/DDM+"
 _CONFIRM: Final = re.compile(r"\[[àa] confirmer\]\s*", re.IGNORECASE)
 _READ: Final = re.compile(r"\[lire le dossier\]\s*", re.IGNORECASE)
-_JOURNEY: Final = re.compile(r"\[parcours\s*:?\s+([^\[\]]{1,100})\]\s*", re.IGNORECASE)
+_JOURNEY: Final = re.compile(r"\[parcours(?:\s*:\s*|\s+)([^\[\]]{1,100})\]\s*", re.IGNORECASE)
 _ELSEWHERE: Final = "Ce message répond à un message d’une autre personne que le destinataire."
 
 

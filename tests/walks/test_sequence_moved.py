@@ -108,10 +108,11 @@ async def test_a_letter_without_invitation_binds_it_to_the_one_appointment_that_
     await walk.invite(house, FIRST, 0)
     await settled(house)
     assert await walk.journeys(house) == []
-    await walk.write(house, "[parcours Opération du genou] Vos consignes", "Elles suivent.")
+    await walk.write(house, "[Parcours : Opération du genou] Vos consignes", "Elles suivent.")
     await settled(house)
     assert await walk.state(house) == ["1 planned", "2 planned", "3 planned"]
     sent = (await walk.messages(house))[-1]
+    assert sent.message.subject == "Vos consignes"
     assert sent.message.text.strip() == "Elles suivent."
     await read_all(house, "dominique", sent.conversation)
     assert await walk.ready(house) == "unknown", "nothing was asked yet"
