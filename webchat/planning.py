@@ -57,6 +57,7 @@ def add_routes(app: App, site: web.Application) -> None:
 
 async def show(visit: Visit) -> web.Response:
     """A day, or a week from its Monday."""
+    _office(visit)
     query, today = visit.request.query, visit.desk.today
     view = query.get("view", "day") if query.get("view", "day") in VIEWS else "day"
     day = _day(query.get("day", ""), today)
@@ -69,6 +70,12 @@ async def show(visit: Visit) -> web.Response:
         "planning.html", "planning", view=view, day=day, days=days, before=first - length, after=first + length,
         waiting=sum(one.state == "asked" for one in found), most=planned.MOST, full=len(found) >= planned.MOST,
     )  # fmt: skip
+
+
+def _office(visit: Visit) -> None:
+    """These pages are for people: a service has the API."""
+    if visit.box.owner_kind not in {"professional", "team"}:
+        raise Refused
 
 
 def _day(text: str, today: date) -> date:
@@ -93,7 +100,7 @@ def _on(one: Planned) -> date:
 
 async def propose_in_thread(visit: Visit) -> web.StreamResponse:
     """In a conversation of this mailbox."""
-    organising.office(visit.box)
+    _office(visit)
     to = await access.conversation(visit.app, visit.box, visit.request.match_info["thread"])
     form, error, status = Form(), "", 200
     if visit.request.method == "POST":
@@ -110,7 +117,7 @@ async def propose_in_thread(visit: Visit) -> web.StreamResponse:
 
 async def propose_to_patient(visit: Visit) -> web.StreamResponse:
     """To a patient named by INS and birth date, both in the body: in a new conversation."""
-    organising.office(visit.box)
+    _office(visit)
     form, error, status = Form(), "", 200
     if visit.request.method == "POST":
         form = await read_form(visit.request)
@@ -144,7 +151,7 @@ async def _form_page(
 ) -> web.Response:
     return visit.page(
         "planning_new.html", "planning", status=status, patient=patient, error=error, back=back, kept=_kept(form),
-        person=visit.actor.kind != "bot", usable=await sequences.usable(visit.app, visit.box),
+        usable=await sequences.usable(visit.app, visit.box),
         sequence=form["sequence"], **_limits(),
     )  # fmt: skip
 
@@ -196,6 +203,7 @@ def _key(visit: Visit, form: Form) -> str:
 
 async def show_one(visit: Visit, *, error: str = "", form: Form | None = None, status: int = 200) -> web.Response:
     """An appointment of this office, and what can be done with it."""
+    _office(visit)
     match = visit.request.match_info
     found = await planned.one(visit.app, visit.box, match["record"], match["appointment"])
     mine = await organising.mine(visit.app, visit.box, match["record"], match["appointment"])
@@ -203,7 +211,7 @@ async def show_one(visit: Visit, *, error: str = "", form: Form | None = None, s
     return visit.page(
         "planning_one.html", "planning", status=status, one=found, error=error, kept=kept,
         did=form["do"] if form is not None else "", reason=form["reason"] if form is not None else "",
-        patient=await patient_of(visit, match["record"]), person=visit.actor.kind != "bot", **_limits(),
+        patient=await patient_of(visit, match["record"]), **_limits(),
     )  # fmt: skip
 
 
@@ -221,6 +229,7 @@ def _as_planned(mine: Mine) -> dict[str, str]:
 
 async def change(visit: Visit) -> web.StreamResponse:
     """Moved, called off; a wish granted, or not."""
+    _office(visit)
     app, box, match = visit.app, visit.box, visit.request.match_info
     form = await read_form(visit.request)
     mine = await organising.mine(app, box, match["record"], match["appointment"])
