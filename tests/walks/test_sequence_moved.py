@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from server.actions import acting
+from server.journeys import Sequence, Step
 from server.settings import PLACE
 from tests.notice_post import DAY, HOUR, Post, outside, read_all, settled
 from tests.walks import sequences as walk
@@ -116,3 +117,20 @@ async def test_a_letter_without_invitation_binds_it_to_the_one_appointment_that_
     assert sent.message.text.strip() == "Elles suivent."
     await read_all(house, "dominique", sent.conversation)
     assert await walk.ready(house) == "unknown", "nothing was asked yet"
+
+
+async def test_another_moment_asked_for_stops_nothing_and_a_reader_of_english_reads_english(post: Post) -> None:
+    house = post.house
+    steps = (
+        Step(1, "instructions", "Avant", -7, text="Le {date}.", title_en="Before", text_en="On {date} at {hour}."),
+    )
+    await walk.prepare(house, sequence=Sequence("Opération du genou", "", steps))
+    language = "UPDATE accounts SET language = 'en' WHERE id = :a"
+    await house.app.db.write(lambda tx: tx.run(language, a=house.dominique.account_id))
+    await walk.invite(house, FIRST, 0, subject=NAMED)
+    await settled(house)
+    (card,) = await walk.messages(house)
+    await acting.act(house.app, await house.mailbox("dominique"), card.message.id, "agenda.counter", {"text": "?"}, "x")
+    assert (await walk.appointment(house)).state == "asked"
+    await post.after(10 * DAY)
+    assert (await walk.messages(house))[-1].message.text == "Before\n\nOn Thursday 10 December 2026 at 8:00 am."
