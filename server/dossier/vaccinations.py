@@ -1,7 +1,7 @@
 """Vaccinations as they were said, and by the diseases they protect from (`data/vaccines.json`). Pure over what is held.
 
 Promises: what was not done says so, with why; the same injection in several documents is one, with all its sources; a
-vaccine nobody knows the disease of stands under its own name. Does not: say what is due (`server.actions.reminders`).
+vaccine nobody knows the disease of stands under its own name. Does not: say what is due (`server.prevention`).
 """
 
 from __future__ import annotations
