@@ -60,7 +60,7 @@ def insert(tx: Tx, campaign_id: str, facts: str, by: str) -> None:
 
 def change(tx: Tx, campaign: Campaign, state: str, by: str, facts: str = "") -> bool:
     """The next state of what was read; False when somebody changed it meanwhile."""
-    facts, now = facts or campaign.facts, now_ms()
+    facts, now = facts or campaign.facts, max(now_ms(), campaign.changed_at + 1)  # so that their order is known
     done = tx.run(
         "UPDATE campaigns SET state = :state, facts = :facts, version = version + 1, changed_by = :by,"
         " changed_at = :at WHERE id = :id AND version = :version RETURNING id",

@@ -228,7 +228,9 @@ async def _settle(
         planned = next(iter(rounds.to_write(seen.standings, seen.spoken, day, any_level=True)), None)
         if planned is None:
             return await _spare(app, campaign, space.space_id, "not_due")
-    shown = reminders.card(planned.standing.rule, seen.name) if planned else words_of(plan)
+    shown = words_of(plan)
+    if planned:
+        shown = reminders.card(planned.standing.rule, seen.name, campaigns.rules_for(app, plan))
     effect = _Sending(campaign.id, planned, seen.newest.get(plan.rule, ""))
     receipt = await reminders.post(app, writer, space, shown, f"campaign:{campaign.id}", effect, heard)
     return "" if receipt.again else "sent"

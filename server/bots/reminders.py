@@ -45,7 +45,7 @@ NAME = "Rappels de prévention"
 SUBJECT = "Vos rappels de prévention"
 LATELY_MS = wishes.HOUR_MS  # what was written so shortly before belongs to the same round
 REST = (
-    "\n\nD’autres points vous attendent sur la page « Prévention ».",
+    "\n\nD’autres points vous attendent sur la page « Prévention ».",
     "\n\nMore waits for you on the page “Prevention”.",
 )  # fmt: skip
 
@@ -110,7 +110,7 @@ async def write(
     sent, spoken = list[str](), dict(seen.spoken)
     for one in few:
         rule = one.standing.rule
-        shown = card(rule, seen.name)
+        shown = card(rule, seen.name, known.rules_of(app))
         if more and one is few[-1]:
             shown |= {"text": shown["text"] + REST[0], "text_en": shown["text_en"] + REST[1]}
         key = f"reminder:{statuses.rule_hash(app, space_id, rule.id)}:{one.first}:{one.time}"
@@ -190,10 +190,10 @@ def _spoken(records: Sequence[Record]) -> Spoken | None:
     )
 
 
-def card(rule: Rule, name: str) -> dict[str, Any]:
-    """The card of a rule; `name`: of the child it is about, for who reads it for them."""
-    shown: dict[str, Any] = {"type": "reminder", "rule": rule.id, "version": rule.version}
-    shown["source"] = ", ".join(rule.sources)
+def card(rule: Rule, name: str, rules: Rules) -> dict[str, Any]:
+    """The card of one of these rules; `name`: of the child it is about, for who reads it for them."""
+    shown: dict[str, Any] = {"type": "reminder", "rule": rule.id, "version": str(rule.version)}
+    shown["source"] = " ; ".join(rules.book.sources.get(code, code) for code in rule.sources)
     for language, suffix in (("fr", ""), ("en", "_en"), ("falc", "_falc")):
         shown["title" + suffix], shown["text" + suffix] = rule.said(language, name)
     return shown
@@ -269,7 +269,14 @@ class ReminderChannel:
             raise Held("hours", opens)
         effect = sending(Planned(found, 1, today), records[-1].id)
         try:
-            await post(app, writer, space, card(found.rule, seen.name), f"reminder-again:{parcel.delivery.id}", effect)
+            await post(
+                app,
+                writer,
+                space,
+                card(found.rule, seen.name, known.rules_of(app)),
+                f"reminder-again:{parcel.delivery.id}",
+                effect,
+            )
         except Conflict:
             return
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
@@ -262,16 +263,18 @@ def groups(app: App, plan: Plan) -> tuple[Group, ...]:
 
 
 def rules_for(app: App, plan: Plan) -> Rules:
-    """For a campaign of a rule: the rules, with the season that the campaign's dates open instead of what was published."""
-    found = known.rules_of(app)
-    if not (plan.season and plan.starts and plan.ends):
-        return found.switched({plan.rule: True})
-    ours = Season(plan.season, plan.starts, plan.ends, plan.starts, verified=True, sources=("operator",))
-    others = tuple(
-        one for one in found.seasons
-        if one.season != plan.season or one.closes < ours.opens or one.opens > ours.closes
-    )  # fmt: skip
-    return found.with_seasons((*others, ours)).switched({plan.rule: True})
+    """For a campaign of a rule: the rules, that one in force, its season opened by the campaign's own dates."""
+    season = plan.season if plan.starts and plan.ends else ""
+    return _rules_for(known.rules_of(app), plan.rule, season, plan.starts or date.min, plan.ends or date.max)
+
+
+@lru_cache(maxsize=32)
+def _rules_for(rules: Rules, rule: str, season: str, starts: date, ends: date) -> Rules:
+    if not season:
+        return rules.switched({rule: True})
+    ours = Season(season, starts, ends, starts, verified=True, sources=("operator",))
+    others = [one for one in rules.seasons if one.season != season or one.closes < starts or one.opens > ends]
+    return rules.with_seasons((*others, ours)).switched({rule: True})
 
 
 def today() -> date:

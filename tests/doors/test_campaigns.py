@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,18 @@ async def test_a_message_of_a_closed_space_is_spared_and_access_is_decided_there
     assert (await until(town, campaign, "ended")).spared == {"closed": 1}
     with pytest.raises(Refused):
         await access.space_to_write(town.app, await reminders.bot(town.app), town.marcel.space_id)
+
+
+async def test_a_season_is_that_of_the_operator_s_dates_and_goes_to_whom_it_is_due(town: House) -> None:
+    day = campaigns.today()
+    dates = {"starts": f"{day - timedelta(days=10)}", "ends": f"{day + timedelta(days=60)}"}
+    plan = {"name": "Grippe", "rule": "influenza", "season": "influenza", "any_day": True, "hours": "0-24", **dates}
+    campaign = await campaigns.add(town.app, campaigns.read(json.dumps({**plan, "per_second": 5000}).encode()), "op")
+    await campaigns.move(town.app, campaign, "start", "op")
+    counts = await until(town, campaign, "ended")
+    assert (counts.sent, set(counts.spared)) == (1, {"not_due"}), "of the others nothing more is said"
+    assert await titles(town, "marcel") == ["Votre vaccin contre la grippe"]
+    assert await reminders.remind(town.app, town.marcel.space_id, "influenza") == 0
+    again = await campaigns.add(town.app, campaigns.read(json.dumps({**plan, "per_second": 5000}).encode()), "op")
+    await campaigns.move(town.app, again, "start", "op")
+    assert (await until(town, again, "ended")).sent == 0, "he heard of it lately"

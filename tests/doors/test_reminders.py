@@ -18,6 +18,7 @@ from server.bots import households, reminders
 from server.delivery import DeliveryWorker
 from server.errors import Conflict, Unavailable
 from server.prevention import pausing, rounds
+from server.prevention.rules import rules
 from server.prevention.spans import Span, plus
 from server.settings import PLACE
 from server.views import Entry
@@ -79,7 +80,7 @@ async def test_a_child_s_reminder_goes_out_with_its_parents_and_never_before_the
     assert max(order.count(name) for name in set(order)) <= 3, "a few at a time"
     titles = [card["title"] for card in await cards(town, "camille")]
     assert all("Camille" in title for title in titles), "who reads it for her knows whose it is"
-    assert "page « Prévention »" in (await cards(town, "marcel"))[-1]["text"], "the rest is offered there"
+    assert "page « Prévention »" in (await cards(town, "marcel"))[-1]["text"], "the rest is offered there"
 
 
 async def test_what_stops_a_parent_s_reminder_puts_the_child_s_off_and_nothing_is_said_twice(
@@ -228,7 +229,12 @@ async def test_an_answer_ends_it_and_one_that_comes_as_it_is_written_wins(town: 
     assert await reminders.remind(town.app, town.marcel.space_id, "zoster-65") == 1
     with pytest.raises(Conflict):
         await reminders.post(
-            town.app, writer, space, reminders.card(planned.standing.rule, ""), "late", reminders.sending(planned, "")
+            town.app,
+            writer,
+            space,
+            reminders.card(planned.standing.rule, "", rules()),
+            "late",
+            reminders.sending(planned, ""),
         )
 
 
