@@ -13,7 +13,7 @@ from server.drafts import Draft, File
 from server.quotations import split_quoted
 from storage.entries import APPOINTMENT, DOCUMENTS, MACHINE
 
-_APPOINTMENTS = frozenset({"appointment", "cancellation"})
+_APPOINTMENTS = frozenset({"appointment", "cancellation", "moments"})
 
 
 def holds(draft: Draft, author_kind: str, files: Iterable[File]) -> int:

@@ -112,24 +112,29 @@ def of_space(tx: Tx, space_id: str) -> list[Appointment]:
 
 @dataclass(frozen=True, slots=True)
 class Organised:
-    """An appointment as the office that organises it, or follows it, finds it. `state`: as the appointment's."""
+    """An appointment as the office that organises it, or follows it, finds it. `state`: as the appointment's.
+    `until_at`: when the last date of a series begins (ms); None of one date.
+    """
 
     space_id: str
     appointment_id: str
     starts_at: int
     state: str
+    until_at: int | None = None
 
 
 def put_organised(tx: Tx, mailbox_id: str, one: Organised) -> None:
     tx.run(
-        "INSERT INTO organised (mailbox_id, space_id, appointment_id, starts_at, state)"
-        " VALUES (:mailbox, :s, :a, :at, :state)"
-        " ON CONFLICT (mailbox_id, space_id, appointment_id) DO UPDATE SET starts_at = :at, state = :state",
+        "INSERT INTO organised (mailbox_id, space_id, appointment_id, starts_at, state, until_at)"
+        " VALUES (:mailbox, :s, :a, :at, :state, :until)"
+        " ON CONFLICT (mailbox_id, space_id, appointment_id) DO UPDATE SET starts_at = :at, state = :state,"
+        " until_at = COALESCE(:until, organised.until_at)",
         mailbox=mailbox_id,
         s=one.space_id,
         a=one.appointment_id,
         at=one.starts_at,
         state=one.state,
+        until=one.until_at,
     )
 
 
@@ -168,3 +173,15 @@ def offices_between(tx: Tx, since: int, until: int) -> list[str]:
         until=until,
     )
     return [row[0] for row in rows]
+
+
+def series(tx: Tx, mailbox_id: str, since: int, most: int) -> list[Organised]:
+    """Those of an office that began before `since` and repeat until then or later (ms); `most` at most."""
+    rows = tx.run(
+        "SELECT space_id, appointment_id, starts_at, state, until_at FROM organised WHERE mailbox_id = :m"
+        " AND until_at >= :since AND starts_at < :since ORDER BY starts_at, appointment_id LIMIT :most",
+        m=mailbox_id,
+        since=since,
+        most=most,
+    )
+    return [Organised(*row) for row in rows]

@@ -896,7 +896,9 @@ organised = Table(
     _id("appointment_id", key=True),
     _at("starts_at"),
     _text("state"),
+    _at("until_at", optional=True),  # of what repeats: its last date
     Index("organised_by_time", "mailbox_id", "starts_at"),
+    Index("organised_by_end", "mailbox_id", "until_at"),
     Index("organised_by_day", "starts_at", "mailbox_id"),
     Index("organised_by_appointment", "space_id", "appointment_id"),
     sqlite_with_rowid=False,

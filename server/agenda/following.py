@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from server.agenda import recurrence
 from storage import accounts
 from storage import appointments as rows
 from storage.appointments import Appointment, Organised
@@ -22,7 +23,8 @@ def changed(doing: Doing, one: Appointment, facts: dict[str, Any]) -> None:
     offices = {*rows.offices(tx, space_id, one.id), *([organiser.mailbox_id] if organiser else [])}
     if one.starts_at is not None:
         for mailbox_id in sorted(offices):
-            rows.put_organised(tx, mailbox_id, Organised(space_id, one.id, one.starts_at, one.state))
+            organised = Organised(space_id, one.id, one.starts_at, one.state, recurrence.last(facts))
+            rows.put_organised(tx, mailbox_id, organised)
     from server.agenda import notices  # they read the book, which calls us
     from server.journeys import planning
 

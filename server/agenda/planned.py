@@ -71,11 +71,14 @@ async def planning(app: App, box: MailboxHandle, since: datetime, until: datetim
 
     def pull(tx: Tx) -> list[tuple[Occurrence, Planned]]:
         found = []
-        for one in rows.organised(tx, box.mailbox_id, _ms(since), _ms(until), MOST):
+        there = rows.organised(tx, box.mailbox_id, _ms(since), _ms(until), MOST)
+        for one in [*there, *rows.series(tx, box.mailbox_id, _ms(since), MOST)]:
             row = rows.find(tx, one.space_id, one.appointment_id)
             view = _view(app, tx, box, one.space_id, row, known) if row is not None else None
-            found += [(when, view) for when in _occurring(view, since, until)] if view is not None else []
-        return found
+            if row is not None and view is not None:
+                facts = _apart(tx, known[one.space_id], row)
+                found += [(when, _on(view, when)) for when in recurrence.occurrences(facts, since, until)]
+        return sorted(found, key=lambda pair: (pair[0].begins, pair[1].id))[:MOST]
 
     found = await app.db.read(pull)
     busy = [(when, place) for place, (when, one) in enumerate(found) if one.state not in FREE]
@@ -86,9 +89,25 @@ async def planning(app: App, box: MailboxHandle, since: datetime, until: datetim
     return [msgspec.structs.replace(one, clashes=tuple(clashes.get(place, ()))) for place, (_, one) in enumerate(found)]
 
 
-def _occurring(view: Planned, since: datetime, until: datetime) -> list[Occurrence]:
-    """The date it stands at: of a series the first."""
-    return recurrence.occurrences({"start": view.start, "end": view.end}, since, until, 1)
+def _on(view: Planned, when: Occurrence) -> Planned:
+    """One date of a series; what has one date as it was said."""
+    if not when.instance:
+        return view
+    return msgspec.structs.replace(view, start=when.start.isoformat(), end=when.end.isoformat())
+
+
+def _apart(tx: Tx, keys: SpaceKeys, row: Appointment) -> dict[str, Any]:
+    """The facts of an appointment; of a series without the dates that have one of their own."""
+    facts = book.facts_in(keys, row)
+    if not recurrence.repeats(facts):
+        return facts
+    own = []
+    for other in rows.of_space(tx, keys.space_id):
+        said_of = book.facts_in(keys, other)
+        series, instance = said_of.get("series"), said_of.get("instance")
+        whole = rows.by_uid(tx, keys.space_id, series) if series and instance else None
+        own += [instance] if whole is not None and whole.id == row.id else []
+    return facts | {"exdates": [*facts.get("exdates", ()), *own]}
 
 
 async def of_patient(app: App, box: MailboxHandle, space_id: str) -> list[Planned]:

@@ -22,6 +22,7 @@ from server.agenda.rule import Rule, read_rule
 from server.settings import PLACE
 
 MOST: Final = 366  # dates of one appointment that are shown
+LONGEST: Final = timedelta(days=3653)  # of a series without an end
 MOST_NAMED: Final = 400  # dates of RDATE, of EXDATE, and of those that moved
 
 
@@ -69,6 +70,17 @@ def occurrences(facts: Mapping[str, Any], since: datetime, until: datetime, most
 def repeats(facts: Mapping[str, Any]) -> bool:
     """Whether it says more than one date."""
     return bool(facts.get("rrule") or facts.get("rdates"))
+
+
+def last(facts: Mapping[str, Any]) -> int | None:
+    """When the last date of a series begins (ms), ten years from the first at most; None of what has one date."""
+    first = _moment(facts.get("start"))
+    if first is None or not repeats(facts):
+        return None
+    ends = _instant(first) + LONGEST
+    found = occurrences(facts, _instant(first), ends, MOST)
+    at = ends if len(found) >= MOST or not found else found[-1].begins
+    return int(at.timestamp() * 1000)
 
 
 def understood(rrule: str, start: str) -> bool:

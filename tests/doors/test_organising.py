@@ -11,7 +11,7 @@ from msgspec.structs import replace as changed
 
 from server import access, actions, reading
 from server.actions import acting
-from server.agenda import book, organising, planned
+from server.agenda import book, organiser, organising, planned
 from server.agenda.organising import Mine
 from server.agenda.planned import Planned
 from server.agenda.proposals import Moment, Proposal
@@ -267,3 +267,34 @@ async def test_ten_sessions_are_one_proposal_and_ten_dates(house: House) -> None
     assert [one.day for one in found] == [DAY + timedelta(weeks=week) for week in range(10)]
     assert {one.begins.astimezone(PARIS).hour for one in found} == {9}
     assert datetime.now(UTC) < found[0].begins
+
+
+async def test_every_session_stands_in_the_days_of_the_office(house: House) -> None:
+    box = await team(house)
+    await propose(house, box, changed(CONSULTATION, rrule="FREQ=WEEKLY;COUNT=10"))
+    for weeks, there in ((0, 1), (3, 1), (9, 1), (10, 0)):
+        since = datetime.combine(DAY + timedelta(weeks=weeks), datetime.min.time(), PARIS)
+        found = await planned.planning(house.app, box, since, since + timedelta(days=1))
+        assert len(found) == there, weeks
+        assert all(one.start[:13] == f"{since.date()}T09" for one in found)
+
+
+async def test_what_came_by_mail_is_moved_on_the_page_and_stays_one_appointment(house: House) -> None:
+    """Its UID is scoped to the address it came from; the newer version keeps that scope."""
+    address = house.morel.address
+    mailed = book.appointment_card(
+        title="Contrôle", text="", uid="outlook-1", sequence=0, start=at(9), end=at(10), all_day=False,
+        location="", organizer=address, ics="",
+    )  # fmt: skip
+    first = await house.letter(
+        "morel", "dominique", "", "Rendez-vous", kind="card", card=mailed, raw=b".",
+        effect=lambda doing: organiser.offered(doing, mailed, address),
+    )  # fmt: skip
+    await tap(house, first.message, "agenda.accept")
+    box = await house.mailbox("morel")
+    wanted = changed(organising.proposal_of(await the_one(house, box)), moments=(TWO,))
+    second = await organising.move(house.app, box, await the_one(house, box), wanted)
+    await tap(house, second.message, "agenda.accept")
+    assert [(one.state, one.start) for one in await agenda(house)] == [("accepted", at(14))]
+    await organising.cancel(house.app, box, await the_one(house, box))
+    assert [one.state for one in await agenda(house)] == ["cancelled"]

@@ -96,10 +96,12 @@ def upgrade() -> None:
         sa.Column("appointment_id", sa.Text(), nullable=False),
         sa.Column("starts_at", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("until_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("mailbox_id", "space_id", "appointment_id"),
         sqlite_with_rowid=False,
     )
     op.create_index("organised_by_appointment", "organised", ["space_id", "appointment_id"], unique=False)
+    op.create_index("organised_by_end", "organised", ["mailbox_id", "until_at"], unique=False)
     op.create_index("organised_by_day", "organised", ["starts_at", "mailbox_id"], unique=False)
     op.create_index("organised_by_time", "organised", ["mailbox_id", "starts_at"], unique=False)
     op.create_table(
@@ -200,6 +202,7 @@ def downgrade() -> None:
     op.drop_index("rounds_by_time", table_name="rounds")
     op.drop_table("rounds")
     op.drop_index("organised_by_time", table_name="organised")
+    op.drop_index("organised_by_end", table_name="organised")
     op.drop_index("organised_by_day", table_name="organised")
     op.drop_index("organised_by_appointment", table_name="organised")
     op.drop_table("organised")
