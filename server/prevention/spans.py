@@ -37,9 +37,6 @@ class Span:
         return hash((self.n, self.unit))
 
     def __repr__(self) -> str:
-        return f"Span({self})"
-
-    def __str__(self) -> str:
         return f"{self.n}{self.unit}"
 
     def said(self, language: str = "fr") -> str:

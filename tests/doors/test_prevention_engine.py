@@ -109,6 +109,26 @@ def test_what_has_no_date_counts_for_a_life_and_not_for_an_age() -> None:
     assert "sans date connue" in found.why[0]
 
 
+def test_a_screening_of_an_unknown_day_is_still_asked_for_and_why_is_said() -> None:
+    found = stand("breast", Person(date(1970, 1, 1), "F"), Known([Given("mammography")]))
+    assert found.state == "late"
+    assert "sans date connue" in found.why[0]
+
+
+def test_a_pregnancy_without_its_dates_asks_nothing_and_says_which_is_missing() -> None:
+    found = stand("pertussis-pregnancy", Person(date(1995, 1, 1), "F", {"pregnancy": Situation()}))
+    assert (found.state, found.why[1]) == ("not_concerned", "A date is missing to tell when this concerns you.")
+
+
+def test_whichever_rotavirus_vaccine_was_finished_the_other_is_not_asked_for() -> None:
+    days = (date(2026, 3, 1), date(2026, 4, 1), date(2026, 5, 2))
+    drunk = [dose for at in days for dose in against("rotavirus", on=at, product="J07BH02")]
+    baby = Person(date(2026, 1, 1), "F")
+    assert stand("rotavirus-rotarix", baby, Known(drunk), date(2026, 5, 20)).state == "done"
+    begun = stand("rotavirus-rotarix", baby, Known(drunk[:2]), date(2026, 4, 20))
+    assert begun.why == ("Un autre vaccin fait le même travail.", "Another vaccine does the same.")
+
+
 def test_a_plan_is_not_a_dose_nor_is_what_was_before_birth() -> None:
     for at in (TODAY + timedelta(1), MARCEL.birth - timedelta(1)):
         assert stand("pneumococcus-65", MARCEL, Known(against("pneumococcus", on=at))).state == "late"

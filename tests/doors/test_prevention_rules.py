@@ -165,6 +165,7 @@ def broken(tmp_path: Path, row: str, **change: Any) -> Path:
         ({"sources": ["SP", "WEB"]}, "hpv: sources: unknown « WEB »"),
         ({"sources": []}, "hpv: sources: a row says where it comes from"),
         ({"counts": ["papilloma"]}, "hpv: counts: unknown « papilloma »"),
+        ({"counts": []}, "hpv: counts: what is done by it is not said"),
         ({"id": "breast"}, "breast: id: stands 2 times"),
         ({"verified": False}, "hpv: active: a row that is not verified"),
         ({"conflict": "[A] says 3 doses"}, "hpv: active: a row that is not verified, or conflicts, is off"),
@@ -179,6 +180,7 @@ def broken(tmp_path: Path, row: str, **change: Any) -> Path:
             {"population": [{"from": "15y", "before": "11y", "label": "a", "label_en": "a"}]},
             "population 1: before: not",
         ),
+        ({"population": [{"born_from": "2018-01-01", "born_before": "2017-01-01"}]}, "population 1: born_before: not"),
         ({"population": [{"from": "11y", "before": "15y"}]}, "hpv: population 1: label"),
         ({"population": [{"situations": ["tall"], "label": "a", "label_en": "a"}]}, "population: unknown « tall »"),
         ({"doses": []}, "hpv: doses: none"),
@@ -187,6 +189,7 @@ def broken(tmp_path: Path, row: str, **change: Any) -> Path:
         ({"doses": [{}, {"interval": "1m", "min_interval": "5m"}]}, "doses 2: interval: shorter than min_interval"),
         ({"doses": [{"interval": "1m"}]}, "hpv: doses 1: interval: there is no dose before"),
         ({"doses": [{"at": "12y", "min_age": "13y"}]}, "hpv: doses 1: min_age, at, max_age: not in order"),
+        ({"doses": [{"at": "13y"}, {"at": "12y", "min_interval": "5m"}]}, "hpv: doses 2: at: before that of the dose"),
         ({"doses": [{"max_age": "9y"}]}, "hpv: doses 1: max_age: before the window"),
         ({"rhythm": ["12m", "6m"]}, "hpv: rhythm: not in order"),
         ({"repeat": {"mammography": "2y"}}, "hpv: repeat: each thing that counts has its span"),
@@ -226,6 +229,13 @@ def test_dates_of_campaigns_are_checked_too(tmp_path: Path, change: dict[str, An
     with pytest.raises(BadRules) as refused:
         load(seasons=path)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"rules": [{}]}', '{"rules": 1}'])
+def test_what_is_no_file_of_rules_is_said_in_a_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "rules.json").write_text(text)
+    with pytest.raises(BadRules, match=r"rules\.json: "):
+        load(tmp_path / "rules.json")
 
 
 def test_a_season_that_is_not_verified_is_as_if_it_were_not_there() -> None:
