@@ -19,7 +19,7 @@ from aiohttp import web
 
 from server import access, reading, uploads
 from server.actions import acting
-from server.errors import Conflict, Invalid, NotAllowed, PliError, Refused
+from server.errors import Conflict, Invalid, NotAllowed, PliError
 from server.forms import cards, entering, filling, logic
 from server.forms import reading as answers_of
 from server.forms.questionnaires import QUESTIONS, Form, Item, every
@@ -70,8 +70,8 @@ async def _asked(visit: Visit) -> Asked:
     to = await access.conversation(visit.app, visit.box, match["conversation"])
     entry = await reading.message(visit.app, to, match["message"])
     card = entry.message.card
-    if card is None or card.get("type") not in {"form", "checklist"}:
-        raise Refused
+    if card is None or card.get("type") not in {"form", "checklist"}:  # there is nothing to fill in: where it stands
+        raise web.HTTPSeeOther(f"{visit.desk.base}/c/{to.conversation_id}#m-{match['message']}")
     path = f"{visit.desk.base}/c/{to.conversation_id}/form/{match['message']}"
     return Asked(to, match["message"], card, acting.is_for(to, card) and visit.box.may(WRITE), path)
 
@@ -175,6 +175,8 @@ async def answer(visit: Visit) -> web.StreamResponse:
     asked, fields = await _asked(visit), await read_form(visit.request)
     if not asked.mine:
         raise NotAllowed("not_for_you", "Cette réponse appartient au patient.")
+    if asked.card["type"] != "form":
+        raise web.HTTPSeeOther(asked.path)
     form, now = cards.form_of(asked.card), await filling.known(visit.app, asked.to, asked.message)
     item = next((one for one in logic.asked(form, _started(form, now)) if one.id == fields["item"]), None)
     if item is None:  # what was answered elsewhere made it go
@@ -235,7 +237,7 @@ async def check(visit: Visit) -> web.StreamResponse:
 
 async def _check(visit: Visit, asked: Asked, error: PliError | None = None) -> web.Response:
     if asked.card["type"] != "form":
-        raise Refused
+        raise web.HTTPSeeOther(asked.path)
     form, now = cards.form_of(asked.card), await filling.known(visit.app, asked.to, asked.message)
     last = now.facts.sent[-1] if now.facts.sent else None
     answers = now.facts.answers if asked.mine else last.answers if last else {}
@@ -296,6 +298,8 @@ async def _lost(visit: Visit, form: Form, now: filling.Known) -> list[Item]:
 async def send(visit: Visit) -> web.StreamResponse:
     """The answers go; what is wrong is said on the page that shows them all."""
     asked, fields = await _asked(visit), await read_form(visit.request)
+    if asked.card["type"] != "form":
+        raise web.HTTPSeeOther(asked.path)
     now = await filling.known(visit.app, asked.to, asked.message)
     form = cards.form_of(asked.card)
     keep = [item.id for item in entering.offered(form, now.facts.answers) if f"keep.{item.id}" in fields.fields]

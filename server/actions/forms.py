@@ -52,7 +52,7 @@ async def _prepare(ask: Ask) -> Done:
     message_id = ask.opened.message.id
 
     def effect(doing: Doing) -> None:
-        before = filling.send(doing, message_id, answers, now.version)
+        before = filling.complete(doing, message_id, answers, now.version)
         if handle is not None:
             entering.enter(doing, handle, entries, before)
 

@@ -125,7 +125,7 @@ def put(
         raise elsewhere()
 
 
-def send(doing: Doing, message_id: str, answers: Mapping[str, tuple[str, ...]], read: int) -> str:
+def complete(doing: Doing, message_id: str, answers: Mapping[str, tuple[str, ...]], read: int) -> str:
     """What was filled in is sent, by the message of `doing`; returns the message of the version before, "" for none.
     Raises `Conflict`.
     """

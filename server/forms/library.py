@@ -47,7 +47,7 @@ class Kept:
 def shipped() -> dict[str, Form]:
     """The examples, by their id: the name of their file."""
     files = sorted(path for path in _DATA.glob("*.json") if path.stem != "mapping")
-    return {path.stem: fhir.read(msgspec.json.decode(path.read_bytes())) for path in files}
+    return {path.stem: fhir.read(msgspec.json.decode(path.read_bytes())["questionnaire"]) for path in files}
 
 
 def find(tx: Tx, keys: SpaceKeys, form_id: str) -> Form:
