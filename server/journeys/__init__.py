@@ -9,6 +9,7 @@ binding     an office binds one to an appointment: from a page, or by a letter t
 sending     the channel that posts a step when its time comes, once
 silence     what happens when the patient does not answer: a notice, an SMS, the office's list of calls
 standing    where a patient is: read, understood, done, missing
+board       who is ready for a day; `evening`: the same, as a mail to the office
 """
 
 from __future__ import annotations
