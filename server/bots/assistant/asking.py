@@ -6,7 +6,7 @@ name and with the rights of who taps (`server.actions`).
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 from server import hours
@@ -19,7 +19,7 @@ from server.bots.assistant.names import Someone
 from server.bots.assistant.turns import Turn, of_day, write_links
 from server.dossier import documents as shelf
 from server.errors import Invalid
-from server.prevention import known, summary
+from server.prevention import summary
 from server.prevention.statuses import said_on
 from storage import accounts
 
@@ -101,21 +101,25 @@ async def done(turn: Turn) -> Card:
         text = ("Vous pouvez le noter sur la page « Prévention », avec sa date et son document.",
                 "You can note it on the page “Prevention”, with its date and its document.")  # fmt: skip
         return told(title, text, [page])
-    rule = known.rules_of(turn.app).by_id[min(named, key=lambda one: SOONEST.index(one.state)).rule.id]
-    card = reminders.card(rule, "")
-    on = turn.slot("on")
-    if len(on) == len("2026-11-23"):
-        card["on"] = on
-    said = (
-        (f" ({said_on(on)})", f" ({said_on(on, 'en')})")
-        if "on" in card
-        else (f" ({on})", f" ({on})")
-        if on
-        else ("", "")
-    )
+    rule, on = min(named, key=lambda one: SOONEST.index(one.state)).rule, turn.slot("on")
+    card = reminders.card(rule, "", stood.rules)
+    said = _on(on)
     card["text"] = f"Déjà fait{said[0]} ? Touchez « Déjà fait » pour le noter."
     card["text_en"] = f"Already done{said[1]}? Tap “Already done” to note it."
-    return card
+    return card | ({"on": on} if len(on) == len("2026-11-23") else {})
+
+
+def _on(on: str) -> Said:
+    """« le 3 mai 2026 », « en mai 2026 », « en 2026 », each with its space before."""
+    if len(on) == len("2026-11-23"):
+        return f" le {said_on(on)}", f" on {said_on(on, 'en')}"
+    if len(on) == len("2026-11"):
+        from babel.dates import format_date  # its data takes 20 MB
+
+        first = date.fromisoformat(f"{on}-01")
+        fr, en = (format_date(first, "MMMM y", locale=language) for language in ("fr", "en"))
+        return f" en {fr}", f" in {en}"
+    return (f" en {on}", f" in {on}") if on else ("", "")
 
 
 async def pause(turn: Turn) -> Card:
