@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from server import access, brakes, notices
+from server import access, brakes, notices, step_up
 from server.agenda import feeds, ics
 from server.errors import Conflict, Invalid
 from webchat.forms import read_fields
-from webchat.security import told
+from webchat.security import session_secret, told
 from webchat.visit import Visit, nonce, route
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ async def _page(
 
 
 async def make(visit: Visit) -> web.StreamResponse:
-    """A new address, shown in this answer and never again."""
+    """A new address, shown in this answer and never again: a way out that lasts, so a second factor is asked for."""
+    await step_up.require(visit.app, session_secret(visit.app, visit.request))
     form = await read_fields(visit.request)
     handle = await access.dossier(visit.app, visit.box, "agenda")
     try:

@@ -44,6 +44,13 @@ class Noted(msgspec.Struct, frozen=True):
     appointment: AppointmentView
 
 
+class Removed(msgspec.Struct, frozen=True):
+    """The line that tells of it."""
+
+    conversation: str
+    message: str
+
+
 async def note(call: Call[SpaceQuery, NewAppointment]) -> Noted:
     """`POST /agenda`."""
     app, said = call.app, msgspec.structs.asdict(call.body)
@@ -53,3 +60,21 @@ async def note(call: Call[SpaceQuery, NewAppointment]) -> Noted:
     found = await book.appointments(app, await access.dossier(app, box, "agenda"))
     (noted,) = (one for one in found if one.message == receipt.message)
     return Noted(receipt.conversation, receipt.message, noted)
+
+
+async def change(call: Call[SpaceQuery, NewAppointment]) -> Noted:
+    """`PUT /agenda/{id}`: the whole of it, as it is now; what was not noted by the patient alone is the organiser's."""
+    app, said = call.app, msgspec.structs.asdict(call.body)
+    del said["client_key"]
+    box = await access.mailbox(app, call.actor, call.query.mailbox, ("agenda",))
+    receipt = await acts.amend(app, box, call.at["id"], Entry(**said), call.retry_key)
+    found = await book.appointments(app, await access.dossier(app, box, "agenda"))
+    (changed,) = (one for one in found if one.id == call.at["id"])
+    return Noted(receipt.conversation, receipt.message, changed)
+
+
+async def remove(call: Call[SpaceQuery, None]) -> Removed:
+    """`DELETE /agenda/{id}`."""
+    box = await access.mailbox(call.app, call.actor, call.query.mailbox, ("agenda",))
+    receipt = await acts.amend(call.app, box, call.at["id"], None, "")
+    return Removed(receipt.conversation, receipt.message)

@@ -105,6 +105,15 @@ ROUTES: tuple[Route, ...] = (
         retry_key=True, refusals=(*_BODY, Refused, NotAllowed),
     ),
     Route(
+        "PUT", f"{V1}/agenda/{{id}}", "changeNotedAppointment", "Change what one noted in one's own agenda",
+        own_agenda.change, own_agenda.Noted, query=shapes.SpaceQuery, body=own_agenda.NewAppointment, retry_key=True,
+        refusals=(*_BODY, Refused, NotAllowed, Conflict),
+    ),
+    Route(
+        "DELETE", f"{V1}/agenda/{{id}}", "removeNotedAppointment", "Remove what one noted from one's own agenda",
+        own_agenda.remove, own_agenda.Removed, query=shapes.SpaceQuery, refusals=(Refused, NotAllowed, Conflict),
+    ),
+    Route(
         "GET", f"{V1}/measures", "listMeasures", "Measures of health of the patient who calls, or who granted it",
         measures.list_measures, measures.Measures, query=measures.MeasuresQuery, refusals=(Refused,),
     ),

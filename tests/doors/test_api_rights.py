@@ -50,6 +50,9 @@ MAY: Mapping[str, set[str]] = {
     "readCampaign": set(),
     "addCampaign": {"operator"},
     "moveCampaign": set(),
+    "noteAppointment": HOLDERS,
+    "changeNotedAppointment": {"dominique"},
+    "removeNotedAppointment": {"dominique"},
     "listMeasures": HOLDERS,
     "addMeasures": HOLDERS,
     "listGrants": WITH_MAILBOX,
@@ -74,6 +77,7 @@ class Things:
     document: str
     grant: str
     appointment: str
+    noted: str
 
 
 @pytest.fixture
@@ -97,9 +101,11 @@ async def settle(api: Api) -> Things:
     card = await api.post("lab", f"/conversations/{sent['conversation']}/messages", {"card": CARD})
     proposed = await api.post("lab", "/appointments", PROPOSED | {"to": api.house.ins("dominique")})
     appointment = proposed.json["appointment"]["id"]
-    return Things(sent["conversation"], card.json["message"], attachment, document, grant, appointment)
+    noted = (await api.post("dominique", "/agenda", NOTED)).json["appointment"]["id"]
+    return Things(sent["conversation"], card.json["message"], attachment, document, grant, appointment, noted)
 
 
+NOTED = {"title": "Dentiste", "start": "2028-12-01"}
 PROPOSED: dict[str, Any] = {"title": "Prise de sang", "moments": [{"start": "2028-12-01T09:00:00+01:00"}]}
 CAMPAIGN = {
     "name": "N", "title": "T", "text": "T", "title_en": "T", "text_en": "T", "text_falc": "T", "population": [{}],
@@ -117,6 +123,7 @@ async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
         "readCampaign": ids.conversation, "moveCampaign": ids.conversation,
         "listGrantedDocuments": ids.grant, "listGrantedAppointments": ids.grant, "readAppointment": ids.appointment,
         "moveAppointment": ids.appointment, "cancelAppointment": ids.appointment,
+        "changeNotedAppointment": ids.noted, "removeNotedAppointment": ids.noted,
     }  # fmt: skip
     path = route.path.replace("{id}", at.get(name, "")).replace("{action}", "reminders.later")
     if route.body is Multipart:
@@ -124,6 +131,7 @@ async def call(api: Api, who: str, name: str, ids: Things, key: str) -> Reply:
     bodies: dict[str, Any] = {
         "openConversation": {"to": api.house.ins("dominique"), "subject": "S", "text": "T"},
         "postMessage": {"text": "T", "client_key": key}, "markRead": {"up_to": 1}, "act": {"client_key": key},
+        "noteAppointment": NOTED, "changeNotedAppointment": NOTED,
         "handOver": {"client_key": key}, "giveBack": {"client_key": key},
         "proposeAppointment": PROPOSED | {"to": api.house.ins("dominique")}, "moveAppointment": {"text": "À jeun."},
         "addCampaign": {"campaign": CAMPAIGN}, "moveCampaign": {"do": "start"},
@@ -138,7 +146,7 @@ def test_every_route_says_who_may() -> None:
 
 async def test_nobody_reaches_what_is_dominiques_but_those_who_may(api: Api) -> None:
     things = await settle(api)
-    absent = Things(*(new_id() for _ in range(6)))
+    absent = Things(*(new_id() for _ in range(7)))
     served: dict[str, set[str]] = {name: set() for name in MAY}
     for route in ROUTES:
         nobody = await call(api, "", route.name, things, "nobody")

@@ -27,6 +27,7 @@ from storage.ids import now_ms
 from tests.browser.visitor import Answer, visitor
 from tests.doors.test_agenda_pages import proposed
 from tests.house import House
+from tests.signing import settle
 from tests.support.programs import program
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -163,6 +164,16 @@ async def test_the_address_is_shown_once_and_ends_when_she_says(house: House) ->
         wrong: Answer = await dominique.post("/agenda/feeds", {"name": "", "says": "busy"})
         assert wrong.status == 422
         assert "Donnez un nom à cette adresse" in wrong.said
+
+
+async def test_a_way_out_that_lasts_wants_a_second_factor(house: House) -> None:
+    await settle(house, "dominique")
+    async with visitor(house, "dominique") as dominique:
+        assert (await dominique.post("/agenda/feeds", {"name": "Téléphone", "says": "busy"})).status == 200
+        await house.app.db.write(lambda tx: tx.run("UPDATE credentials SET strong_at = 0"))
+        answer = await dominique.post("/agenda/feeds", {"name": "Ordinateur", "says": "busy"})
+        assert (answer.status, answer.place.partition("?")[0]) == (303, "/step-up")
+        assert "Ordinateur" not in (await dominique.get("/agenda/feeds")).said
 
 
 async def test_ten_addresses_and_no_more_and_a_helper_makes_none(sqlite_core: House) -> None:

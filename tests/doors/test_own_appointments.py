@@ -219,6 +219,15 @@ async def test_the_api_notes_and_says_what_is_wrong(house: House) -> None:
         assert made["appointment"]["rrule"] == "FREQ=MONTHLY"
         async with session.get(f"{house.http}/api/v1/appointments") as answer:
             assert [one["id"] for one in (await answer.json())["appointments"]] == [made["appointment"]["id"]]
+        one = f"{house.http}/api/v1/agenda/{made['appointment']['id']}"
+        async with session.put(one, json={"title": "Dentiste", "start": "2027-02-03T15:00"}) as answer:
+            changed = (await answer.json())["appointment"]
+            assert (answer.status, changed["start"], changed["rrule"]) == (200, "2027-02-03T15:00:00+01:00", "")
+        statuses = []
+        for _ in range(2):
+            async with session.delete(one) as answer:
+                statuses.append(answer.status)
+        assert statuses == [200, 409]
         async with session.post(f"{house.http}/api/v1/agenda", json=said | {"start": "?", "client_key": "l"}) as answer:
             assert (answer.status, (await answer.json())["code"]) == (422, "appointment_without_day")
     headers = {"Authorization": f"Bearer {await house.token('lab')}"}
