@@ -7,6 +7,8 @@
     pages      agenda, services
     health     the synthèse, vaccinations; results: of laboratories, over time; profile: the medical profile; charts:
                a few numbers as a picture and its table
+    prevention what may be thought of, what one says of it; prevention_questions: three of them; prevention_line: the
+               vaccines of a life; prevention_record: for a professional
     shelf      documents; shelf_actions: what is done with them; adding: to add one's own
     writing    to write, answer a card, open a conversation, correct; composing: what stands where one writes;
                drafting: drafts; uploading: files in pieces; forms: what comes in a form

@@ -62,6 +62,7 @@ async def _listed(visit: Visit) -> dict[str, Any]:
         "all_query": place(chosen),
         "more_query": _more(found, chosen, pages, before),
         "may_keep": visit.box.may(WRITE),
+        "may_ask": visit.box.owner_kind == "holder" and visit.box.may("dossier", WRITE),
         "windowed": before is not None,
         "first_filters": first,
         "other_filters": [n for n in OTHERS if n not in first and (found.counts[n] or n == chosen.name)],

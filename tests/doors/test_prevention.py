@@ -128,6 +128,9 @@ async def test_who_may_not_see_the_dossier_sees_nothing_and_who_may_only_read_an
 
     async with visitor(house, "dominique") as dominique:
         await trust("messages", "write")
+        offered = (await dominique.get(base + "/")).said + (await dominique.get(base + "/rows")).said
+        assert "Aucun message" in offered
+        assert "en 3 questions" not in offered
         assert {(await dominique.get(base + PAGE + path)).status for path in ("", "/vaccines", "/questions")} == {404}
         await trust("dossier")
         page = await dominique.get(base + PAGE)
