@@ -25,6 +25,7 @@ from server.handles import DossierHandle, MailboxHandle, SpaceHandle
 from server.prevention import statuses
 from server.prevention.engine import Situation
 from server.prevention.spans import months_old
+from storage import rounds
 from storage import situations as rows
 from storage.database import Tx
 from storage.ids import new_id, now_ms
@@ -132,6 +133,7 @@ def add(app: App, tx: Tx, to: SpaceHandle, facts: Facts, state: str, at: int) ->
     whole = msgspec.structs.replace(facts, source=statuses.source_of(tx, to))
     sealed = to.keys.seal("situation", entry_id, msgspec.json.encode(whole))
     rows.add(tx, to.space_id, Row(entry_id, hashed, state, to.actor.account_id, at, b""), sealed)
+    rounds.look_at(tx, to.space_id, at)  # something else may be due now
     return entry_id
 
 
