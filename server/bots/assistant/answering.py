@@ -127,6 +127,9 @@ async def reply(turn: Turn) -> Card:
         return _FRIENDLY[intent]
     if intent == "help":
         return cards.HELP
+    if intent == "account":
+        return told(("Votre compte", "Your account"), ("", ""),
+                    [link("/account", ("Ouvrir mon compte", "Open my account"), whole=True)])  # fmt: skip
     if intent == "notices":
         return told(("Vos avis", "Your notices"), ("Vous choisissez ce qui vous prévient, quand, et où.",
                     "You choose what tells you, when, and where."),

@@ -43,6 +43,7 @@ NAMES: Final[dict[str, Said]] = {
     "hours": ("Joindre un professionnel", "Reach a professional"),
     "pause": ("Arrêter les rappels", "Stop reminders"),
     "notices": ("Régler mes avis", "Set my notices"),
+    "account": ("Ouvrir mon compte", "Open my account"),
     "advice": ("Savoir à qui demander un avis", "Know whom to ask for advice"),
 }
 SLASHES: Final = (

@@ -307,7 +307,8 @@ _SAID: Final = (
     _of(r"(?:(?:le|du|au|on|pour le) )?(\d{1,2}) / (\d{1,2})(?: / (\d{4}|\d{2}))?(?! /)", _figures),
     _of(rf"(?:(?:le|du|au|on|the|on the|pour le) )*(?:(?P<number>\d{{1,2}}|premier){_ENDS}(?: of)? (?P<month>{_MONTH})|"
         rf"(?P<month2>{_MONTH}) (?:the )?(?P<number2>\d{{1,2}}){_ENDS})(?: (?P<year>(?:19|20)\d\d))?", _named),
-    _of(r"(?:le|du|au|on the|the) (\d{1,2}|premier)" + _ENDS + r"(?! (?:h|heures?|kg|cm|mois|jours|ans|%|/|sur)\b)",
+    _of(r"(?:le|du|au|on the|the) (\d{1,2}|premier)" + _ENDS + r"(?! (?:h|heures?|kg|cm|mois|jours|ans|%|/|sur)\b)"
+        rf"(?! (?:{_MONTH})\b)",
         _alone),
     _of(r"(?:(?:la|le|l|cette|ce|cet|this|a la) )?(?:semaine|mois|an|annee|week|month|year)"
         r" (?:prochaine?|derniere?|passee?|suivante?|d apres)", _stretch),

@@ -328,14 +328,20 @@ async def health(turn: Turn) -> Card:
 # ---- whom to reach ---------------------------------------------------------------------------------------------------
 
 
+_NO_BOOKING: Final = (
+    "Pli ne prend pas de rendez-vous et ne connaît pas de numéro de téléphone : vous pouvez écrire.",
+    "Pli books no appointment and knows no telephone number: you can write.",
+)
+
+
 async def reach(turn: Turn) -> Card:
     """Hours and the way to write; no telephone number is known here."""
     whom = turn.found.whom[:1]
     if not whom:
-        return told(("Qui voulez-vous joindre ?", "Whom do you want to reach?"), ("", ""), write_links(turn, 4))
+        return told(("Qui voulez-vous joindre ?", "Whom do you want to reach?"), _NO_BOOKING, write_links(turn, 4))
     one = whom[0]
     said = await hours.told(turn.app, [one.id], datetime.now(UTC))
-    text: Said = ("", "")
+    text: Said = _NO_BOOKING
     if said and said[0].open is not None:
         text = ("Lit ses messages en ce moment.", "Reads messages now.") if said[0].open else (
             "Ne lit pas ses messages en ce moment.", "Does not read messages now.")  # fmt: skip

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from server.bots.assistant import dates, distress, intents, names, numerals, slots
@@ -24,6 +24,7 @@ from server.bots.assistant.dates import When
 from server.bots.assistant.names import Known, Named
 from server.bots.assistant.words import Word
 from server.dossier import measure_words
+from server.settings import PLACE
 
 ENOUGH: Final = 5  # below that weight nothing is understood
 NEAREST: Final = ("appointments", "vaccines", "documents")  # offered when nothing at all is near
@@ -67,6 +68,7 @@ class _Heard:
     measured: str
     slugs: str
     command: str
+    today: date
 
 
 def understand(
@@ -96,7 +98,16 @@ def _hear(text: str, now: datetime, known: Known) -> _Heard:
     slugs = ",".join(dict.fromkeys(one.slug for one in measure_words.read(measured, now).entries))
     when = dates.read(named.rest, now)
     return _Heard(
-        text, tuple(figured), line, named, when, dates.read(named.rest, now, past=True), measured, slugs, command
+        text,
+        tuple(figured),
+        line,
+        named,
+        when,
+        dates.read(named.rest, now, past=True),
+        measured,
+        slugs,
+        command,
+        now.astimezone(PLACE).date(),
     )
 
 
@@ -105,6 +116,8 @@ def _hear(text: str, now: datetime, known: Known) -> _Heard:
 
 def _weighed(heard: _Heard) -> dict[str, int]:
     weighed = intents.weigh(heard.line)
+    if not weighed:  # one word alone
+        _weigh_alone(heard, weighed)
     if heard.command:
         meant = intents.COMMANDS[heard.command]
         if meant == "appointments" and heard.when.day is not None:
@@ -114,6 +127,16 @@ def _weighed(heard: _Heard) -> dict[str, int]:
     _weigh_appointment(heard, weighed)
     _weigh_others(heard, weighed)
     return {intent: weight for intent, weight in weighed.items() if weight > 0}
+
+
+def _weigh_alone(heard: _Heard, weighed: dict[str, int]) -> None:
+    """« dentiste », « dr leroy », « 13/8 »: what it is near to."""
+    if heard.named.whom and len(heard.words) <= 3:
+        weighed["hours"] = 14
+    elif _SEEN.search(heard.line) and len(heard.words) <= 3:
+        weighed["appointments"] = ENOUGH
+    elif heard.line and not re.search(r"[a-z]", heard.line):
+        weighed["measure"] = ENOUGH - 1
 
 
 def _weigh_measure(heard: _Heard, weighed: dict[str, int]) -> None:
@@ -151,7 +174,7 @@ def _weigh_appointment(heard: _Heard, weighed: dict[str, int]) -> None:
                 weighed[intent] += 3
     if other and not (about or dated or weighed.get("appointments")) and "move_appointment" not in weighed:
         weighed["cancel_appointment"] -= 3
-    if other or _ASKS.search(line) or when.day is None:
+    if other or _ASKS.search(line) or when.day is None or when.day < heard.today:
         return
     if when.clock is not None and about:
         weighed["note_appointment"] = 22 if not heard.slugs or seen else 8
