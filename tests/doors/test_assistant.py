@@ -10,13 +10,14 @@ from server import access, people, reading
 from server.actions import check_card
 from server.actions.acting import act
 from server.agenda import book
+from server.bots import reminders as bot
 from server.dossier import measures
 from server.errors import Conflict, Invalid
 from server.prevention import pausing
 from server.prevention.statuses import rule_hash
 from server.sending import Letter, send
 from server.settings import PLACE
-from server.views import MessageView
+from server.views import Entry, MessageView
 from storage import deliveries, reminders
 from storage.database import Tx
 from tests.house import House
@@ -114,12 +115,11 @@ async def test_what_cannot_be_sent_is_said_and_nothing_goes(sqlite_core: House) 
     await core.stand("morel", "dominique", "replies", "ended")
     told = await _tap(core, "dominique", asked, "assistant.send")
     assert pli.card(told)["title"] == "Ce n’est pas parti"
-    assert [entry for entry in await _all(core, "morel") if entry.attachments] == []
+    assert [one for one in await _entries(core, "morel") if one.message.attachments] == []
 
 
-async def _all(core: House, who: str) -> list[MessageView]:
-    page = await reading.since(core.app, await core.mailbox(who), 0)
-    return [entry.message for entry in page.entries]
+async def _entries(core: House, who: str) -> list[Entry]:
+    return (await reading.since(core.app, await core.mailbox(who), 0)).entries
 
 
 async def test_reminders_stop_at_a_tap_and_start_again_at_another(sqlite_core: House) -> None:
@@ -282,6 +282,25 @@ async def test_a_letter_to_a_person_is_never_read(sqlite_core: House) -> None:
     to = await access.conversation(core.app, box, letter.conversation)
     await send(core.app, box, to, Letter("tension 13/8", "k"))
     assert await pli.answer_all(core) == 0
+
+
+async def test_in_any_conversation_with_pli_alone_the_answer_stands_there(sqlite_core: House) -> None:
+    core = sqlite_core
+    await bot.remind(core.app, core.marcel.space_id)
+    reminded = [one for one in await _entries(core, "marcel") if one.message.card]
+    box = await core.mailbox("marcel")
+    to = await access.conversation(core.app, box, reminded[0].conversation)
+    sent = await send(core.app, box, to, Letter("c est deja fait pour le pneumocoque", "k"))
+    await pli.answer_all(core)
+    answer = (await _entries(core, "marcel"))[-1]
+    assert (answer.conversation, answer.message.in_reply_to) == (reminded[0].conversation, sent.message)
+    assert pli.card(answer.message)["rule"] == "pneumococcus-65"
+
+
+async def test_what_a_measure_does_not_say_is_said_not_to_be_noted(sqlite_core: House) -> None:
+    card = pli.card(await pli.ask(sqlite_core, "dominique", "tension 13/8, mon genou me fait souffrir"))
+    assert "Pas compris, et pas noté" in card["text"]
+    assert "Pas compris" not in pli.card(await pli.ask(sqlite_core, "dominique", "tension 13/8 ce matin"))["text"]
 
 
 async def test_an_answer_stopped_halfway_is_given_once(sqlite_core: House) -> None:

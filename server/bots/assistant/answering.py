@@ -24,7 +24,7 @@ from server.bots.assistant import asking, cards, errands, looking, turns
 from server.bots.assistant.cards import Card, link, told
 from server.bots.assistant.turns import Turn
 from server.bots.assistant.understanding import Distress, Unclear, Understood, understand
-from server.errors import NotAllowed, PliError, Refused
+from server.errors import NotAllowed, PliError, Refused, Unavailable
 from server.handles import ConversationHandle, MailboxHandle
 from server.settings import PLACE
 from storage import asked
@@ -97,6 +97,8 @@ async def _answer(app: App, parcel: Parcel) -> None:
 async def _card(
     app: App, box: MailboxHandle, to: ConversationHandle, words: str, message: str, target: dict[str, Any]
 ) -> Card | None:
+    if not words.strip():
+        return _FILES
     known, conversations = await turns.known(app, box)
     now = datetime.now(UTC)
     meant = understand(words, now, known)
@@ -148,12 +150,21 @@ async def reply(turn: Turn) -> Card:
         return await _ANSWERS[intent](turn)
     except Refused:
         return cards.refused(await turns.whose(turn.app, turn.box))
+    except Unavailable:
+        raise  # tried again
     except NotAllowed as error:
         return told(("Ce n’est pas possible", "This is not possible"), (error.detail, error.detail))
     except PliError as error:
         return told(("Je n’ai pas pu le faire", "I could not do it"), (error.detail, error.detail))
 
 
+_FILES: Final = told(
+    ("Je ne lis pas les fichiers", "I do not read files"),
+    ("Vous pouvez les ranger dans vos documents, ou les envoyer à un professionnel.",
+     "You can keep them in your documents, or send them to a professional."),
+    [link("/documents/add", ("Ranger un document", "Keep a document")),
+     link("/new", ("Écrire à un professionnel", "Write to a professional"))],
+)  # fmt: skip
 _FRIENDLY: Final = {
     "hello": told(
         ("Bonjour", "Hello"),

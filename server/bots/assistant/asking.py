@@ -35,11 +35,12 @@ async def measure(turn: Turn) -> Card:
                     ("Écrivez par exemple « tension 13/8 », « 72 kg » ou « glycémie 1,12 g/L ».",
                      "Write for instance “blood pressure 13/8”, “72 kg” or “glucose 1.12 g/L”."), [page])  # fmt: skip
     try:
-        entries, _ = await measures.understood(turn.app, await turn.dossier(), text)
+        entries, unread = await measures.understood(turn.app, await turn.dossier(), text)
     except Invalid as error:
         return told(("Cette mesure ne peut pas être notée", "This measure cannot be recorded"),
                     (error.detail, error.detail), [page])  # fmt: skip
-    return measures.measure_card(entries, (), datetime.now(UTC))
+    said = [words for words in unread if sum(len(word) > 3 for word in words.split()) > 1]  # not « ce matin »
+    return measures.measure_card(entries, said, datetime.now(UTC))
 
 
 async def appointment(turn: Turn) -> Card:

@@ -12,7 +12,7 @@ from server import access, people, posting, sending, writing_rules
 from server.bots.assistant import turns
 from server.bots.assistant.cards import Card, link, told
 from server.drafts import Actor, Draft, Member, Opening
-from server.errors import PliError, Refused
+from server.errors import PliError, Refused, Unavailable
 from server.handles import MailboxHandle
 from server.scopes import MESSAGES
 from server.sending import Letter
@@ -31,6 +31,8 @@ async def run(app: App, parcel: Parcel) -> None:
     box, to = await turns.place(app, actor, parcel.delivery.space_id, str(target["conversation"]))
     try:
         card = await _DO[str(target["do"])](app, actor, box, target, key)
+    except Unavailable:
+        raise  # tried again
     except PliError as error:
         card = told(("Ce n’est pas parti", "It was not sent"), (error.detail, error.detail),
                     [link("/new", ("Écrire à quelqu’un d’autre", "Write to somebody else"))])  # fmt: skip
