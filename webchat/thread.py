@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from server import access, listing, marks, people, reading, replies, windows
-from server.agenda import clashes
+from server.agenda import clashes, days
 from server.drafts import MAX_FILES, MAX_FILES_SIZE, MAX_TEXT
 from server.errors import Refused
 from server.handles import ConversationHandle
@@ -64,6 +64,7 @@ async def thread_page(
     mine = handle.member == handle.holder
     standings = await app.db.read(exchanges.standings, handle.space_id) if mine else {}
     offices = await office.in_thread(visit, handle)
+    planned, may_plan = _appointments(visit, part.entries), mine and visit.box.may("agenda")
     return visit.page(
         "thread.html",
         "messages",
@@ -90,8 +91,11 @@ async def thread_page(
             for item in entry.message.attachments
             if present.file_kind(item) != "archive"
         ],
-        appointments=_appointments(visit, part.entries),
-        may_plan=mine and visit.box.may("agenda"),
+        appointments=planned,
+        may_plan=may_plan,
+        planned=await days.planned(app, handle, [one["id"] for one in planned])
+        if may_plan and planned
+        else frozenset(),
         nonce=nonce(),
         error=error,
         **offices,

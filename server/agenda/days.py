@@ -6,7 +6,7 @@ Promises: reads, changes nothing; a series is one row and many dates, made for t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +22,7 @@ from storage.database import Tx
 
 if TYPE_CHECKING:
     from server.app import App
-    from server.handles import DossierHandle
+    from server.handles import DossierHandle, SpaceHandle
 
 OVER: Final = frozenset({"cancelled", "declined"})  # nobody is expected there
 AHEAD: Final = timedelta(days=2 * 366)  # how far the next date of a series is looked for
@@ -179,6 +179,16 @@ async def one(app: App, handle: DossierHandle, named: str) -> Known:
         if known.get("only_cancelled"):
             raise Refused
         return Known(row, known, _item(tx, handle, row, known))
+
+    return await app.db.read(find)
+
+
+async def planned(app: App, to: SpaceHandle, message_ids: Iterable[str]) -> frozenset[str]:
+    """Which of these cards stand for an appointment that has its page."""
+
+    def find(tx: Tx) -> frozenset[str]:
+        found = {name: rows.of_message(tx, to.space_id, name) for name in message_ids}
+        return frozenset(name for name, row in found.items() if row is not None and row.state != "removed")
 
     return await app.db.read(find)
 

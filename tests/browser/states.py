@@ -1,4 +1,4 @@
-"""Every page and every state of it: who looks, at what address, and what they do there before one looks.
+"""Every page and every state of it, one table of over 400 lines: who looks, where, and what they do there first.
 
 Addresses name what `tests.browser.everything` made. `tests/laws/test_states.py` fails when a page of
 `tests/laws/matrix.py` is not here. `tests/browser/test_axe_pages.py` looks at each.

@@ -122,6 +122,7 @@ async def test_one_appointment_has_its_facts_documents_answers_and_what_happened
         files=(File(FileFacts("consignes.pdf", "application/pdf", 8), blob),),
     )
     async with visitor(house, "dominique") as dominique:
+        assert f'href="/agenda/{moved.message}"' in (await dominique.get(f"/c/{moved.conversation}")).text
         found = await dominique.get(f"/agenda/{moved.message}")  # the address of its card leads there
         assert found.status == 303
         page = await dominique.get(found.place)
