@@ -16,8 +16,8 @@ from server import access, audit, posting, reading, scopes
 from server.actions import (
     ACTIONS,
     agenda,
-    assistant,
     all_choices,
+    assistant,
     catalogue,
     checklists,
     confirmations,

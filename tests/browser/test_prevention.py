@@ -52,7 +52,7 @@ async def test_the_vaccines_of_a_life_are_looked_at_read_and_printed(browser: Br
         row = page.get_by_role("row", name="Hépatite B")
         await expect(row).to_contain_text("16 août 2019, 15 octobre 2019, 20 mai 2020")
         for light in ("light", "dark"):
-            await page.emulate_media(color_scheme=light)  # type: ignore[arg-type]
+            await page.emulate_media(color_scheme=light)
             assert await seen.faults("color-contrast", "svg-img-alt") == []
         assert not await seen.wider_than_screen()
         name = await picture.get_by_text("Haemophilus influenzae b").bounding_box()

@@ -195,6 +195,7 @@ def test_law_6_every_action_has_its_function_and_every_card_its_letter() -> None
 def test_law_7_a_state_has_an_author_and_a_date() -> None:
     for table, author, date in (
         ("receipts", "member_id", "at"), ("answers", "account_id", "at"), ("reminders", "by", "at"),
+        ("situations", "by", "at"),
         ("grants", "granted_by", "granted_at"), ("documents", "filed_by", "filed_at"),
         ("appointments", "changed_by", "changed_at"),
         ("delegations", "granted_by", "from_at"), ("delegation_changes", "by", "at"),
