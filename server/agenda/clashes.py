@@ -32,14 +32,20 @@ async def tell(app: App, box: MailboxHandle, entries: Sequence[Entry]) -> None:
     waiting = [entry for entry in entries if _asks(entry.message.card)]
     if not waiting or box.owner_kind != "holder" or not box.may("agenda"):
         return
-    handle, now = await access.dossier(app, box, "agenda"), datetime.now(UTC)
+    now = datetime.now(UTC)
+    times = {entry.message.id: _times(entry.message.card or {}, now) for entry in waiting}
+    every = [when for found in times.values() for when in found]
+    if not every:
+        return
+    since, until = min(when.begins for when in every), max(when.ends for when in every)
+    handle = await access.dossier(app, box, "agenda")
 
     def pull(tx: Tx) -> list[tuple[Occurrence, tuple[str, str, str]]]:
         return [
             (_long_enough(when), (str(facts.get("title", "")), when.start.isoformat(), _name(facts) or one.message_id))
             for one, facts in book.listed(tx, handle.keys)
             if one.state in conflicts.TAKES and facts.get("own") != "reminder"
-            for when in recurrence.occurrences(facts, now, now + AHEAD)
+            for when in recurrence.occurrences(facts, since - UNSAID, until)
         ]
 
     busy = await app.db.read(pull)
@@ -48,7 +54,8 @@ async def tell(app: App, box: MailboxHandle, entries: Sequence[Entry]) -> None:
         assert card is not None  # noqa: S101 - it asks
         own = {_name(card), entry.message.id} - {""}
         others = [(when, said) for when, said in busy if said[2] not in own]
-        found = {said[:2]: None for when in _times(card, now) for said in conflicts.with_one(when, others)}
+        shown = times[entry.message.id]
+        found = {said[:2]: None for when in shown for said in conflicts.with_one(when, others)}
         if found:
             card["clashes"] = [{"title": title, "start": start} for title, start in list(found)[:TOLD]]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-LOOKED_AT: Final = 20_000  # days, of one rule: what has a COUNT is counted from its beginning
+LOOKED_AT: Final = 10_000  # days, of one rule: what has a COUNT is counted from its beginning
 LONGEST: Final = 500  # characters of a rule
 
 _DAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
