@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from server.errors import Invalid, Refused
@@ -53,4 +54,9 @@ async def _moved(app: App, campaign: str, what: str, by: str) -> dict[str, Any]:
     return told(await campaigns.one(app, campaign))
 
 
-COMMANDS = {"campaign.add": _add, "campaign.list": _list, "campaign.show": _show, "campaign.move": _moved}
+COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
+    "campaign.add": _add,
+    "campaign.list": _list,
+    "campaign.show": _show,
+    "campaign.move": _moved,
+}

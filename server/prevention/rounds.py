@@ -126,7 +126,7 @@ def _again(standing: Standing, said: Spoken) -> date | None:
 
 def next_look(standings: Sequence[Standing], spoken: Mapping[str, Spoken], today: date, *, left: bool) -> date:
     """The first day on which there may be something to say. `left`: something due was kept for the next few."""
-    days = [today + data()["look_again_days"] * DAY]
+    days: list[date] = [today + data()["look_again_days"] * DAY]
     if left:
         days.append(today + data()["next_few_days"] * DAY)
     for standing in standings:
@@ -139,7 +139,8 @@ def next_look(standings: Sequence[Standing], spoken: Mapping[str, Spoken], today
             days.append((said.until or said.at) + data()["later_grace_days"] * DAY)
         elif (again := _again(standing, said)) is not None:
             days.append(again)
-    return min((day for day in days if day > today), default=today + data()["look_again_days"] * DAY)
+    furthest: date = today + data()["look_again_days"] * DAY
+    return min((day for day in days if day > today), default=furthest)
 
 
 # ---- the hour ----

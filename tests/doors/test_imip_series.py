@@ -117,7 +117,7 @@ def test_a_calendar_repeats_as_the_icalendar_library_and_dateutil_say(
 
 def expected(ics: str) -> set[str]:
     """By the icalendar library's reading of the lines, and dateutil's of the rule."""
-    from dateutil.rrule import rrulestr  # type: ignore[import-untyped]
+    from dateutil.rrule import rrulestr
 
     one: Any = Calendar.from_ical(ics).walk("VEVENT")[0]
     start = one["DTSTART"].dt

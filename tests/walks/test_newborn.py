@@ -76,7 +76,7 @@ async def test_her_mother_is_told_of_each_vaccine_and_each_examination_in_its_ti
     count = Counter(rule for _, rule in said)
     assert [count[rule] for rule in ("hexavalent", "pneumococcus-infant", "meningococcus-b-infant")] == [3, 3, 3]
     assert [count[rule] for rule in ("meningococcus-acwy-infant", "measles-mumps-rubella")] == [2, 1]
-    ages = {}
+    ages: dict[str, list[float]] = {}
     for day, rule in said:
         ages.setdefault(rule, []).append((day - BORN) / MONTH)
     for rule, expected in (
