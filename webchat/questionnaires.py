@@ -170,6 +170,6 @@ def _made(form: Form, fields: forms.Form) -> Form:
 async def take_out(visit: Visit) -> web.StreamResponse:
     """The form as a FHIR Questionnaire, to be kept or given."""
     kept = await library.one(visit.app, visit.box, visit.request.match_info["form"])
-    body = msgspec.json.format(msgspec.json.encode(fhir.write(kept.form, kept.id)), indent=2)
+    body = msgspec.json.format(msgspec.json.encode(fhir.write(kept.form, kept.id.replace("_", "."))), indent=2)
     headers = {"Content-Disposition": 'attachment; filename="Questionnaire.json"'}
     return web.Response(body=body, content_type="application/fhir+json", headers=headers)

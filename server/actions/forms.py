@@ -122,7 +122,7 @@ async def _returned(ask: Ask, form: Form, answers: Answers, *, again: bool) -> r
         traits.name if traits else "",
         (f"urn:oid:{traits.oid}", traits.ins) if traits else ("", ""),
         datetime.now(UTC),
-        new_id(),
+        new_id().replace("_", "."),  # FHIR R4, id
         again,
     )
 

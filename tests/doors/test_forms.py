@@ -18,6 +18,7 @@ from server.forms import cards, filling
 from server.handles import ConversationHandle
 from storage import fillings
 from tests.house import House
+from tests.support.fhir_shapes import faults
 
 LOINC = "http://loinc.org"
 KG = {
@@ -76,6 +77,7 @@ async def test_what_dominique_answers_comes_back_as_text_pdf_and_fhir_and_enters
     assert files["reponses.pdf"].get_content()[:5] == b"%PDF-"
     response = json.loads(files["reponses.json"].get_content())
     assert (response["status"], response["questionnaire"]) == ("completed", "https://chu.example/before|3")
+    assert faults(response) == []
     assert response["source"]["type"] == "Patient"
     assert [one["linkId"] for one in response["item"]] == ["smokes", "many", "weight", "allergies"]
     assert response["item"][2]["answer"][0]["valueQuantity"]["value"] == 72

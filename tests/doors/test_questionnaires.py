@@ -14,6 +14,7 @@ from server.forms.questionnaires import every
 from tests.browser.visitor import visitor
 from tests.doors.test_forms import ASKED
 from tests.house import House
+from tests.support.fhir_shapes import faults
 
 PAGE = "/questionnaires"
 
@@ -121,6 +122,7 @@ def test_a_shipped_form_says_everything_twice_is_marked_and_comes_back_from_fhir
     assert all(one.text_en for one in every(form.items))
     assert all(option.text_en for one in every(form.items) for option in one.options)
     assert fhir.read(fhir.write(form)) == form
+    assert faults(fhir.write(form)) == []
     assert cards.form_of(cards.form_card(form)) == form
 
 

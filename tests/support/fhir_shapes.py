@@ -23,7 +23,7 @@ _PRIMITIVES = {
 # name, then + (1..*), * (0..*), ! (1..1) or nothing (0..1), then its type; `code(a|b)` for a required value set;
 # `value[x]:A|B`: one of them at most, `value[x]!:` one at least; `{…}` for a part that has no type of its own.
 _TYPES = {
-    "Coding": "system:uri version:string code:code display:string userSelected:boolean",
+    "Coding": "system:uri version:string code:code display:string _display:Any userSelected:boolean",
     "CodeableConcept": "coding*:Coding text:string",
     "Identifier": "use:code(usual|official|temp|secondary|old) type:CodeableConcept system:uri value:string"
     " period:Period assigner:Reference",
@@ -34,6 +34,16 @@ _TYPES = {
     "Annotation": "author[x]:Reference|string time:dateTime text!:markdown",
     "Attachment": "contentType:code language:code data:base64Binary url:url size:unsignedInt hash:base64Binary"
     " title:string creation:dateTime",
+    "QuestionnaireItem": "linkId!:string definition:uri code*:Coding prefix:string text:string _text:Any"
+    " type!:code(group|display|boolean|decimal|integer|date|dateTime|time|string|text|url|choice|open-choice|attachment"
+    "|reference|quantity) enableWhen*:{question!:string operator!:code(exists|=|!=|>|<|>=|<=)"
+    " answer[x]!:boolean|decimal|integer|date|dateTime|time|string|Coding|Quantity|Reference}"
+    " enableBehavior:code(all|any) required:boolean repeats:boolean readOnly:boolean maxLength:integer"
+    " answerOption*:{value[x]!:integer|date|time|string|Coding|Reference _valueString:Any initialSelected:boolean}"
+    " initial*:{value[x]!:boolean|decimal|integer|date|dateTime|time|string|uri|Attachment|Coding|Quantity|Reference}"
+    " item*:QuestionnaireItem",
+    "ResponseItem": "linkId!:string definition:uri text:string answer*:{value[x]:boolean|decimal|integer|date|dateTime"
+    "|time|string|uri|Attachment|Coding|Quantity|Reference item*:ResponseItem} item*:ResponseItem",
     "HumanName": "use:code(usual|official|temp|nickname|anonymous|old|maiden) text:string family:string given*:string"
     " prefix*:string suffix*:string period:Period",
     "Address": "use:code(home|work|temp|old|billing) type:code(postal|physical|both) text:string line*:string"
@@ -60,6 +70,12 @@ _OBSERVED = (
     " appliesTo*:CodeableConcept age:Range text:string}"
 )
 _RESOURCES = {
+    "Questionnaire": "url:uri identifier*:Identifier version:string name:string title:string _title:Any"
+    " derivedFrom*:canonical status!:code(draft|active|retired|unknown) subjectType*:code date:dateTime"
+    " publisher:string description:markdown _description:Any purpose:markdown code*:Coding item*:QuestionnaireItem",
+    "QuestionnaireResponse": "identifier:Identifier basedOn*:Reference partOf*:Reference questionnaire:canonical"
+    " status!:code(in-progress|completed|amended|entered-in-error|stopped) subject:Reference encounter:Reference"
+    " authored:dateTime author:Reference source:Reference item*:ResponseItem",
     "DocumentReference": f"masterIdentifier:Identifier {_CONTENT}",
     "Binary": "contentType!:code securityContext:Reference data:base64Binary",
     "List": "identifier*:Identifier status!:code(current|retired|entered-in-error) mode!:code(working|snapshot|changes)"
@@ -155,7 +171,7 @@ _RESOURCES = {
     " documentation:markdown}}",
 }
 _BASE = "id:id meta:Meta implicitRules:uri language:code text:Narrative contained*:Resource extension*:Extension"
-_WORD = re.compile(r"(?P<name>[A-Za-z]+)(?P<choice>\[x\])?(?P<many>[+*!]?):")
+_WORD = re.compile(r"(?P<name>_?[A-Za-z]+)(?P<choice>\[x\])?(?P<many>[+*!]?):")
 
 
 class _Element:

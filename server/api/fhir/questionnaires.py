@@ -145,6 +145,7 @@ def _response(tx: Tx, handle: DossierHandle, message_id: str, about: tuple[str, 
 
     def resource() -> Json:
         made = returning.response(sent)
+        del made["id"]  # it has one of the façade's
         made["subject"] = {**made["subject"], **terms.reference("Patient", handle.space_id)}
         return made
 
