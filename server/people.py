@@ -237,6 +237,7 @@ async def add_writer(
     )
 
     def create(tx: Tx) -> Actor:
+        accounts.name_one(tx)
         if accounts.by_address(tx, address) is not None:
             raise Conflict("address_taken", f"L’adresse {address} est déjà prise.")
         accounts.insert_space(tx, space_id, "office", app.vault.new_wrapped_key(), None, None)

@@ -134,7 +134,9 @@ def to_work_on(tx: Tx) -> list[str]:
 
 
 def is_running(tx: Tx, campaign_id: str) -> bool:
-    return bool(tx.run("SELECT 1 FROM campaigns WHERE id = :id AND state = 'running'", id=campaign_id))
+    """In the transaction of a message: a pause waits for it, and nothing follows a pause."""
+    held = " FOR SHARE" if tx.engine == "postgresql" else ""
+    return bool(tx.run(f"SELECT 1 FROM campaigns WHERE id = :id AND state = 'running'{held}", id=campaign_id))
 
 
 # ---- whom one is for -------------------------------------------------------------------------------------------------
