@@ -31,6 +31,11 @@ async def test_dominique_asks_pli_taps_takes_back_and_reaches_a_person(browser: 
         await expect(page.locator(".card").last).to_contain_text("Je n’ai pas compris")
         await page.locator(".card").last.get_by_role("button", name="Demander l’aide d’une personne").click()
         await expect(page.locator(".card").last).to_contain_text("Votre demande est chez L’aide de Pli")
+        await page.get_by_label("Demander à Pli").fill("jveux mourrir")
+        await page.get_by_role("button", name="Envoyer").click()
+        call = page.get_by_role("link", name="Appeler le 3114")
+        await expect(call).to_have_attribute("href", "tel:3114")
+        await expect(call).to_be_in_viewport()  # nobody in distress looks for it below the screen
         assert await seen.faults() == []
         assert not await seen.wider_than_screen()
         assert seen.complaints == []

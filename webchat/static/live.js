@@ -2,7 +2,7 @@
 
 /**
  * @typedef {{kind: string, name: string}} Who
- * @typedef {{id: string, mine: boolean, author: Who}} Message
+ * @typedef {{id: string, mine: boolean, author: Who, in_reply_to?: string}} Message
  * @typedef {{seq: number, kind: string, conversation: string, message: Message, fragment?: string}} Entry
  * @typedef {{entries: Entry[], cursor: number, more: boolean}} Page
  * @typedef {{error?: {code: string, detail: string}, message?: string, seq?: number}} Answer

@@ -126,7 +126,7 @@ export class Thread {
     fresh.classList.add("arrived");
     this.unseen([fresh]);
     this.typist.hidden = true;
-    if (atEnd || entry.message.mine) this.toEnd(true);
+    if (atEnd || entry.message.mine || this.answersMe(entry)) this.toEnd(true);
     else this.pill.hidden = false;
     this.markSeen();
   }
@@ -185,6 +185,15 @@ export class Thread {
    */
   quietly(change) {
     change();
+  }
+
+  /**
+   * Pli itself answers at once, while one's own words still glide up: whom to call must not lie below the screen.
+   * @param {import("./live.js").Entry} entry
+   */
+  answersMe(entry) {
+    const asked = entry.message.in_reply_to && document.getElementById(`m-${entry.message.in_reply_to}`);
+    return entry.message.author.kind === "system" && Boolean(asked && asked.classList.contains("mine"));
   }
 
   nearEnd() {
