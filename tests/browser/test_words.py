@@ -137,12 +137,11 @@ def test_a_text_is_paragraphs_folded_quotes_and_links() -> None:
 )
 def test_a_text_of_two_hundred_thousand_characters_is_cut_in_little_time(piece: str) -> None:
     text = piece * (200_000 // len(piece))
-    began = datetime.now(UTC)
-    blocks = texts.blocks(text)
+    began = time.process_time()
+    texts.blocks(text)
     present.news(text[:300], text[:299])
     present.preview(MessageView("1", "", AuthorView("holder", ""), False, "text", "", text))
-    assert (datetime.now(UTC) - began).total_seconds() < 2
-    assert sum(len(block.text) for block in blocks) >= 0
+    assert time.process_time() - began < 2  # security item 59; an hour, where it is not linear
 
 
 def test_a_subject_is_told_again_only_when_it_says_more() -> None:

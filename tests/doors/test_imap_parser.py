@@ -178,12 +178,12 @@ def test_whatever_follows_a_tag_and_a_name_is_a_command_or_refused(rest: bytes) 
     ],
 )
 def test_the_longest_command_takes_no_time(line: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         parse([line])
     except BadCommand:
         pass
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 # ---- numbers ---------------------------------------------------------------------------------------------------------
@@ -301,9 +301,9 @@ def test_words_are_found_whatever_their_case_their_accents_and_their_encoding() 
 
 
 def test_a_pattern_of_wildcards_is_answered_at_once() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert listing("LIST", "", "*" * 60_000) == []
     assert len(listing("LIST", "", "*%" * 90)) == 2
     listing("LIST", "", "*I*N*B*O*X" * 20)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert [line.rpartition(" ")[2] for line in listing("LIST", "", "in%")] == ["INBOX"]
