@@ -12,6 +12,7 @@
     shelf      documents; shelf_actions: what is done with them; adding: to add one's own
     writing    to write, answer a card, open a conversation, correct; composing: what stands where one writes;
                drafting: drafts; uploading: files in pieces; forms: what comes in a form
+    form_pages a form or a checklist filled in; form_words: for templates; questionnaires: those of an office
     oidc       to come in by Pro Santé Connect or FranceConnect
     door       to sign in and out, to change language; steps: what each step of it shows; signing: « Connexion et
                sécurité »; account: what a person settles about their own account
