@@ -64,7 +64,8 @@ OTHERWISE: Final[Said] = ("Autre action sur le dossier", "Did something else in 
 
 # Acts that are no access to anything of the patient, or that everybody of the conversation sees there.
 NOISE: Final = frozenset({
-    "account:created", "campaign:changed", "contact:changed", "conversation:assigned", "conversation:closed", "conversation:handed",
+    "account:created", "campaign:changed", "contact:changed", "conversation:assigned", "conversation:closed",
+    "conversation:handed",
     "factor:changed", "mail:held", "mailbox:read", "message:posted", "openings:stopped", "password:changed",
     "sequence:changed", "session:closed", "session:opened", "session:refused", "session:stepped-up", "space:written-to",
     "writer:turned-away",

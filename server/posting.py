@@ -252,9 +252,7 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
         )  # fmt: skip
         wake.add(member.mailbox_id)
         if not sent:
-            owed |= notices.owe(
-                tx, app.vault, sealed.keys, sealed.message_id, member, number, to.holder, draft.heard
-            )
+            owed |= notices.owe(tx, app.vault, sealed.keys, sealed.message_id, member, number, to.holder, draft.heard)
         boxes[member.member_id] = member.mailbox_id
         if answers and not own:
             owed |= absences.owe(tx, sealed.keys, sealed.message_id, member.member_id)

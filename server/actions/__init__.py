@@ -232,7 +232,8 @@ HOUSE = frozenset({"assistant", "assistant_choice", "assistant_help", "assistant
 FILLED = frozenset({"checklist", "form"})  # answered question by question, or thing by thing (`server.forms`)
 QUIET = frozenset({"access"})  # one is told, and most people answer nothing: it waits for no answer
 MAX_CARD = 20_000  # octets of a card in JSON
-_OURS = frozenset({"choices", "answered", "besides", "event", "labels", "links", "scope"})  # what no card from outside says
+# What no card from outside says.
+_OURS = frozenset({"choices", "answered", "besides", "event", "labels", "links", "scope"})
 
 
 def check_card(card: dict[str, Any]) -> dict[str, Any]:

@@ -250,9 +250,7 @@ async def enter(
     await _tell(app, box, handle, of, "corrected" if corrects else "entered", change, retry_key)
 
 
-def enter_in(
-    app: App, tx: Tx, handle: DossierHandle, slug: str, values: Mapping[str, str], *, message_id: str
-) -> None:
+def enter_in(app: App, tx: Tx, handle: DossierHandle, slug: str, values: Mapping[str, str], *, message_id: str) -> None:
     """Something said in a message, in its transaction, not twice; a section that has one page takes it in there."""
     of = section(slug)
     known = _known(app, tx, handle, of)
