@@ -1,5 +1,5 @@
 """Every route and every event, asked by everybody: what is Dominique's is shown to nobody without a right to it, and a
-route without a rule does not pass.
+route without a rule does not pass; nothing that is asked for fails.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ async def test_nobody_is_shown_what_is_not_theirs_whatever_they_ask_for(scene: S
                 reads = scene.may(who, prefix, Rule.MESSAGES, named=named) if rule is Rule.AUTHOR else may
                 allowed_to_see = reads and scene.owner(who, prefix) in {"dominique", "morel"}
                 where = f"{who or 'nobody'} {method} {prefix}{path} → {answer.status}"
+                if answer.status >= 500:
+                    faults.append(f"{where}: fails")
                 if secrets and not allowed_to_see:
                     faults.append(f"{where}: shows {secrets}")
                 if not may and answer.status < 400 and not at_the_door:
