@@ -17,6 +17,7 @@ import msgspec
 from server import access, actions, corrections, receipts, scopes, statuses, versions
 from server.drafts import Author, Body, FileFacts
 from server.errors import Refused
+from server.forms import progress
 from server.handles import ConversationHandle, MailboxHandle
 from server.views import AuthorView, Entry, MessageView, Page
 from storage import accounts, entries, messages, pages
@@ -57,6 +58,7 @@ class _Beside:
     filed: set[pages.Name]
     corrected: set[pages.Name]
     answers: dict[pages.Name, list[Answer]]
+    begun: dict[pages.Name, tuple[bytes, bool]]
     statuses: dict[str, statuses.Status]
 
 
@@ -119,6 +121,8 @@ def _view(app: App, tx: Tx, keys: SpaceKeys, message: Message, member: str, besi
     card = body.card
     if card is not None:
         card = actions.present(card, beside.answers.get(name, ()), keys)
+        if name in beside.begun:
+            card |= progress.begun(keys, message.id, card, beside.begun[name])
     status = beside.statuses.get(message.id, statuses.Status())
     text, before = corrections.wordings(tx, keys, message, body) if name in beside.corrected else (body.text, [])
     return MessageView(
@@ -203,11 +207,13 @@ def _beside(app: App, tx: Tx, owner: str, found: list[tuple[str, Message]], know
         mine = [m for where, m in found if where == space and m.conversation_id == conversation_id and _own(m, owner)]
         people = _others(app, tx, keys, conversation_id, "")
         told |= statuses.of(tx, keys, conversation_id, mine, people)
+    cards = [(space, message.id) for space, message in found if message.kind == "card"]
     return _Beside(
         files,
         pages.filed_of(tx, [(space, file.id) for (space, _), some in files.items() for file in some]),
         pages.corrected_of(tx, [(space, message.id) for space, message in found if message.kind == "text"]),
-        pages.answers_of(tx, [(space, message.id) for space, message in found if message.kind == "card"]),
+        pages.answers_of(tx, cards),
+        pages.begun_of(tx, cards, owner),
         told,
     )
 

@@ -4,14 +4,15 @@
     `post()` takes like any other upload
 
 Promises: an octet that is counted is sealed and durable; the same file chosen again (name, size, date) goes on instead
-of starting anew; what is not whole or not sent within 24 hours goes. One account's own, in the space of their own.
+of starting anew; what is not whole or not sent within 24 hours goes, after a month when an answer of a form names it
+(`hold`). One account's own, in the space of their own.
 Does not: look for viruses, or speak HTTP (`webchat.uploading`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from server.app import App
 
 KEPT_MS = 24 * 3_600_000
+HELD_MS = 30 * KEPT_MS  # of a file that an answer of a form names, until the answers go
 PIECE = 512 * 1024  # octets made durable at a time
 MAX_UNFINISHED = 100  # of one account
 MAX_WAITING = 200 * 1024 * 1024  # octets of one account, whole or not, that no message took
@@ -206,6 +208,15 @@ async def finish(app: App, actor: Actor, upload_id: str) -> Upload:
         await _join(app, await access.own_space(app, actor), upload_id)
         upload = await standing(app, actor, upload_id)
     return upload
+
+
+def hold(tx: Tx, own: SpaceHandle, named: Collection[str], before: Collection[str]) -> None:
+    """An unfinished form names these files: they wait a month. Those it named `before` and names no more, a day. Inside
+    a transaction.
+    """
+    gone = [one for one in before if one not in named]
+    rows.keep_until(tx, own.space_id, own.actor.account_id, named, now_ms() + HELD_MS)
+    rows.keep_until(tx, own.space_id, own.actor.account_id, gone, now_ms() + KEPT_MS)
 
 
 async def stop(app: App, actor: Actor, upload_id: str) -> None:

@@ -158,9 +158,13 @@ def space_of_attachment(tx: Tx, attachment_id: str) -> str | None:
 
 
 def forget_uploads(tx: Tx, space_id: str, before: int) -> None:
-    """Drop the uploads of a space that no message took since then; the sweep removes their files."""
+    """Drop the uploads of a space that no message took since then, but those of `storage.uploads`, which have their own
+    time; the sweep removes their files.
+    """
     rows = tx.run(
-        "DELETE FROM attachments WHERE space_id = :s AND message_id = '' AND created_at < :before RETURNING blob_id",
+        "DELETE FROM attachments WHERE space_id = :s AND message_id = '' AND created_at < :before AND NOT EXISTS"
+        " (SELECT 1 FROM uploads u WHERE u.space_id = attachments.space_id AND u.id = attachments.id)"
+        " RETURNING blob_id",
         s=space_id,
         before=before,
     )

@@ -99,6 +99,21 @@ def answers_of(tx: Tx, names: Sequence[Name]) -> dict[Name, list[Answer]]:
     return found
 
 
+def begun_of(tx: Tx, names: Sequence[Name], member: str) -> dict[Name, tuple[bytes, bool]]:
+    """The facts of what is begun and not sent of forms and checklists; whether this member is the holder there."""
+    if not names:
+        return {}
+    wanted, values = _wanted(names)
+    rows = tx.run(
+        f"{wanted} SELECT w.space_id, w.name, t.facts, a.id FROM wanted w"
+        " JOIN fillings t ON t.space_id = w.space_id AND t.message_id = w.name AND t.state = 'begun'"
+        " LEFT JOIN accounts a ON a.space_id = w.space_id AND a.id = :member AND a.kind = 'holder'",
+        **values,
+        member=member,
+    )
+    return {(row[0], row[1]): (row[2], row[3] is not None) for row in rows}
+
+
 def receipts_of(tx: Tx, names: Sequence[Name]) -> dict[Name, list[tuple[str, str, int]]]:
     """(member, state, at) of messages, oldest first."""
     found: dict[Name, list[tuple[str, str, int]]] = defaultdict(list)

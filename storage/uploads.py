@@ -6,6 +6,7 @@ same id as the upload, and the pieces go.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from storage.database import Tx
@@ -124,6 +125,19 @@ def remove(tx: Tx, space_id: str, upload_id: str) -> None:
     for row in rows:
         tx.run("DELETE FROM blobs WHERE space_id = :s AND id = :id", s=space_id, id=row[0])
     tx.run("DELETE FROM uploads WHERE space_id = :s AND id = :id", s=space_id, id=upload_id)
+
+
+def keep_until(tx: Tx, space_id: str, account_id: str, upload_ids: Iterable[str], until: int) -> None:
+    """Whole files of this account that stay until then, not sent."""
+    for upload_id in upload_ids:
+        tx.run(
+            "UPDATE uploads SET until_at = :until WHERE space_id = :s AND id = :id AND account_id = :a"
+            " AND attachment_id <> ''",
+            until=until,
+            s=space_id,
+            id=upload_id,
+            a=account_id,
+        )
 
 
 def waiting(tx: Tx, space_id: str, account_id: str) -> tuple[int, int]:

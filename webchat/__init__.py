@@ -12,7 +12,8 @@
     shelf      documents; shelf_actions: what is done with them; adding: to add one's own
     writing    to write, answer a card, open a conversation, correct; composing: what stands where one writes;
                drafting: drafts; uploading: files in pieces; forms: what comes in a form
-    form_pages a form or a checklist filled in; form_words: for templates; questionnaires: those of an office
+    form_pages a form or a checklist filled in; form_words: for templates; questionnaires: those of an office;
+               form_asking: to send one
     oidc       to come in by Pro Santé Connect or FranceConnect
     door       to sign in and out, to change language; steps: what each step of it shows; signing: « Connexion et
                sécurité »; account: what a person settles about their own account
@@ -63,6 +64,7 @@ from webchat import (
     door,
     drafting,
     files,
+    form_asking,
     form_pages,
     health,
     journal,
@@ -157,6 +159,7 @@ def add_routes(app: App, site: web.Application) -> None:
     uploading.add_routes(app, site)
     office.add_routes(app, site)
     planning.add_routes(app, site)
+    form_asking.add_routes(app, site)
     sequences.add_routes(app, site)
     ready.add_routes(app, site)
     display.add_routes(app, site)

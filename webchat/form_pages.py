@@ -185,7 +185,8 @@ async def answer(visit: Visit) -> web.StreamResponse:
         kept = await _read(visit, item, fields, now)
         read = int(fields["version"]) if fields["version"].isdecimal() else 0
         added = {**({} if now.version else _started(form, now)), item.id: kept}
-        now = await filling.keep(visit.app, asked.to, asked.message, added, read, item.id)
+        files = item.id if item.type == "attachment" else ""
+        now = await filling.keep(visit.app, asked.to, asked.message, added, read, item.id, files=files)
     except Conflict as error:
         there = answers_of.all_said(item, now.facts.answers.get(item.id, ()), visit.words.language)
         return _question(visit, asked, form, now, item, _Typed(fields.fields, error), there or "—")
@@ -283,7 +284,9 @@ async def _enters(visit: Visit, asked: Asked, form: Form, answers: logic.Answers
 
 
 async def _lost(visit: Visit, form: Form, now: filling.Known) -> list[Item]:
-    """The questions whose file waited too long for the answers to go, and is no more."""
+    """The questions whose file is no more (`uploads.HELD_MS`), or was attached by somebody else, who alone can send
+    it.
+    """
     gone = {kept for version in now.facts.sent for many in version.answers.values() for kept in many}
     found = []
     for item in logic.asked(form, now.facts.answers):

@@ -6,5 +6,6 @@
                            what is mapped (`data/mapping.json`, `entering`) into the dossier, as the patient declared it
     ticks               →  server/actions/checklists.py, `ticking`
 
-`library`: the forms an office keeps (blueprints, with versions), and the examples shipped (`data/`).
+`library`: the forms an office keeps (blueprints, with versions), and the examples shipped (`data/`). `asking`: an
+office sends one by hand; `progress`: how far the one who fills it in has come.
 """

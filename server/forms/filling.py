@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import access, audit
+from server import access, audit, uploads
 from server.audit import Act
 from server.errors import Conflict
 from server.forms import ticking
@@ -77,7 +77,12 @@ def known_in(tx: Tx, keys: SpaceKeys, message_id: str) -> Known:
     row = rows.find(tx, keys.space_id, message_id)
     if row is None:
         return Known(0, rows.NONE, Facts())
-    return Known(row.version, row.state, _facts.decode(keys.open("filling", message_id, row.facts)), row.changed_at)
+    return Known(row.version, row.state, opened(keys, message_id, row.facts), row.changed_at)
+
+
+def opened(keys: SpaceKeys, message_id: str, facts: bytes) -> Facts:
+    """The facts of a form's filling. Raises `CannotOpen`."""
+    return _facts.decode(keys.open("filling", message_id, facts))
 
 
 async def keep(
@@ -87,16 +92,22 @@ async def keep(
     answers: Mapping[str, tuple[str, ...]],
     read: int,
     place: str = "",
+    *,
+    files: str = "",
 ) -> Known:
-    """Keep these (read) answers beside the others; no answer takes one away. Raises `Conflict` when somebody wrote
-    since version `read`; `Refused`, `NotAllowed`.
+    """Keep these (read) answers beside the others; no answer takes one away. `files`: the question among them whose
+    answers are uploads of the actor's, which wait for the answers to go. Raises `Conflict` when somebody wrote since
+    version `read`; `Refused`, `NotAllowed`.
     """
+    own = await access.own_space(app, conversation.actor) if files else None
 
     def write(tx: Tx) -> Known:
         access.confirm(tx, conversation)
         now = known_in(tx, conversation.keys, message_id)
         if now.version != read:
             raise elsewhere()
+        if own is not None:
+            uploads.hold(tx, own, _ids(answers.get(files, ())), _ids(now.facts.answers.get(files, ())))
         merged = {link: kept for link, kept in {**now.facts.answers, **answers}.items() if kept}
         state = BEGUN if now.state == rows.NONE else now.state
         facts = msgspec.structs.replace(now.facts, answers=merged, place=place)
@@ -106,6 +117,11 @@ async def keep(
         return Known(read + 1, state, facts)
 
     return await app.db.write(write)
+
+
+def _ids(files: tuple[str, ...]) -> list[str]:
+    """Of the answers to a question that wants files: « upload|name »."""
+    return [one.partition("|")[0] for one in files]
 
 
 def elsewhere() -> Conflict:

@@ -30,6 +30,8 @@ PAGES = (
     ("dominique", "/c/{listed}", "things to tick"),
     ("dominique", "/c/{listed}/form/{listing}", "things to tick, alone"),
     ("petit", "{admissions}/c/{listed}", "who ticked what"),
+    ("petit", "{admissions}/c/{listed}/ask-form", "to send one"),
+    ("morel", "/c/{letter}/ask-form", "none of their own yet"),
     ("petit", "{admissions}/questionnaires", ""),
     ("petit", "{admissions}/questionnaires/{own_form}", "of the office"),
     ("petit", "{admissions}/questionnaires/{own_form}?question=treatments", "a question"),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
 import pytest
+import time_machine
 
 from server import access
 from server.actions import acting
 from server.dossier import measures
 from server.errors import Conflict
 from server.forms import cards, filling, library
-from storage import fillings
+from storage import fillings, messages, uploads
+from storage.ids import now_ms
 from tests.browser.visitor import Answer, Visitor, visitor
 from tests.doors.test_forms import ASKED, asked, place
 from tests.house import House
@@ -111,6 +114,50 @@ async def test_a_photo_goes_with_the_answers(house: House) -> None:
         assert "Garder « pansement.jpg »" in (await dominique.get(f"{page}?q=4")).said
         assert (await dominique.post(f"{page}/send", {"version": "2", "client_key": "1"})).status == 303
         assert "pansement.jpg" in (await dominique.get(f"/c/{receipt.conversation}")).said
+
+
+async def test_a_file_waits_a_month_for_the_answers_it_belongs_to(house: House) -> None:
+    receipt = await asked(house, **cards.form_card(library.shipped()["lendemain-operation"]))
+    page = f"/c/{receipt.conversation}/form/{receipt.message}"
+    to = await place(house, "dominique", receipt)
+    await filling.keep(house.app, to, receipt.message, {"bleeding": ("true",)}, 0)
+    photo, begun = b"\xff\xd8\xff\xe0" + bytes(40), datetime.now(UTC)
+
+    async def after(days: int) -> list[str]:
+        """The files that still wait once the house was cleaned."""
+        with time_machine.travel(begun + timedelta(days=days), tick=True):
+            await house.app.db.write(uploads.sweep, now_ms())
+            await house.app.db.write(messages.forget_uploads, house.dominique.space_id, now_ms() - 86_400_000)
+        return [row[0] for row in await house.app.db.read(lambda tx: tx.run("SELECT id FROM attachments"))]
+
+    async with visitor(house, "dominique") as dominique:
+        assert "il est gardé un mois, puis effacé" in (await dominique.get(f"{page}?q=4")).said
+        for version, name in enumerate(("floue.jpg", "nette.jpg"), 1):
+            data = aiohttp.FormData({"item": "photo", "version": str(version), "do": "next"})
+            data.add_field("files", photo, filename=name, content_type="image/jpeg")
+            assert (await dominique.post(page, data)).status == 303
+        ((kept, _, name),) = [
+            one.partition("|") for one in (await filling.known(house.app, to, receipt.message)).facts.answers["photo"]
+        ]
+        assert name == "nette.jpg"
+        assert set(await after(0)) > {kept}
+        assert await after(2) == await after(29) == [kept], "what was taken back goes after a day"
+        assert "n’est plus" not in (await dominique.get(f"{page}/check")).said
+        assert await after(31) == []
+        assert "il a attendu plus d’un mois" in (await dominique.get(f"{page}/check")).said
+
+
+async def test_the_card_says_how_far_one_is_to_who_fills_it_in_alone(house: House) -> None:
+    receipt = await asked(house)
+    to = await place(house, "dominique", receipt)
+    thread = f"/c/{receipt.conversation}"
+    async with visitor(house, "dominique") as dominique, visitor(house, "petit") as petit:
+        assert "Commencé" not in (await dominique.get(thread)).said
+        await filling.keep(house.app, to, receipt.message, {"smokes": ("true",), "weight": ("72|kg",)}, 0)
+        assert "Commencé : 2 réponses sur 4. Reprendre" in (await dominique.get(thread)).said
+        assert "Commencé" not in (await petit.get(f"/for/{house.admissions.mailbox_id}{thread}")).said
+        await acting.act(house.app, await house.mailbox("dominique"), receipt.message, "forms.send", {}, "sent")
+        assert "Commencé" not in (await dominique.get(thread)).said
 
 
 async def test_a_short_form_is_answered_in_its_card(house: House) -> None:

@@ -67,7 +67,7 @@ class Scene:
                 return kind == "holder" and owner == who
         if rule is Rule.RECORD:
             return owner == who == "morel"
-        if rule is Rule.AUTHOR:
+        if rule in {Rule.AUTHOR, Rule.WITH_PATIENT}:
             return owner == who == "morel"
         if rule is Rule.MESSAGES:
             has = not named or owner in {"dominique", "morel"}

@@ -18,6 +18,7 @@ class Rule(Enum):
     MAILBOX = "nothing more"
     MESSAGES = "for a delegate, the scope messages; the conversation, message or file is in that mailbox"
     AUTHOR = "as MESSAGES, and one wrote that message oneself"
+    WITH_PATIENT = "as MESSAGES, at the mailbox of an office, in a conversation with a patient"
     PATIENT = "the mailbox is a patient's; for a delegate, the scope messages"
     DOSSIER = "the mailbox is a patient's; for a delegate, the scope dossier"
     AGENDA = "the mailbox is a patient's; for a delegate, the scope agenda"
@@ -42,6 +43,8 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/c/{conversation}"): R.MESSAGES,
     ("GET", "/c/{conversation}/entries"): R.MESSAGES,
     ("POST", "/c/{conversation}/act"): R.MESSAGES,
+    ("GET", "/c/{conversation}/ask-form"): R.WITH_PATIENT,
+    ("POST", "/c/{conversation}/ask-form"): R.WITH_PATIENT,
     ("POST", "/c/{conversation}/attach"): R.MESSAGES,
     ("POST", "/c/{conversation}/block"): R.MESSAGES,
     ("POST", "/c/{conversation}/draft"): R.MESSAGES,
