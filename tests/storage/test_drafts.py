@@ -117,10 +117,18 @@ async def test_an_upload_is_its_owners_and_goes_after_a_day(core: House) -> None
             await uploads.standing(core.app, somebody, begun.id)
     left = await uploads.begin(core.app, core.dominique, "b.txt", "text/plain", 3)
     await uploads.add(core.app, core.dominique, left.id, 0, _octets(b"abc"))
+    held = await uploads.take_whole(core.app, core.dominique, "c.txt", "text/plain", b"abc")
+    for who in (core.dominique, core.marcel):  # an answer of a form names them; Marcel cannot keep what is not his
+        named = [held, begun.id] if who is core.dominique else [left.id]
+        await core.app.db.write(uploads.hold, await access.own_space(core.app, who), named, ())
     with time_machine.travel(timedelta(hours=25), tick=True):
         with pytest.raises(Refused):
             await uploads.standing(core.app, core.dominique, begun.id)
         assert await core.app.db.write(upload_rows.sweep, now_ms()) == 2
+        await core.app.db.write(messages.forget_uploads, core.dominique.space_id, now_ms())
+    assert await core.app.db.read(messages.attachment, core.dominique.space_id, held)
+    with time_machine.travel(timedelta(days=31), tick=True):
+        assert await core.app.db.write(upload_rows.sweep, now_ms()) == 1
     assert await core.app.db.read(lambda tx: tx.run("SELECT COUNT(*) FROM blobs")) == [(0,)]
     assert await core.app.db.read(messages.attachment, core.dominique.space_id, left.id) is None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server import reading
-from storage import fillings
+from storage import fillings, pages
 from storage.database import Tx
 from storage.fillings import BEGUN, COMPLETED, CORRECTED, Filling
 from storage.ids import new_id
@@ -48,6 +48,12 @@ async def test_fillings_stay_in_their_space(core: House) -> None:
     sealed = keys.seal("filling", message, b"x")
     assert await core.app.db.write(fillings.put, keys.space_id, row, sealed, 0)
     assert [one.message_id for one in await core.app.db.read(fillings.of_space, keys.space_id)] == [message]
+    names = [(keys.space_id, message), (core.marcel.space_id, message)]
+    for who, holder in ((core.dominique, True), (core.marcel, False)):
+        begun = await core.app.db.read(pages.begun_of, names, who.account_id)
+        assert {name: (keys.open("filling", message, facts), its) for name, (facts, its) in begun.items()} == {
+            (keys.space_id, message): (b"x", holder)
+        }
     elsewhere = core.marcel.space_id
     assert await core.app.db.read(fillings.of_space, elsewhere) == []
     assert await core.app.db.read(fillings.find, elsewhere, message) is None
