@@ -51,7 +51,8 @@ async def test_dominique_begins_on_her_phone_and_ends_on_her_tablet(browser: Bro
         assert phone.complaints == [] or all("422" in one for one in phone.complaints)
     async with window(browser, house, "dominique", viewport=TABLET) as tablet:
         page = await tablet.go(thread)
-        await page.get_by_role("link", name="Répondre aux questions").click()
+        await expect(page.locator(".card")).to_contain_text("Commencé : 2 réponses sur 4.")
+        await page.get_by_role("link", name="Reprendre").click()
         await expect(page.locator("#progress")).to_contain_text("Question 3 sur 4")
         await page.get_by_label("Votre poids").fill("72,5")
         await press(page, "Enter")
