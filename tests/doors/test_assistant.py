@@ -148,8 +148,9 @@ async def test_already_done_is_the_card_of_that_rule(sqlite_core: House) -> None
 
 CHANGING = (
     "tension 13/8", "dentiste mardi 14 h", "envoie-le au Dr Morel", "arrêtez les rappels", "pneumocoque fait en 2022",
-    "annulez mon rendez-vous", "déplacer mon rdv de mardi", "retirer l’accès du docteur Morel",
-    "changer mon adresse mail",     "parler à une personne", "ajouter une allergie à la pénicilline",
+    "annulez mon rendez-vous", "déplacer mon rdv de mardi", "rappelle-moi de prendre mes cachets à 20 h",
+    "retirer l’accès du docteur Morel", "changer mon adresse mail", "parler à une personne",
+    "ajouter une allergie à la pénicilline",
     "je ne veux plus que le dr morel voie mon dossier",
 )  # fmt: skip
 

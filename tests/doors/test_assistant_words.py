@@ -122,7 +122,8 @@ def test_two_people_of_one_name_are_both_meant_and_their_given_name_tells_them_a
 
 # ---- nothing changes without a tap -----------------------------------------------------------------------------------
 
-PURE = ("words", "lexicon", "numerals", "dates", "names", "slots", "intents", "distress", "understanding", "cards")
+PURE = ("words", "lexicon", "numerals", "dates", "names", "slots", "intents", "reminding", "distress", "understanding",
+        "cards")  # fmt: skip
 # What changes or sends something, of any module that the assistant may import.
 WRITES = {
     "enter", "note", "tell", "offer", "record", "amend", "aim", "correct", "undo", "put", "say", "save", "change",

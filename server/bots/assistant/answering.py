@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 HOUR_MS: Final = 3_600_000
 
 _ANSWERS: Final[dict[str, Callable[[Turn], Awaitable[Card]]]] = {
-    "measure": asking.measure, "note_appointment": asking.appointment, "share": asking.share, "done": asking.done,
+    "measure": asking.measure, "note_appointment": asking.appointment,
+    "note_reminder": asking.reminder, "share": asking.share, "done": asking.done,
     "pause": asking.pause, "person": asking.person, "advice": asking.advice, "appointments": looking.appointments,
     "cancel_appointment": looking.change_appointment, "move_appointment": looking.change_appointment,
     "vaccines": looking.vaccines, "prevention": looking.prevention, "documents": looking.documents,
@@ -48,7 +49,8 @@ _ANSWERS: Final[dict[str, Callable[[Turn], Awaitable[Card]]]] = {
 _NEEDS: Final = {
     **dict.fromkeys(("measure", "share", "done", "pause", "vaccines", "prevention", "documents", "results", "who_saw",
                      "treatments", "allergies"), "dossier"),
-    **dict.fromkeys(("note_appointment", "appointments", "cancel_appointment", "move_appointment"), "agenda"),
+    **dict.fromkeys(("note_appointment", "note_reminder", "appointments", "cancel_appointment", "move_appointment"),
+                    "agenda"),
 }  # fmt: skip
 # Where a child's own page is, for what was asked of them from another space.
 _PAGES: Final = {

@@ -1,7 +1,7 @@
 """What would change something, said back as a card: nothing here changes anything, or sends.
 
-A measure, an appointment, a sending, « déjà fait », a pause, a person. The card's own action does it at a tap, in the
-name and with the rights of who taps (`server.actions`).
+A measure, an appointment, a reminder, a sending, « déjà fait », a pause, a person. The card's own action does it at a
+tap, in the name and with the rights of who taps (`server.actions`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from server import hours
 from server.actions import measures
 from server.agenda import own
 from server.bots import reminders
-from server.bots.assistant import cards, looking
+from server.bots.assistant import cards, looking, reminding
 from server.bots.assistant.cards import Card, Said, link, told
 from server.bots.assistant.names import Someone
 from server.bots.assistant.turns import Turn, of_day, write_links
@@ -52,6 +52,57 @@ async def appointment(turn: Turn) -> Card:
     except Invalid as error:
         return told(("Je ne peux pas l’écrire ainsi", "I cannot write it so"), (error.detail, error.detail), [page])
     return own.card(entry)
+
+
+async def reminder(turn: Turn) -> Card:
+    """« rappelle-moi tous les jours à 20 h de prendre mes gouttes »."""
+    page = link("/agenda/new", ("L’écrire moi-même", "Write it myself"))
+    start, taken, again = turn.slot("start"), turn.slot("at"), turn.slot("repeats")
+    if again == reminding.OTHER:
+        return told(("Je ne sais pas répéter un rappel ainsi", "I cannot repeat a reminder so"),
+                    ("Un rappel revient chaque jour, chaque semaine, chaque mois ou chaque année, à une heure. "
+                     "Pour deux heures, écrivez-moi deux rappels, comme « rappelle-moi tous les jours à 8 h de… ».",
+                     "A reminder comes back every day, week, month or year, at one hour. For two hours, write me two "
+                     "reminders, for instance “remind me every day at 8 am to…”."), [page])  # fmt: skip
+    if not turn.slot("title") or not start:
+        asked: Said = ("Quand vous le rappeler ?", "When should I remind you?")
+        if not turn.slot("title"):
+            asked = ("De quoi vous rappeler, et quand ?", "What should I remind you of, and when?")
+        return told(asked, ("Écrivez par exemple « rappelle-moi demain à 9 h d’appeler le dentiste ».",
+                            "Write for instance “remind me tomorrow at 9 am to call the dentist”."),
+                    [page])  # fmt: skip
+    entry = own.Entry(turn.slot("title"), f"{start}T{taken}" if taken else start, kind="reminder", repeats=again,
+                      until=turn.slot("until"))  # fmt: skip
+    try:
+        entry = own.checked(entry, turn.now)
+    except Invalid as error:
+        return told(("Je ne peux pas l’écrire ainsi", "I cannot write it so"), (error.detail, error.detail), [page])
+    at = own.moment(entry.start, entry.zone)
+    if not isinstance(at, datetime) or at <= turn.now:
+        return told(("À quelle heure ?", "At what time?"),
+                    ("Ce moment est déjà passé. Écrivez-moi le rappel avec un jour et une heure à venir.",
+                     "That moment has passed. Write me the reminder with a day and an hour to come."),
+                    [page])  # fmt: skip
+    return _reminding(entry, at if taken else None)
+
+
+def _reminding(entry: own.Entry, taken: datetime | None) -> Card:
+    """The card of a reminder that may be noted. `taken`: its hour, when nobody said one."""
+    card, last = own.card(entry), entry.until
+    fr, en = [f"Jusqu’au {said_on(last)}."] if last else [], [f"Until {said_on(last, 'en')}."] if last else []
+    if taken is not None:
+        fr.append(f"Vous n’avez pas dit l’heure : {own.hour(taken)}. « Corriger » la change.")
+        en.append(f"You did not say the time: {own.hour(taken, 'en')}. “Correct” changes it.")
+    return card | {
+        "title": f"Vous rappeler\u00a0: {own.said(entry)}\u00a0?", "title_en": f"Remind you: {own.said(entry, 'en')}?",
+        "text": "\n".join([*fr, REMINDED[0]]), "text_en": "\n".join([*en, REMINDED[1]]),
+    }  # fmt: skip
+
+
+REMINDED: Final = (
+    "À cette heure-là, un message vous attendra ici. Rien n’est noté avant que vous le disiez.",
+    "At that time, a message will be waiting for you here. Nothing is noted before you say so.",
+)
 
 
 async def share(turn: Turn) -> Card:

@@ -25,6 +25,7 @@ MOST_LINKS: Final = 5
 NAMES: Final[dict[str, Said]] = {
     "measure": ("Noter une mesure", "Record a measure"),
     "note_appointment": ("Noter un rendez-vous", "Note an appointment"),
+    "note_reminder": ("Noter un rappel", "Note a reminder"),
     "appointments": ("Voir mes rendez-vous", "See my appointments"),
     "cancel_appointment": ("Annuler un rendez-vous", "Cancel an appointment"),
     "move_appointment": ("Changer un rendez-vous", "Change an appointment"),
@@ -181,6 +182,7 @@ HELP: Final = told(
         "Écrivez comme vous parlez. Par exemple :\n"
         "« tension 13/8 » : je vous propose de la noter.\n"
         "« dentiste mardi 14 h » : je vous propose de l’écrire dans votre agenda.\n"
+        "« rappelle-moi demain d’appeler le dentiste » : je vous propose un rappel.\n"
         "« mes vaccins », « mon dernier bilan sanguin », « mes prochains rendez-vous ».\n"
         "« envoie-le au Dr Morel » : je vous demande avant d’envoyer.\n"
         "« qui a vu mon dossier ? », « arrêtez les rappels », « parler à une personne ».\n"
@@ -189,6 +191,7 @@ HELP: Final = told(
         "Write as you speak. For instance:\n"
         "“blood pressure 13/8”: I offer to record it.\n"
         "“dentist Tuesday 2 pm”: I offer to write it in your calendar.\n"
+        "“remind me tomorrow to call the dentist”: I offer a reminder.\n"
         "“my vaccinations”, “my latest blood test”, “my next appointments”.\n"
         "“send it to Dr Morel”: I ask you before sending.\n"
         "“who looked at my record?”, “stop the reminders”, “talk to a person”.\n"

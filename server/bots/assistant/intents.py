@@ -41,12 +41,15 @@ _PIECES: Final = {
 }
 MEETING: Final = _PIECES["meeting"]
 COMMANDS: Final = {
+    "/rappel": "note_reminder", "/remind": "note_reminder",
     "/mesure": "measure", "/mesures": "measure", "/rdv": "appointments", "/vaccins": "vaccines", "/vaccin": "vaccines",
     "/document": "documents", "/documents": "documents", "/qui": "who_saw", "/aide": "help", "/personne": "person",
     "/measure": "measure", "/appointment": "appointments", "/appointments": "appointments", "/vaccines": "vaccines",
     "/who": "who_saw", "/help": "help", "/person": "person", "/prevention": "prevention", "/resultats": "results",
 }  # fmt: skip
-INTENTS: Final = tuple(dict.fromkeys(["measure", "note_appointment", *(intent for intent, _, _ in _DATA.patterns)]))
+INTENTS: Final = tuple(
+    dict.fromkeys(["measure", "note_appointment", "note_reminder", *(intent for intent, _, _ in _DATA.patterns)])
+)
 
 
 def _filled(pattern: str) -> str:

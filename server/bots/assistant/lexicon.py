@@ -34,10 +34,10 @@ COMMON: Final = frozenset(" ".join(_DATA.common).split())
 @cache
 def mendable() -> tuple[str, ...]:
     """The words that the rules name, in the order of the alphabet."""
-    from server.bots.assistant import dates, distress, intents, names, numerals, slots
+    from server.bots.assistant import dates, distress, intents, names, numerals, reminding, slots
 
     found: set[str] = set(numerals.SPOKEN)
-    for module in (dates, distress, intents, names, slots):
+    for module in (dates, distress, intents, names, reminding, slots):
         for text in module.spoken():
             found |= _words(re.sub(r"\\[a-z]", " ", text))
     return tuple(sorted(word for word in found if len(word) >= 5))

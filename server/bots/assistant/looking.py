@@ -129,7 +129,12 @@ def counted(turn: Turn) -> tuple[str, ...]:
 
 def about(standing: Standing, wanted: Sequence[str]) -> bool:
     """Whether that is one of the things that were named."""
-    return any(slug == one or slug.startswith(f"{one}-") for slug in standing.rule.counts for one in wanted)
+    return is_named(standing.rule.counts, wanted)
+
+
+def is_named(slugs: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether one of them was named: « méningite » is the meningococcus, and both of its kinds."""
+    return any(slug == one or slug.startswith(f"{one}-") for slug in slugs for one in wanted)
 
 
 async def vaccines(turn: Turn) -> Card:
@@ -148,7 +153,7 @@ async def vaccines(turn: Turn) -> Card:
     ]
     due = [one for one in stood.standings if one.state in {"due", "late"} and one.rule.kind == "vaccine"]
     if wanted:
-        mine = [one for one in given if wanted in one.diseases and one.said.done]
+        mine = [one for one in given if is_named(one.diseases, [wanted]) and one.said.done]
         disease = [vaccinations.said(wanted, language) for language in ("fr", "en")]
         last = of_day(mine[0].said.at) if mine else ("", "")
         if mine:

@@ -8,17 +8,17 @@ Promises: the same text always means the same; distress comes before everything;
 nothing: whoever asked says yes to a card first (`answering`).
 
 Slots, all text: start (local ISO 8601), title, measures (slugs by commas), text, to, who (names by « | »), stranger,
-kind, last, day, first, end, disease, exam, analyte, child, on, until, about.
+kind, last, day, first, end, disease, exam, analyte, child, on, until, about; of a reminder besides at, repeats.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from server.bots.assistant import dates, distress, intents, names, numerals, slots
+from server.bots.assistant import dates, distress, intents, names, numerals, reminding, slots
 from server.bots.assistant import words as spelling
 from server.bots.assistant.dates import When
 from server.bots.assistant.names import Known, Named
@@ -79,7 +79,7 @@ def understand(
     heard = _hear(text, now, known)
     if kind := distress.read(heard.line):
         return Distress(kind)
-    weighed = {as_: ENOUGH} if as_ in intents.INTENTS else _weighed(heard)
+    weighed = {as_: ENOUGH} if as_ in intents.INTENTS else _weighed(heard, now)
     order = sorted(weighed, key=lambda intent: (-weighed[intent], intents.INTENTS.index(intent)))
     if not order or weighed[order[0]] < ENOUGH:
         return Unclear(_nearest(order))
@@ -114,7 +114,7 @@ def _hear(text: str, now: datetime, known: Known) -> _Heard:
 # ---- weights ---------------------------------------------------------------------------------------------------------
 
 
-def _weighed(heard: _Heard) -> dict[str, int]:
+def _weighed(heard: _Heard, now: datetime) -> dict[str, int]:
     weighed = intents.weigh(heard.line)
     if not weighed:  # one word alone
         _weigh_alone(heard, weighed)
@@ -126,6 +126,8 @@ def _weighed(heard: _Heard) -> dict[str, int]:
     _weigh_measure(heard, weighed)
     _weigh_appointment(heard, weighed)
     _weigh_others(heard, weighed)
+    if reminding.asked(heard.words, heard.text, now):  # whatever it is that one wants to be reminded of
+        weighed["note_reminder"] = 45
     return {intent: weight for intent, weight in weighed.items() if weight > 0}
 
 
@@ -229,6 +231,8 @@ def _slots(intent: str, heard: _Heard, now: datetime) -> dict[str, str]:
             return {"child": found["child"], "measures": heard.slugs, "text": heard.measured if heard.slugs else ""}
         case "note_appointment":
             return found | {"start": when.start, "title": _title(heard), "place": ""}
+        case "note_reminder":
+            return found | asdict(reminding.read(heard.words, heard.text, now))
         case "appointments" | "cancel_appointment" | "move_appointment":
             first = when.day or when.first
             return found | {"first": _iso(first), "end": _iso(when.day or when.last), "about": _about(heard)}
