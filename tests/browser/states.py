@@ -239,7 +239,7 @@ READING = [
     State("dominique", "/agenda/{noted}/change"),
     State("dominique", "/agenda/feeds"),
     State("dominique", "/agenda/feeds", submit(".agenda-form", name="Mon ordinateur"), name="a new address"),
-    State("dominique", "/c/{to_note}", name="an appointment to note"),
+    State("dominique", "/c/{noting}", name="an appointment to note"),
     State("dominique", "/ask"),
     State("dominique", "/ask", submit(".ask"), name="nothing typed"),
     State("dominique", "/measures"),

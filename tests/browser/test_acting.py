@@ -126,7 +126,7 @@ async def test_marcel_invites_dominique_by_a_code_and_ends_it(browser: Browser, 
         await _sound(his, "after the end")
         await page.goto(house.http + "/")
         await page.get_by_role("link", name=re.compile("Votre espace")).first.click()
-        await expect(page.locator("main")).to_contain_text("Pli vous informe ici. On n’y répond pas.")
+        await expect(page.locator("main")).to_contain_text("Pli, service automatique")
         await _sound(his, "what Pli says")
         assert his.complaints == []
 
