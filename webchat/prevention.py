@@ -45,17 +45,22 @@ SECTION = "health"
 PAGE = "/prevention"
 MOST_PROOFS = 100
 DONE = ("said", "withdrawn", "situation")
+# Public sites: how they begin in the file of rules → as a patient knows them.
+PUBLIC_SITES = {"ameli.fr": "ameli.fr", "service-public.fr": "service-public.fr", "legifrance": "legifrance.gouv.fr"}
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A standing as it is shown. `answer`: what was said, `answered`: by whom; `proofs`: who tells of it."""
+    """A standing as it is shown. `by`: who recommends it, in plain words, `sources`: all of them as the rules name
+    them; `answer`: what was said, `answered`: by whom; `proofs`: who tells of it.
+    """
 
     standing: Standing
     title: str
     text: str
     why: str
     by: str
+    sources: tuple[str, ...]
     answer: Record | None
     answered: Source | None
     proofs: tuple[Source, ...]
@@ -92,11 +97,29 @@ def item(visit: Visit, stood: Stand, one: Standing, name: str = "") -> Item:
         title,
         text,
         one.why[words.language == "en"],
-        summary.source(one, stood.rules),
+        source(visit.words, one, stood),
+        tuple(stood.rules.book.sources.get(code, code) for code in one.sources),
         answer,
         sources.get(answer.id) if answer else None,
         tuple(proof for where, proof in proofs.items() if answer is None or where != answer.id),
     )
+
+
+def source(words: Words, one: Standing, stood: Stand) -> str:
+    """Who recommends it, as a patient reads it: the schedule, the public sites that are named, else what was compiled
+    and when.
+    """
+    if one.rule.kind == "vaccine":
+        return words("prevention.source.vaccine")
+    named = [stood.rules.book.sources.get(code, code) for code in one.sources]
+    sites = [site for begins, site in PUBLIC_SITES.items() if any(text.startswith(begins) for text in named)]
+    if sites:
+        return words("prevention.source", source=", ".join(sites))
+    try:
+        month = date.fromisoformat(f"{stood.rules.book.version}-01")
+    except ValueError:  # an operator's own rules
+        return words("prevention.source.public")
+    return words("prevention.source.compiled", month=words.month(month))
 
 
 def called(visit: Visit) -> str:

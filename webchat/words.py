@@ -110,6 +110,10 @@ class Words:
         """`23 novembre 2026`."""
         return dates.format_date(day, "d MMMM y", locale=self.locale)
 
+    def month(self, day: calendar.date) -> str:
+        """`novembre 2026`."""
+        return dates.format_date(day, "MMMM y", locale=self.locale)
+
     def moment(self, at: datetime) -> str:
         """`23 novembre 2026 à 14 h 05`."""
         joint = "à" if self.language == "fr" else "at"

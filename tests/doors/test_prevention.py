@@ -53,6 +53,21 @@ async def news(house: House, who: str) -> str:
     return " ".join(entry.message.text for entry in entries)
 
 
+async def test_who_recommends_it_is_said_in_plain_words_and_every_source_stands_one_fold_away(house: House) -> None:
+    async with visitor(house, "dominique") as dominique:
+        page = await dominique.get(PAGE)
+        one = await dominique.get(f"{PAGE}/answer/prevention-45")
+        child = await dominique.get(f"/for/{house.camille.mailbox_id}{PAGE}")
+    for shown in (page, one, child):
+        plain = re.sub(r"<ul aria-label=.Toutes les sources.*?</ul>", "", shown.text, flags=re.DOTALL)
+        assert "Source\u00a0: " in plain
+        assert not re.search(r"mutame|github|scribd|sanofi|urml", plain)
+    assert "Source\u00a0: sources publiques compilées en novembre 2026" in one.text
+    assert "mutame.com" in one.text
+    assert "Source\u00a0: legifrance.gouv.fr" in child.text
+    assert "info-beaune.com" in child.text
+
+
 async def test_each_answer_is_a_record_with_its_author_and_can_be_changed(house: House) -> None:
     paper = await told(house, "marcel", made.cda(document_id="1.7.1"), "Photo du carnet")
     async with visitor(house, "marcel") as marcel:
