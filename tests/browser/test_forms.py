@@ -70,6 +70,22 @@ async def test_dominique_begins_on_her_phone_and_ends_on_her_tablet(browser: Bro
     assert [one.values for one in await measures.series(house.app, handle, "weight")] == [("72.5",)]
 
 
+async def test_the_way_to_send_one_opens_at_the_first_press_on_a_phone(browser: Browser, house: House) -> None:
+    receipt = await asked(house)
+    thread = f"/for/{house.admissions.mailbox_id}/c/{receipt.conversation}"
+    async with window(browser, house, "petit", viewport=PHONE) as phone:
+        page = await phone.go(thread)
+        sheet = page.locator("form.composer")
+        await sheet.locator("summary", has_text="Ajouter").click()
+        await sheet.get_by_role("link", name="Envoyer un questionnaire ou une liste").click()
+        await page.get_by_label("Titre").fill("La veille")
+        await page.get_by_role("textbox", name="Choses à faire").fill("Douche\nÀ jeun")
+        await page.get_by_role("button", name="Envoyer la liste").press("Enter")
+        await page.wait_for_url(re.compile("#m-"))
+        await expect(page.locator(".ticks")).to_contain_text("À jeun à faire")
+        await fine(phone)
+
+
 async def test_things_are_ticked_on_their_card_and_the_office_sees_it_live(browser: Browser, house: House) -> None:
     things = cards.checklist_card("La veille", "", ["Douche", "À jeun"])
     receipt = await asked(house, **things, form=None)

@@ -158,7 +158,8 @@ export class Composer {
 
   /**
    * On a phone the sheet becomes one line when it loses the focus; a press elsewhere takes the focus before it becomes a
-   * click, and what was pressed would have moved away from under the finger.
+   * click, and what was pressed would have moved away from under the finger. So would what is pressed in the sheet of
+   * one line, which grows with the focus: it takes the focus once it is a click.
    */
   holdWhilePressed() {
     const release = () => this.form.classList.remove("held");
@@ -169,6 +170,12 @@ export class Composer {
     document.addEventListener("pointercancel", release, true); // it became a scroll
     document.addEventListener("pointerup", () => (this.held = setTimeout(release, PRESS_MS)), true);
     document.addEventListener("click", () => setTimeout(release), true);
+    this.form.addEventListener("mousedown", (event) => {
+      const pressed = /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest("summary, button"));
+      if (!pressed || this.form.contains(document.activeElement)) return;
+      event.preventDefault();
+      pressed.addEventListener("click", () => pressed.focus(), { once: true });
+    });
   }
 
   /** @param {string} words */
