@@ -259,7 +259,7 @@ READING = [
     State("dominique", "/health/profile/{directives}"),
     State("dominique", "/health/profile/{lifestyle}"),
     State("dominique", "/prevention"),
-    State("dominique", "/prevention/answer/{rule}"),
+    State("dominique", "/prevention/answer/{rule}", unfold(".prevent-sources summary"), name="every source"),
     State("dominique", "/prevention/answer/{rule}", submit(".prevent-form:has(#on)", on="2999-01-01"), name="not yet"),
     State("dominique", "/prevention/reminders"),
     State("dominique", "/prevention/reminders", press("Mettre en pause"), name="paused"),
