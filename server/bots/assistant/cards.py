@@ -50,6 +50,7 @@ NAMES: Final[dict[str, Said]] = {
 SLASHES: Final = (
     ("/mesure tension 13/8", "/measure blood pressure 13/8"),
     ("/rdv dentiste mardi 14 h", "/appointment dentist Tuesday 2 pm"),
+    ("/rappel pharmacie demain 9 h", "/remind pharmacy tomorrow 9 am"),
     ("/vaccins", "/vaccines"),
     ("/document ordonnance", "/document prescription"),
     ("/qui", "/who"),
