@@ -19,10 +19,10 @@ from server.settings import Settings
 from tests.house import check, settings_for
 from tests.support.demo_server import Server
 
-PEOPLE = 240
+PEOPLE = 120
 CAMPAIGN = {
     "name": "Chaleur", "title": "Il va faire chaud", "text": "Buvez.", "title_en": "It will be hot",
-    "text_en": "Drink.", "text_falc": "Il fait chaud. Buvez.", "population": [{}], "per_second": 150,
+    "text_en": "Drink.", "text_falc": "Il fait chaud. Buvez.", "population": [{}], "per_second": 75,
     "hours": "0-24", "any_day": True,
 }  # fmt: skip
 
@@ -97,7 +97,7 @@ async def test_a_campaign_paused_and_killed_goes_on_and_nobody_hears_twice(tmp_p
     server.start()
     assert (await operator.ask("GET", f"/{campaign}"))["sent"] == paused["sent"], "not one more while it was paused"
     await operator.move(campaign, "resume")
-    await operator.until(campaign, sent=paused["sent"] + 60)
+    await operator.until(campaign, sent=paused["sent"] + 40)
     server.kill()
     server.start()
     ended = await operator.until(campaign, state="ended")
