@@ -141,7 +141,8 @@ class Runner:
         try:
             keys = self._app.vault.space(one.space_id, one.wrapped_key)
             traits = msgspec.json.decode(keys.open("traits", one.space_id, one.traits), type=Traits)
-            return campaigns.concerns(groups, date.fromisoformat(traits.birth_date), traits.sex, day)
+            birth = date.fromisoformat(traits.birth_date)
+            return all(campaigns.concerns(some, birth, traits.sex, day) for some in groups)
         except (CannotOpen, ValueError):
             return False  # whose birth nobody knows is not written to by age
 

@@ -9,8 +9,9 @@ nothing more leaves. Nobody is written to outside the hours where they live, nor
 reminders, blocked the bot or closed their space is spared, and of a rule who is not due. An operator sees numbers, no
 person.
 
-A campaign's facts are in clear: they are about nobody. So it aims at ages and sexes alone; who of them a rule concerns
-is decided when they are written to, and of who is spared only « not due » is kept.
+A campaign's facts are in clear: they are about nobody. So it aims at ages and sexes alone, also when
+it is a rule's; who of them the rule concerns is decided when they are written to, and of who is spared only « not due »
+is kept.
 """
 
 from __future__ import annotations
@@ -169,6 +170,10 @@ async def add(app: App, plan: Plan, by: str) -> str:
     """A draft; its id. Raises `Invalid`."""
     if plan.rule and plan.rule not in known.rules_of(app).by_id:
         raise Invalid("bad_campaign", f"La règle « {plan.rule} » n’existe pas.")
+    if plan.rule and not by_age(known.rules_of(app), plan.rule):
+        raise Invalid(
+            "bad_campaign", f"La règle « {plan.rule} » tient à une situation de santé : elle ne fait pas de campagne."
+        )
     campaign_id = new_id()
 
     def insert(tx: Tx) -> None:
@@ -254,12 +259,18 @@ def _may_be(group: Group, birth: date, sex: str, today: date) -> bool:
     return old_enough and (group.before is None or today < plus(birth, group.before))
 
 
-def groups(app: App, plan: Plan) -> tuple[Group, ...]:
-    """Whom it is for; of a rule that is no more, nobody."""
-    if plan.population or not plan.rule:
-        return plan.population
-    rule = known.rules_of(app).by_id.get(plan.rule)
-    return rule.population if rule else ()
+def groups(app: App, plan: Plan) -> tuple[tuple[Group, ...], ...]:
+    """Whom it is for: of each, one group at least. Of a rule, those alone whom it concerns by age and sex: that
+    somebody was written to is in clear, and must not tell of a pregnancy or an illness.
+    """
+    own = (plan.population,) if plan.population else ()
+    return (*own, by_age(known.rules_of(app), plan.rule)) if plan.rule else own
+
+
+def by_age(rules: Rules, rule: str) -> tuple[Group, ...]:
+    """The groups of a rule that ask for no situation; of a rule that is no more, none."""
+    found = rules.by_id.get(rule)
+    return tuple(one for one in found.population if not one.situations) if found and not found.window else ()
 
 
 def rules_for(app: App, plan: Plan) -> Rules:
