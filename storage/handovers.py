@@ -22,6 +22,12 @@ class Handover:
 
 
 def record(tx: Tx, space_id: str, conversation_id: str, bot_id: str, to_id: str, state: str, by: str) -> None:
+    """It is later than the one before, also within one millisecond."""
+    ((last,),) = tx.run(
+        "SELECT COALESCE(MAX(at), 0) FROM handovers WHERE space_id = :s AND conversation_id = :c",
+        s=space_id,
+        c=conversation_id,
+    )
     tx.run(
         "INSERT INTO handovers (space_id, conversation_id, id, bot_id, to_id, state, by, at)"
         " VALUES (:s, :c, :id, :bot, :to, :state, :by, :at)",
@@ -32,7 +38,7 @@ def record(tx: Tx, space_id: str, conversation_id: str, bot_id: str, to_id: str,
         to=to_id,
         state=state,
         by=by,
-        at=now_ms(),
+        at=max(now_ms(), last + 1),
     )
 
 

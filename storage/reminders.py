@@ -20,6 +20,12 @@ class Reminder:
 
 
 def add(tx: Tx, space_id: str, reminder: Reminder, rule_hash: str, facts: Sealed) -> None:
+    """It is later than what was known of the rule before, also within one millisecond."""
+    ((last,),) = tx.run(
+        "SELECT COALESCE(MAX(at), 0) FROM reminders WHERE space_id = :s AND rule_hash = :rule",
+        s=space_id,
+        rule=rule_hash,
+    )
     tx.run(
         "INSERT INTO reminders (space_id, id, rule_hash, state, facts, by, at) VALUES (:s, :id, :rule, :state, "
         ":facts, :by, :at)",
@@ -29,7 +35,7 @@ def add(tx: Tx, space_id: str, reminder: Reminder, rule_hash: str, facts: Sealed
         state=reminder.state,
         facts=facts,
         by=reminder.by,
-        at=reminder.at,
+        at=max(reminder.at, last + 1),
     )
 
 

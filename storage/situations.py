@@ -25,6 +25,12 @@ class Row:
 
 
 def add(tx: Tx, space_id: str, row: Row, facts: Sealed) -> None:
+    """It is later than what was said of the same before, also within one millisecond."""
+    ((last,),) = tx.run(
+        "SELECT COALESCE(MAX(at), 0) FROM situations WHERE space_id = :s AND kind_hash = :kind",
+        s=space_id,
+        kind=row.kind_hash,
+    )
     tx.run(
         "INSERT INTO situations (space_id, id, kind_hash, state, facts, by, at) VALUES (:s, :id, :kind, :state, "
         ":facts, :by, :at)",
@@ -34,7 +40,7 @@ def add(tx: Tx, space_id: str, row: Row, facts: Sealed) -> None:
         state=row.state,
         facts=facts,
         by=row.by,
-        at=row.at,
+        at=max(row.at, last + 1),
     )
 
 

@@ -91,7 +91,7 @@ async def reach(seen: Window, scene: Everything, state: State) -> Page:
 
 
 async def look(seen: Window) -> list[str]:
-    """At a phone's width in the light, then wide, then with text as large as one may choose, then in other lights."""
+    """At a phone's width in the light, then with text as large as one may choose, then wide and in the dark."""
     page = seen.page
     faults = [*await page.evaluate(FAULTS), *await page.evaluate(SMALL, 44), *await page.evaluate(WIDE_ONES)]
     faults += [f"{rule}: {nodes}" for rule, nodes in await seen.faults()]
@@ -99,14 +99,14 @@ async def look(seen: Window) -> list[str]:
     faults += [f"larger {fault}" for fault in [*await page.evaluate(WIDE_ONES), *await page.evaluate(CLIPPED)]]
     await page.evaluate("delete document.documentElement.dataset.text")
     await page.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    faults += [f"dark {rule}: {nodes}" for rule, nodes in await seen.faults("color-contrast")]
     faults += await page.evaluate(MOVES)
     await page.set_viewport_size(WIDE)  # type: ignore[arg-type]
     # What stays in sight covers a part of what one scrolls past, which is then no smaller (the keyboard walks see to
     # it that nothing with the focus is covered).
     await page.evaluate("document.querySelectorAll('.composer, .top').forEach((it) => (it.style.position = 'static'))")
     faults += [f"wide {fault}" for fault in [*await page.evaluate(WIDE_ONES), *await page.evaluate(SMALL, 24)]]
-    faults += [f"wide {rule}: {nodes}" for rule, nodes in await seen.faults("color-contrast", "target-size", "region")]
+    found = await seen.faults("color-contrast", "target-size", "region")
+    faults += [f"wide, dark {rule}: {nodes}" for rule, nodes in found]
     await page.emulate_media(color_scheme="light", reduced_motion="no-preference")
     await page.set_viewport_size(PHONE)  # type: ignore[arg-type]
     return faults

@@ -24,7 +24,7 @@ from tests.house import House
 from tests.support.api import Api, open_api
 
 LIMITS = settings(
-    max_examples=8, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+    max_examples=5, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )  # fmt: skip
 

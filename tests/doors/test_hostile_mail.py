@@ -94,7 +94,7 @@ LETTERS = st.tuples(st.lists(FIELDS, max_size=8).map("".join), BODIES).map(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(LETTERS | st.binary(max_size=400))
 def test_no_letter_makes_anything_but_a_letter_or_a_refusal(raw: bytes) -> None:
     try:

@@ -121,7 +121,7 @@ _NASTY = st.sampled_from(
 )
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(_NASTY, st.binary(max_size=8)), max_size=40).map(b"".join))
 @example(b"")
 @example(NESTED)

@@ -135,7 +135,7 @@ _PIECES = st.lists(st.one_of(_WORDS, st.binary(max_size=6)), max_size=30).map(b"
 _PARTS = st.lists(st.one_of(_PIECES, st.builds(Literal, st.binary(max_size=20), st.integers(0, 30))), max_size=6)
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(_PARTS)
 @example([Literal(b"", 0)])
 @example([b"a LOGIN ", Literal(b"x", 1)])
@@ -149,7 +149,7 @@ def test_whatever_is_sent_is_a_command_or_refused(parts: list[Part]) -> None:
     assert found.tag.isascii()
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(_WORDS, st.just(b" ")), max_size=40).map(b"".join))
 def test_whatever_follows_a_tag_and_a_name_is_a_command_or_refused(rest: bytes) -> None:
     for name in (b"a FETCH 1 ", b"a SEARCH ", b"a UID STORE 1:* ", b"a STATUS ", b"a LIST ", b"a APPEND ", b"a ID "):
