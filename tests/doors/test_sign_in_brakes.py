@@ -31,8 +31,11 @@ NOBODYS = "personne.du.tout"
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Argon2id at its least, for those who hash hundreds: what is counted here is tries."""
+def quick(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Argon2id at its least, for those who hash hundreds: what is counted here is tries. The house stands before: it is
+    one that other tests have copies of.
+    """
+    assert house.app.ready
 
     def kdf(salt: bytes) -> Argon2id:
         return Argon2id(salt=salt, length=32, iterations=1, lanes=1, memory_cost=8)
@@ -95,9 +98,13 @@ async def test_nobody_learns_from_the_work_an_answer_takes(house: House, monkeyp
     count(type(house.app.db), "read", "reads")
 
     async def cost(identifier: str, turn: int) -> dict[str, int]:
-        work.clear()
-        assert await outcome(house, f"198.51.100.{turn}", identifier, "faux") == "bad_sign_in"
-        return dict(work)
+        """The least of three tries: the house does other things meanwhile."""
+        tries: list[dict[str, int]] = []
+        for again in range(3):
+            work.clear()
+            assert await outcome(house, f"198.51.{100 + again}.{turn}", identifier, "faux") == "bad_sign_in"
+            tries.append(dict(work))
+        return {what: min(one[what] for one in tries) for what in tries[0]}
 
     await cost(NOBODYS, 1)
     unknown, known = await cost(NOBODYS, 2), await cost(IDENTIFIER, 2)

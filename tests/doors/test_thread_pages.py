@@ -167,11 +167,14 @@ async def test_a_thread_of_thousands_costs_the_statements_of_a_short_one(
         cost = {}
         for size in ("short", "long"):
             for name, who in (("dominique", dominique), ("morel", morel)):
+                tries = []
                 with monkeypatch.context() as watched:
                     watched.setattr(SqliteTx, "run", counting)
-                    counted.clear()
-                    assert (await who.get(thread)).status == 200
-                    cost[size, name] = len(counted)
+                    for _ in range(3):  # the house does other things meanwhile: the least counts
+                        counted.clear()
+                        assert (await who.get(thread)).status == 200
+                        tries.append(len(counted))
+                cost[size, name] = min(tries)
             if size == "short":
                 await many(house, receipt.conversation, 4_000, read=True)
     assert cost["long", "dominique"] == cost["short", "dominique"]
