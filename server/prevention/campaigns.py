@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -30,8 +30,8 @@ from server.audit import Act
 from server.drafts import Actor
 from server.errors import Conflict, Invalid, NotAllowed, Refused
 from server.prevention import known, rounds
-from server.prevention.rules import Group, Rules, Season
-from server.prevention.spans import Span, plus, span
+from server.prevention.rules import Group, Rules, Season, spans_read
+from server.prevention.spans import plus
 from server.settings import PLACE
 from storage import campaigns as rows
 from storage.campaigns import Campaign, Change
@@ -119,15 +119,9 @@ def read(data: bytes) -> Plan:
     if len(data) > MAX_FILE:
         raise Invalid("campaign_too_long", "La campagne est trop longue.")
     try:
-        return checked(msgspec.json.decode(data, type=Plan, dec_hook=_hook))
+        return checked(msgspec.json.decode(data, type=Plan, dec_hook=spans_read))
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Invalid("bad_campaign", f"La campagne ne se lit pas : {str(error)[:200]}") from error
-
-
-def _hook(kind: type, value: Any) -> Any:
-    if kind is Span:
-        return span(value)
-    raise NotImplementedError(kind)
 
 
 def written(plan: Plan) -> str:
@@ -233,7 +227,7 @@ def _shown(tx: Tx, campaign: Campaign) -> Shown:
 
 
 def plan_of(campaign: Campaign) -> Plan:
-    return msgspec.json.decode(campaign.facts, type=Plan, dec_hook=_hook)
+    return msgspec.json.decode(campaign.facts, type=Plan, dec_hook=spans_read)
 
 
 def counts(tx: Tx, campaign_id: str) -> Counts:

@@ -198,7 +198,8 @@ class Rulebook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rules: tuple[Rule, ...]
 
 
-def _hook(kind: type, value: Any) -> Any:
+def spans_read(kind: type, value: Any) -> Any:
+    """How msgspec reads a length of time (« 12m »)."""
     if kind is Span:
         return span(value)
     raise NotImplementedError(kind)
@@ -256,7 +257,7 @@ def load(path: Path = DATA / "rules.json", seasons: Path = DATA / "seasons.json"
 
 def _read(path: Path, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind, dec_hook=_hook)
+        return msgspec.json.decode(path.read_bytes(), type=kind, dec_hook=spans_read)
     except OSError as error:
         raise BadRules(f"{path}: {error.strerror or error}") from error
     except msgspec.DecodeError as error:
