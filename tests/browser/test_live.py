@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 from playwright.async_api import Browser, FilePayload, expect
@@ -197,6 +198,42 @@ async def test_a_lost_connection_is_said_and_made_good(browser: Browser, house: 
         await expect(page.locator(".letter", has_text="Écrit pendant la coupure")).to_have_count(1)
         await seen.live()
         assert len(sockets) >= 2
+
+
+async def test_a_page_is_in_step_as_soon_as_the_network_is_back_however_long_it_was_gone(
+    browser: Browser, house: House
+) -> None:
+    await house.letter("morel", "dominique", "Bonjour", "Votre opération")
+    async with window(browser, house, "dominique") as seen:
+        await seen.page.clock.install()
+        page = await seen.go("/")
+        await seen.live()
+        await page.context.set_offline(True)
+        await expect(page.locator("[data-connected]")).to_have_count(0)
+        for _ in range(6):  # tries further and further apart
+            await page.clock.run_for(40_000)
+        await page.clock.pause_at(datetime.now() + timedelta(hours=1))  # whatever waits for its time waits for ever
+        await page.context.set_offline(False)
+        await seen.live()
+
+
+async def test_a_page_that_was_refused_for_a_moment_tries_again(browser: Browser, house: House) -> None:
+    await house.letter("morel", "dominique", "Bonjour", "Votre opération")
+    async with window(browser, house, "dominique") as seen:
+        refused: list[Any] = []
+
+        async def through(route: Any) -> None:
+            if refused:
+                route.connect_to_server()
+                return
+            refused.append(route)
+            route.on_message(lambda said: route.send('44{"message":"unavailable"}') if said.startswith("40") else None)
+            route.send('0{"sid":"a","upgrades":[],"pingInterval":25000,"pingTimeout":20000}')
+
+        await seen.page.route_web_socket("**/socket.io/**", through)
+        await seen.go("/")
+        await seen.live()
+        assert refused
 
 
 async def test_signing_out_elsewhere_leads_an_open_page_to_the_door(browser: Browser, house: House) -> None:

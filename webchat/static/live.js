@@ -13,6 +13,7 @@
 
 const PATIENCE_MS = 15_000;
 const AGAIN_MS = 5_000;
+const LOOKS = ["visibilitychange", "focus", "pointerdown"]; // of a page that somebody looks at
 
 export class Live {
   /** @param {Place} place */
@@ -50,6 +51,7 @@ export class Live {
     });
     this.socket.on("connect_error", (/** @type {Error} */ error) => {
       if (error.message === "unauthorised") location.reload(); // the session ended: the page says how to come back
+      else if (!this.socket.active) setTimeout(() => this.socket.connect(), AGAIN_MS); // a refusal ends the library's tries
     });
     this.socket.on("entries", (/** @type {Page & {mailbox: string}} */ page) => {
       if (page.mailbox === this.place.mailbox && !this.catchingUp) this.take(page);
@@ -59,7 +61,14 @@ export class Live {
         if (told.conversation === this.place.conversation) this.listeners[event]?.(told.who);
       });
     }
-    addEventListener("online", () => this.socket.connect());
+    addEventListener("online", () => this.startAfresh());
+  }
+
+  /** The network is back: now, and not when the pause since the last try (20 s and more after a long cut) is over. */
+  startAfresh() {
+    if (this.connected) return;
+    this.socket.disconnect(); // connect() alone does nothing while a pause runs
+    this.socket.connect();
   }
 
   /** Ask for everything after the cursor, a page at a time. */
@@ -122,11 +131,11 @@ export class Live {
   returnWhenSeen() {
     const again = () => {
       if (document.visibilityState === "visible") {
-        document.removeEventListener("visibilitychange", again);
+        for (const look of LOOKS) removeEventListener(look, again, true);
         this.socket.connect();
       }
     };
-    document.addEventListener("visibilitychange", again);
+    for (const look of LOOKS) addEventListener(look, again, true);
     fetch(location.href, { method: "HEAD", redirect: "manual" }).then((answer) => {
       // The session ended, or the right to somebody else's space: nothing of it stays on screen.
       if (answer.type === "opaqueredirect" || answer.status === 404) location.reload();
