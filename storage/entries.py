@@ -11,8 +11,11 @@ from dataclasses import dataclass
 
 from storage.database import Tx
 
-# Flags, as bits. RFC 9051 § 2.3.2.
+# Flags, as bits. RFC 9051 § 2.3.2; the keywords that everybody knows; from place `FIRST_KEYWORD` to `LAST_KEYWORD`,
+# those of the mailbox (table `keywords`).
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
+MDN_SENT, FORWARDED, JUNK, NOT_JUNK = 32, 64, 128, 256
+FIRST_KEYWORD, LAST_KEYWORD = 9, 62
 
 # What a conversation holds, as bits of `threads.holds`: files, an appointment, words of a bot.
 DOCUMENTS, APPOINTMENT, MACHINE = 1, 2, 4
@@ -215,6 +218,14 @@ def set_flags(tx: Tx, entry: Entry, flags: int) -> int:
             mailbox=entry.mailbox_id,
             c=entry.conversation_id,
         )
+    flagged, was_flagged = flags & FLAGGED, entry.flags & FLAGGED
+    if flagged != was_flagged:
+        tx.run(
+            "UPDATE threads SET flagged = flagged + :step WHERE mailbox_id = :mailbox AND conversation_id = :c",
+            step=1 if flagged else -1,
+            mailbox=entry.mailbox_id,
+            c=entry.conversation_id,
+        )
     return modseq
 
 
@@ -252,53 +263,6 @@ def copy(tx: Tx, from_mailbox: str, to_mailbox: str, conversation_id: str, limit
         given = of_message(tx, to_mailbox, entry.message_id)
         if given is not None and entry.seq <= last_sent:
             set_flags(tx, given, SEEN)
-
-
-def moved_since(tx: Tx, mailbox_id: str, name: str, modseq: int) -> list[Entry]:
-    """Message entries of a folder whose flags moved after `modseq` (or that arrived after it)."""
-    rows = tx.run(
-        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message'"
-        " AND modseq > :modseq ORDER BY seq",
-        mailbox=mailbox_id,
-        folder=name,
-        modseq=modseq,
-    )
-    return [Entry(*row) for row in rows]
-
-
-def move(tx: Tx, entry: Entry, name: str) -> None:
-    """Put an entry in another folder (`gone`: expunged by the professional; the conversation keeps the message)."""
-    if name == "gone" and not entry.flags & SEEN:
-        set_flags(tx, entry, entry.flags | SEEN)  # unread is one number: what no folder shows is not waiting
-    tx.run(
-        "UPDATE entries SET folder = :folder, modseq = :modseq WHERE mailbox_id = :mailbox AND seq = :seq",
-        folder=name,
-        modseq=next_seq(tx, entry.mailbox_id),
-        mailbox=entry.mailbox_id,
-        seq=entry.seq,
-    )
-
-
-def numbers(tx: Tx, mailbox_id: str, name: str) -> list[tuple[int, int]]:
-    """(number, flags) of every message of a folder, in order: what opening it over IMAP needs, and no more."""
-    rows = tx.run(
-        "SELECT seq, flags FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message' ORDER "
-        "BY seq",
-        mailbox=mailbox_id,
-        folder=name,
-    )
-    return [(row[0], row[1]) for row in rows]
-
-
-def counts(tx: Tx, mailbox_id: str, name: str) -> tuple[int, int]:
-    """(messages, unseen among them) of a folder."""
-    rows = tx.run(
-        "SELECT COUNT(*), COALESCE(SUM(1 - flags % 2), 0) FROM entries"
-        " WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message'",
-        mailbox=mailbox_id,
-        folder=name,
-    )
-    return int(rows[0][0]), int(rows[0][1])
 
 
 def numbered(tx: Tx, mailbox_id: str, first: int, last: int) -> list[Entry]:

@@ -281,7 +281,8 @@ labels = Table(
 )
 
 # What is being written, on every device. `conversation_id` empty: a new letter. `version`: who writes an older one is
-# told.
+# told. As a mail client sees it: `uid` (0 until one has looked at this version), `flags`, `modseq`, and `blob_id`: the
+# mail as the client wrote it, empty when the last version was written on the web.
 drafts = Table(
     "drafts",
     metadata,
@@ -294,6 +295,10 @@ drafts = Table(
     _number("version"),
     _at("updated_at"),
     _at("ended_at", optional=True),
+    _number("uid"),
+    _number("flags"),
+    _number("modseq"),
+    _text("blob_id", ""),
 )
 Index("drafts_by_conversation", drafts.c.mailbox_id, drafts.c.conversation_id)
 
@@ -502,8 +507,55 @@ Index(
     sqlite_where=entries.c.kind == "message", postgresql_where=entries.c.kind == "message",
 )  # fmt: skip
 
+# What moved since a reader looked: the flags of old messages too (RFC 7162).
+Index(
+    "entries_by_modseq", entries.c.mailbox_id, entries.c.modseq,
+    sqlite_where=entries.c.kind == "message", postgresql_where=entries.c.kind == "message",
+)  # fmt: skip
+
+# Where a mailbox keeps messages besides where they arrived: moved or copied to a folder, under a number of its own from
+# the mailbox's one counter. `seq`: the entry; its flags are the message's, \Deleted (`deleted`) is the place's own.
+placements = Table(
+    "placements",
+    metadata,
+    _id("mailbox_id", key=True),
+    Column("uid", BigInteger, primary_key=True, autoincrement=False),
+    _text("folder"),
+    _number("seq"),
+    _number("deleted"),
+    _number("modseq"),
+    sqlite_with_rowid=False,
+)
+Index("placements_by_folder", placements.c.mailbox_id, placements.c.folder, placements.c.uid)
+Index("placements_by_entry", placements.c.mailbox_id, placements.c.seq)
+
+# What left a folder: its number there, and the mailbox's number when it did (VANISHED, RFC 7162).
+vanished = Table(
+    "vanished",
+    metadata,
+    _id("mailbox_id", key=True),
+    _id("folder", key=True),
+    Column("modseq", BigInteger, primary_key=True, autoincrement=False),
+    _number("uid"),
+    sqlite_with_rowid=False,
+)
+
+# The keywords of a mailbox: which bit of `entries.flags` each is. `kind`: own (a client's), assigned (who of a team has
+# the conversation: then `account_id`).
+keywords = Table(
+    "keywords",
+    metadata,
+    _id("mailbox_id", key=True),
+    Column("bit", BigInteger, primary_key=True, autoincrement=False),
+    _sealed("name"),
+    _text("kind", "own"),
+    _text("account_id", ""),
+    sqlite_with_rowid=False,
+)
+
 # One conversation as one mailbox sees it. `holds`: bits of `storage.entries` (files, an appointment, a bot's words).
-# `asks`: the number of the message that waits for an answer from here, or 0. No list opens messages to know these.
+# `asks`: the number of the message that waits for an answer from here, or 0. `flagged`: how many of its messages are.
+# No list opens messages to know these.
 threads = Table(
     "threads",
     metadata,
@@ -514,6 +566,7 @@ threads = Table(
     _number("unread"),
     _number("holds"),
     _number("asks"),
+    _number("flagged"),
     sqlite_with_rowid=False,
 )
 Index("threads_by_recency", threads.c.mailbox_id, threads.c.last_seq)

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from mail_gateway.headers import Headers, message_ids
 from mail_gateway.imap import folders
 from mail_gateway.imap.answers import No, cannot
-from mail_gateway.imap.parser import Append, Command, Fetch, Folder, Listing, Search, Status, Store
+from mail_gateway.imap.commands import Append, Command, Fetch, Folder, Listing, Search, Select, Status, Store
 from mail_gateway.imap.selected import Selected, open_folder
 from mail_gateway.imap.syntax import Ids
 from mail_gateway.imap.view import ALL_FLAGS
 from mail_gateway.imap.wire import Wire
 from server.formats.malformed import Malformed
 from server.handles import MailboxHandle
-from storage import entries, renditions
+from storage import entries, placements, renditions
 from storage.database import Tx
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ class Desk:
     async def _list(self, command: Command) -> str:
         asked = command.what
         assert isinstance(asked, Listing)  # noqa: S101 - the parser's word
-        for line in folders.listing(command.name, asked.reference, asked.pattern):
+        for line in folders.listing(command.name, asked.reference, asked.patterns[0]):
             self._wire.say(line)
         return "OK Done"
 
@@ -135,7 +135,7 @@ class Desk:
         folder, mailbox = self._folder(asked.mailbox), self._box.mailbox_id
 
         def read(tx: Tx) -> dict[str, int]:
-            messages, unseen = entries.counts(tx, mailbox, folder)
+            messages, unseen, _ = placements.counts(tx, mailbox, folder)
             return {
                 "MESSAGES": messages, "RECENT": 0, "UNSEEN": unseen,
                 "UIDNEXT": entries.last_seq(tx, mailbox) + 1, "UIDVALIDITY": entries.validity(tx, mailbox),
@@ -146,7 +146,7 @@ class Desk:
         return "OK Done"
 
     async def _select(self, command: Command) -> str:
-        assert isinstance(command.what, Folder)  # noqa: S101 - the parser's word
+        assert isinstance(command.what, Select)  # noqa: S101 - the parser's word
         self.leave()
         folder = self._folder(command.what.mailbox)
         read_only = command.name == "EXAMINE"

@@ -8,10 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from mail_gateway.imap.commands import (
+    Append,
+    Authenticate,
+    Command,
+    Copy,
+    Fetch,
+    Folder,
+    Listing,
+    Login,
+    Search,
+    Select,
+    Status,
+    Store,
+    What,
+)
 from mail_gateway.imap.fetch import ITEMS, Section, Wanted
-from mail_gateway.imap.search import Key, KeyReader, Numbers
+from mail_gateway.imap.search import KeyReader
 from mail_gateway.imap.syntax import BadCommand, Cursor, Ids, Literal, Part
 
 MAX_ITEMS = 100
@@ -23,96 +37,6 @@ _WORD = re.compile(rb"[A-Z0-9.]++", re.IGNORECASE)
 _DATE_TIME = re.compile(rb'"[0-9A-Za-z :+-]{1,40}"')
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=]++")
 _FIELD_NAME = re.compile(rb"[!#-\'*-9;-Z^-~]{1,200}")
-
-
-@dataclass(frozen=True, slots=True)
-class Login:
-    address: str
-    password: str
-
-    def __repr__(self) -> str:
-        return "<Login>"
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticate:
-    """`initial`: the initial response of RFC 4959, in base64 ("=" is an empty one), or None."""
-
-    mechanism: str
-    initial: bytes | None
-
-    def __repr__(self) -> str:
-        return "<Authenticate>"
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A command about one mailbox (SELECT, EXAMINE, CREATE, DELETE, SUBSCRIBE, UNSUBSCRIBE, RENAME)."""
-
-    mailbox: str
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    reference: str
-    pattern: str
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    mailbox: str
-    items: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Append:
-    mailbox: str
-    flags: frozenset[str]
-    message: Literal
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """`numbers`: the sequence sets among the keys, each with the set of UIDs that the mailbox puts into it."""
-
-    charset: str
-    keys: tuple[Key, ...]
-    numbers: tuple[tuple[Numbers, set[int]], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch:
-    ids: Ids
-    wanted: Wanted
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """`change`: "" replaces, "+" adds, "-" removes."""
-
-    ids: Ids
-    change: str
-    silent: bool
-    flags: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    ids: Ids
-    mailbox: str
-
-
-What = Login | Authenticate | Folder | Listing | Status | Append | Search | Fetch | Store | Copy | Ids | None
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """`name` in capitals; `uid` for UID FETCH and its like."""
-
-    tag: str
-    name: str
-    uid: bool
-    what: What
 
 
 def parse(parts: Sequence[Part]) -> Command:
@@ -195,6 +119,10 @@ def _folder(cursor: Cursor) -> Folder:
     return Folder(mailbox(cursor))
 
 
+def _select(cursor: Cursor) -> Select:
+    return Select(_folder(cursor).mailbox)
+
+
 def _rename(cursor: Cursor) -> Folder:
     found = _folder(cursor)
     cursor.space()
@@ -206,7 +134,7 @@ def _list(cursor: Cursor) -> Listing:
     cursor.space()
     reference = mailbox(cursor)
     cursor.space()
-    return Listing(reference, cursor.pattern())
+    return Listing(reference, (cursor.pattern(),))
 
 
 def _status(cursor: Cursor) -> Status:
@@ -233,7 +161,7 @@ def _append(cursor: Cursor) -> Append:
         if cursor.match(_DATE_TIME) is None:
             raise cursor.bad("Date and time expected")
         cursor.space()
-    return Append(found.mailbox, flags, cursor.literal())
+    return Append(found.mailbox, flags, None, cursor.literal())
 
 
 def _search(cursor: Cursor) -> Search:
@@ -366,7 +294,8 @@ def _name(field: bytes) -> bytes:
 COMMANDS: dict[str, Callable[[Cursor], What]] = {
     **dict.fromkeys(("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "NAMESPACE"), _alone),
     **dict.fromkeys(("CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "IDLE"), _alone),
-    **dict.fromkeys(("SELECT", "EXAMINE", "CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"), _folder),
+    **dict.fromkeys(("SELECT", "EXAMINE"), _select),
+    **dict.fromkeys(("CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"), _folder),
     **dict.fromkeys(("LIST", "LSUB"), _list),
     **dict.fromkeys(("COPY", "MOVE"), _copy),
     "ID": _id,

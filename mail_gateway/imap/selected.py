@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mail_gateway import describe, rendition
+from mail_gateway.imap.commands import Fetch, Search, Store
 from mail_gateway.imap.fetch import Wanted, cut, internal_date
-from mail_gateway.imap.parser import Fetch, Search, Store
 from mail_gateway.imap.search import HEADER, NUMBERS, TEXT, Key, Subject
 from mail_gateway.imap.syntax import Ids
 from mail_gateway.imap.view import FLAG_LISTS, View, bits
@@ -22,7 +22,7 @@ from mail_gateway.rendition import Rendered
 from server import reading
 from server.errors import Refused, Unavailable
 from server.handles import MailboxHandle
-from storage import entries, renditions
+from storage import entries, placements, renditions
 from storage.database import Tx
 from storage.entries import DELETED, SEEN, Entry
 from storage.renditions import Row
@@ -49,7 +49,7 @@ async def open_folder(app: App, box: MailboxHandle, folder: str, *, read_only: b
     """The view of a folder, and the mailbox's UIDVALIDITY."""
 
     def read(tx: Tx) -> tuple[View, int]:
-        rows = entries.numbers(tx, box.mailbox_id, folder)
+        rows = [(uid, flags) for uid, _, flags, _ in placements.listed(tx, box.mailbox_id, folder)]
         view = View(folder, read_only=read_only, known=entries.last_seq(tx, box.mailbox_id), rows=rows)
         return view, entries.validity(tx, box.mailbox_id)
 
@@ -77,9 +77,9 @@ class Selected:
             last = entries.last_seq(tx, self._box.mailbox_id)
             if last == view.known:
                 return last, []
-            moved = entries.moved_since(tx, self._box.mailbox_id, view.folder, view.known)
-            gone = entries.moved_since(tx, self._box.mailbox_id, "gone", view.known)
-            return last, [(entry.seq, entry.flags, entry.folder) for entry in (*moved, *gone)]
+            moved = placements.moved_since(tx, self._box.mailbox_id, view.folder, view.known)
+            gone = placements.left_since(tx, self._box.mailbox_id, view.folder, view.known)
+            return last, [(uid, flags, view.folder) for uid, _, flags, _ in moved] + [(uid, 0, "") for uid in gone]
 
         said = view.apply(*await self._app.db.read(read))
         return said + view.expunge() if expunge else said
@@ -229,14 +229,14 @@ class Selected:
         chosen = view.uids if only is None else only
         marked = [uid for uid in chosen if (place := view.place(uid)) is not None and view.flags[place] & DELETED]
 
-        def move(tx: Tx, first: int, last: int, numbers: frozenset[int]) -> None:
+        def leave(tx: Tx, uids: list[int]) -> None:
             entries.hold(tx, mailbox)
-            for entry in entries.numbered(tx, mailbox, first, last):
-                if entry.seq in numbers and entry.folder == view.folder and entry.flags & DELETED:
-                    entries.move(tx, entry, "gone")
+            for place in placements.found(tx, mailbox, view.folder, uids):
+                if place.flags & DELETED:
+                    placements.leave(tx, mailbox, view.folder, place)
 
         for run in _runs(marked):
-            await self._app.db.write(move, run[0], run[-1], frozenset(run))
+            await self._app.db.write(leave, run)
         if marked:
             self._app.hub.wake([mailbox])
 

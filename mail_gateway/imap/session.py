@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mail_gateway.imap.answers import Bye, No
+from mail_gateway.imap.commands import Authenticate, Command, Login
 from mail_gateway.imap.desk import IDLE_S, Desk, Handler
-from mail_gateway.imap.parser import Authenticate, Command, Login, parse
+from mail_gateway.imap.parser import parse
 from mail_gateway.imap.syntax import BadCommand
 from mail_gateway.imap.wire import Closed, TooMuch, Wire
 from server import access, sessions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from playwright.async_api import Browser, FilePayload, expect
@@ -212,7 +212,7 @@ async def test_a_page_is_in_step_as_soon_as_the_network_is_back_however_long_it_
         await expect(page.locator("[data-connected]")).to_have_count(0)
         for _ in range(6):  # tries further and further apart
             await page.clock.run_for(40_000)
-        await page.clock.pause_at(datetime.now() + timedelta(hours=1))  # whatever waits for its time waits for ever
+        await page.clock.pause_at(datetime.now(UTC) + timedelta(hours=1))  # whatever waits for its time waits for ever
         await page.context.set_offline(False)
         await seen.live()
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mail_gateway.imap.commands import Append, Authenticate, Command, Copy, Fetch, Login, Search, Store
 from mail_gateway.imap.fetch import Wanted
 from mail_gateway.imap.folders import listing
-from mail_gateway.imap.parser import Append, Authenticate, Command, Copy, Fetch, Login, Search, Store, parse, tag_of
+from mail_gateway.imap.parser import parse, tag_of
 from mail_gateway.imap.search import Subject
 from mail_gateway.imap.syntax import BadCommand, Ids, Literal, Part
 from mail_gateway.imap.view import View, bits
@@ -62,7 +63,7 @@ def test_store_append_copy_and_search_are_read_to_their_end() -> None:
     assert one(b'a UID COPY 1:2 "inbox"').what == Copy(Ids(((1, 2),)), "INBOX")
     letter = Literal(b"Subject: x\r\n\r\n", 14)
     assert parse([b'a APPEND Sent (\\Seen) " 1-Jan-2026 10:00:00 +0100" ', letter, b""]).what == Append(
-        "Sent", frozenset({"\\seen"}), letter
+        "Sent", frozenset({"\\seen"}), None, letter
     )
     search = one(b"a SEARCH CHARSET utf-8 UNSEEN OR FROM x NOT (1:3 UID 5)").what
     assert isinstance(search, Search)
