@@ -8,17 +8,20 @@ or bidirectional controls (an address or a subject is hostile text); what is not
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from urllib.parse import quote
 
 import msgspec
 
-from mail_gateway import structure
+from mail_gateway import prose, structure
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox, addresses, clean
 from mail_gateway.structure import Node
 from server.formats.malformed import Malformed
 
-VERSION = 1  # raised when the same octets come to be described otherwise: kept descriptions are then made anew
+VERSION = 2  # raised when the same octets come to be described otherwise: kept descriptions are then made anew
+PREVIEW = 200  # characters (RFC 8970 § 3.1)
+_PREVIEWED = 64 * 1024  # octets of a text looked at for it
 _ASCII = "us-ascii"
 
 
@@ -30,13 +33,15 @@ class Facts(msgspec.Struct, frozen=True, array_like=True):
     envelope: bytes
     body: bytes
     structure: bytes
+    preview: str  # the first words, on one line
 
 
 def facts(raw: bytes) -> Facts:
     """Everything at once. Never raises."""
     root = tree(raw)
     header = raw[: root.header_end]
-    return Facts(VERSION, header, envelope(header), body(raw, root), body(raw, root, extended=True))
+    shown = preview(raw, root)
+    return Facts(VERSION, header, envelope(header), body(raw, root), body(raw, root, extended=True), shown)
 
 
 def tree(raw: bytes) -> Node:
@@ -48,6 +53,28 @@ def tree(raw: bytes) -> Node:
         start = end + 4 if end >= 0 else 0
         lines = raw.count(b"\n", start)
         return Node("", "text", "plain", {}, "8bit", "", "", "", "", 0, start, start, len(raw), lines, ())
+
+
+def preview(raw: bytes, root: Node) -> str:
+    """The first words of what a person wrote, without what they quote (RFC 8970). Never raises."""
+    texts = [node for node in _own(root) if node.type == "text" and node.disposition != "attachment"]
+    texts.sort(key=lambda node: ("plain", "html").index(node.subtype) if node.subtype in ("plain", "html") else 2)
+    if not texts:
+        return ""
+    node = replace(texts[0], body_end=min(texts[0].body_end, texts[0].body_start + _PREVIEWED))
+    words = structure.text(raw, node)
+    if node.subtype == "html":
+        words = prose.from_html(words)
+    own = " ".join(line for line in words.splitlines() if not line.startswith(">"))
+    return clean(" ".join(own[: 20 * PREVIEW].split()))[:PREVIEW].rstrip()
+
+
+def _own(node: Node) -> Iterator[Node]:
+    """The parts of a mail, and nothing of the mails that it encloses."""
+    yield node
+    if node.type == "multipart":
+        for child in node.children:
+            yield from _own(child)
 
 
 def envelope(header: bytes) -> bytes:

@@ -146,3 +146,17 @@ def test_a_mail_nested_too_deep_is_still_one_text_to_read() -> None:
     facts = describe.facts(raw)
     assert facts.structure.startswith(b'("TEXT" "PLAIN" ')
     assert piece(raw, "1") == raw[len(facts.header) :]
+
+
+def test_the_preview_of_a_mail_is_what_its_writer_says_first() -> None:
+    """RFC 8970: at most 200 characters, of the text and not of what it quotes or encloses."""
+
+    def shown(raw: bytes) -> str:
+        return describe.facts(raw).preview
+
+    assert shown(b"Subject: x\r\n\r\nBonjour,\r\n> cit\xe9\r\n  merci   docteur\r\n") == "Bonjour, merci docteur"
+    assert shown(b"Content-Type: text/html\r\n\r\n<style>p{}</style><p>Bonjour <b>vous</b></p>") == "Bonjour vous"
+    assert shown(NESTED) == "un"
+    assert shown(b"Content-Type: message/rfc822\r\n\r\nSubject: y\r\n\r\ndedans") == ""
+    assert len(shown(b"\r\n" + b"mot " * 5000)) <= 200
+    assert shown(b"\r\n\xe2\x80\xae\x00caf\xc3\xa9") == "café"
