@@ -8,7 +8,8 @@ mailboxes, and nothing else, go over a Redis channel.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -43,13 +44,25 @@ class Hub:
 
     def __init__(self) -> None:
         self._readers: dict[str, set[Subscription]] = {}
+        self._listeners: set[Callable[[str], None]] = set()
 
     def subscribe(self, mailboxes: Iterable[str], on_wake: Callable[[], None]) -> Subscription:
         return Subscription(self, mailboxes, on_wake)
 
+    @contextmanager
+    def overheard(self, on_wake: Callable[[str], None]) -> Iterator[None]:
+        """While the block lasts, `on_wake` is told the id of every mailbox that is woken."""
+        self._listeners.add(on_wake)
+        try:
+            yield
+        finally:
+            self._listeners.discard(on_wake)
+
     def wake(self, mailboxes: Iterable[str]) -> None:
         """Never fails and never waits."""
         for mailbox in mailboxes:
+            for listener in tuple(self._listeners):
+                listener(mailbox)
             for reader in tuple(self._readers.get(mailbox, ())):
                 reader.on_wake()
 

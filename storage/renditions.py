@@ -5,6 +5,7 @@ A mail's octets never change once a client has seen them (RFC 9051 § 2.3.1.1): 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage import messages
@@ -84,6 +85,36 @@ def listed(tx: Tx, mailbox_id: str, first: int, last: int) -> list[Row]:
         Row(seq, space_id, message_id, key, at, Rendition(*kept) if kept[0] is not None else None)
         for seq, space_id, message_id, key, at, *kept in rows
     ]
+
+
+def opened_by_mail(tx: Tx, mailbox_id: str, at: int) -> None:
+    """A mail client opened this mailbox."""
+    tx.run("UPDATE mailboxes SET mail_at = :at WHERE id = :id", at=at, id=mailbox_id)
+
+
+def read_by_mail(tx: Tx, mailbox_ids: Sequence[str], since: int) -> list[str]:
+    """Those of these mailboxes that a mail client opened since then (milliseconds since 1970)."""
+    names = ", ".join(f":m{number}" for number in range(len(mailbox_ids)))
+    values = {f"m{number}": mailbox_id for number, mailbox_id in enumerate(mailbox_ids)}
+    rows = tx.run(f"SELECT id FROM mailboxes WHERE id IN ({names}) AND mail_at >= :since", since=since, **values)
+    return [row[0] for row in rows]
+
+
+def wanting(tx: Tx, mailbox_id: str, above: int, before: int, limit: int) -> list[tuple[int, str, str, bytes]]:
+    """(number, space, message, wrapped key) of messages of a mailbox numbered between the two that no mail was made of
+    yet, the newest first: a client asks for those first.
+    """
+    rows = tx.run(
+        "SELECT e.seq, e.space_id, e.message_id, s.wrapped_key FROM entries e JOIN spaces s ON s.id = e.space_id"
+        " WHERE e.mailbox_id = :mailbox AND e.kind = 'message' AND e.seq > :above AND e.seq < :before AND NOT EXISTS"
+        " (SELECT 1 FROM renditions r WHERE r.space_id = e.space_id AND r.message_id = e.message_id)"
+        " ORDER BY e.seq DESC LIMIT :limit",
+        mailbox=mailbox_id,
+        above=above,
+        before=before,
+        limit=limit,
+    )
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 def sent_as(tx: Tx, mailbox_id: str, reference_hash: str) -> int | None:

@@ -413,7 +413,8 @@ opening_hours = Table(
     _at("updated_at"),
 )
 
-# `last_seq` numbers both entries and changes. `validity` is IMAP's UIDVALIDITY (RFC 9051 §2.3.1.1).
+# `last_seq` numbers both entries and changes. `validity` is IMAP's UIDVALIDITY (RFC 9051 §2.3.1.1). `mail_at`: when a
+# mail client last opened it, to a day.
 mailboxes = Table(
     "mailboxes",
     metadata,
@@ -422,6 +423,7 @@ mailboxes = Table(
     _text("space_id"),
     _number("last_seq"),
     _number("validity", "1"),
+    _number("mail_at"),
     sqlite_with_rowid=False,
 )
 

@@ -18,6 +18,7 @@ from mail_gateway.imap.selected import Selected, open_folder
 from mail_gateway.imap.syntax import Ids
 from mail_gateway.imap.view import ALL_FLAGS
 from mail_gateway.imap.wire import Wire
+from mail_gateway.preparing import opened_by_mail
 from server.formats.malformed import Malformed
 from server.handles import MailboxHandle
 from storage import entries, placements, renditions
@@ -150,6 +151,7 @@ class Desk:
         self.leave()
         folder = self._folder(command.what.mailbox)
         read_only = command.name == "EXAMINE"
+        await opened_by_mail(self._app, self._box.mailbox_id)
         # Subscribed before reading: what comes in between is then news, not lost.
         self._subscription = self._app.hub.subscribe({self._box.mailbox_id}, self._news.set)
         view, validity = await open_folder(self._app, self._box, folder, read_only=read_only)

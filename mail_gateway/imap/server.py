@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mail_gateway.imap.session import Session
 from mail_gateway.imap.wire import Wire
+from mail_gateway.preparing import prepared
 from mail_gateway.sign_ins import SignIns
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ async def imap_door(app: App) -> AsyncIterator[None]:
     )
     app.ports["imap"] = listener.sockets[0].getsockname()[1]
     try:
-        async with keeper.sign_ins.rounds():
+        async with keeper.sign_ins.rounds(), prepared(app):
             yield
     finally:
         listener.close()

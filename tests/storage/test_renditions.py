@@ -150,3 +150,28 @@ async def test_dr_morel_reads_flags_and_throws_away_over_imap(core: House) -> No
     assert len(page.entries) == 6
     found = await core.app.db.read(entries.numbered, core.morel.mailbox_id, 2, 5)
     assert [(entry.seq, entry.folder) for entry in found] == [(2, "gone"), (4, "gone"), (5, "inbox")]
+
+
+async def test_what_a_mail_client_lists_is_ready_before_it_asks_and_opens_no_letter(core: House) -> None:
+    letter = await core.letter("morel", "dominique")
+    box = core.morel.mailbox_id
+    async with imap_door(core.app), client(core) as morel:
+        await core.answer("dominique", letter.conversation, "Je viens à huit heures.")
+        async with asyncio.timeout(10):
+            while await core.app.db.read(renditions.wanting, box, 0, 2**62, 10):
+                await asyncio.sleep(0)
+        await core.app.db.write(lambda tx: tx.run("UPDATE messages SET body = :lost RETURNING id", lost=b"lost"))
+        _, said = await morel.raw("UID FETCH 2:* (ENVELOPE BODYSTRUCTURE RFC822.SIZE BODY.PEEK[HEADER])")
+        assert b"Dominique PAT-TROIS" in b"".join(said)
+
+
+async def test_a_mailbox_that_no_mail_client_opens_costs_no_mail(core: House) -> None:
+    letter = await core.letter("morel", "dominique")
+    async with imap_door(core.app):
+        await core.answer("dominique", letter.conversation, "Je viens à huit heures.")
+        async with client(core, "admissions@pli.example"):
+            await core.letter("admissions", "dominique")
+            async with asyncio.timeout(10):
+                while await core.app.db.read(renditions.wanting, core.admissions.mailbox_id, 0, 2**62, 10):
+                    await asyncio.sleep(0)
+        assert len(await core.app.db.read(renditions.wanting, core.morel.mailbox_id, 0, 2**62, 10)) == 2

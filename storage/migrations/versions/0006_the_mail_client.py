@@ -62,12 +62,14 @@ def upgrade() -> None:
     for name in _DRAFTS:
         op.add_column("drafts", sa.Column(name, sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("drafts", sa.Column("blob_id", sa.Text(), server_default="", nullable=False))
+    op.add_column("mailboxes", sa.Column("mail_at", sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("threads", sa.Column("flagged", sa.BigInteger(), server_default="0", nullable=False))
     op.execute(FLAGGED)
 
 
 def downgrade() -> None:
     op.drop_column("threads", "flagged")
+    op.drop_column("mailboxes", "mail_at")
     for name in ("blob_id", *reversed(_DRAFTS)):
         op.drop_column("drafts", name)
     op.drop_index("entries_by_modseq", table_name="entries")
