@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from mail_gateway.imap import capabilities
 from mail_gateway.imap.answers import Bye, No
 from mail_gateway.imap.commands import Authenticate, Command, Login
 from mail_gateway.imap.desk import IDLE_S, Desk, Handler
@@ -176,11 +177,7 @@ class Session:
     # ---- before signing in ----
 
     def _capabilities(self) -> str:
-        if self._desk is not None:
-            return "IMAP4rev1 LITERAL+ ID NAMESPACE IDLE UIDPLUS UNSELECT SPECIAL-USE"
-        if self._wire.secure:
-            return "IMAP4rev1 LITERAL+ ID SASL-IR AUTH=PLAIN"
-        return "IMAP4rev1 LITERAL+ ID LOGINDISABLED" + (" STARTTLS" if self._tls is not None else "")
+        return capabilities.said(secure=self._wire.secure, tls=self._tls is not None, signed_in=self._desk is not None)
 
     async def _capability(self, command: Command) -> str:
         self._wire.say(f"* CAPABILITY {self._capabilities()}")
