@@ -3,7 +3,7 @@
 A `Shelf` is one folder of one mailbox. `MessageShelf` holds messages (inbox, sent, archive, trash); drafts have their
 own, `mail_gateway.imap.draft_shelf`. A message is named by its number in the folder, its UID, and by nothing else.
 
-Promises: listing opens nothing; what does not open is left out and counted, the others are given; what is changed is
+Promises: listing opens nothing; what does not open is said, the others are given; what is changed is
 changed by `server.filing`, in one transaction with whoever must hear of it. Knows nothing of the protocol's words.
 """
 
@@ -44,22 +44,30 @@ class News:
     left: Sequence[int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Opened:
     """A message that was asked for. `at` in milliseconds; `email_id` and `thread_id` as OBJECTID (RFC 8474) says them,
-    the second "" where there is no conversation yet. `size` and `facts` are there when facts were asked for.
+    the second "" where there is no conversation yet. `size` and `facts` are there when facts were asked for, `text`
+    (what SEARCH TEXT and BODY look into) when text was.
 
-    `octets` gives the whole mail, `text` its words for SEARCH; both raise `CannotOpen`, `Refused`, `Unavailable`.
+    `octets` gives the whole mail; raises `CannotOpen`, `Refused`, `Unavailable`.
     """
 
     uid: int
     at: int
     email_id: str
     thread_id: str
-    size: int
-    facts: Facts | None
     octets: Callable[[], Awaitable[bytes]]
-    text: Callable[[], Awaitable[str]]
+    size: int = 0
+    facts: Facts | None = None
+    text: str = ""
+
+
+@dataclass(slots=True)
+class Unopened:
+    """A message of which something that was asked for does not open."""
+
+    uid: int
 
 
 class Shelf(Protocol):
@@ -73,9 +81,9 @@ class Shelf(Protocol):
     async def standing(self) -> Standing: ...
     async def news(self, since: int) -> News: ...
 
-    def open(self, uids: Sequence[int], *, facts: bool) -> AsyncIterator[Opened]:
-        """These messages, in order; with what is known of their mails when `facts`. What does not open, or has left,
-        is left out; the loop is given back on the way.
+    def open(self, uids: Sequence[int], *, facts: bool, text: bool = False) -> AsyncIterator[Opened | Unopened]:
+        """These messages, in order; with what is known of their mails when `facts`, with their words when `text`. What
+        has left is left out; the loop is given back on the way.
         """
 
     async def store(
