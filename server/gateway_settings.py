@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from server import mail_servers
+
 if TYPE_CHECKING:
     from server.settings import Settings
 
 
 def problems(settings: Settings) -> list[str]:
-    found = []
+    found = mail_servers.problems(settings)
     try:
         for each in filter(None, (part.strip() for part in settings.proxies.split(","))):
             ipaddress.ip_network(each)

@@ -1,4 +1,4 @@
-"""Settings: a TOML file, overridden by the environment; frozen once read.
+"""Settings, one table of over 400 lines: a TOML file, overridden by the environment; frozen once read.
 
 Each setting is a field with its sentence; the environment name is `PLI_` and the field's name in capitals.
 `pli doctor` says what is wrong with them.
@@ -55,6 +55,24 @@ class Settings:
         "Letters an account may send in an hour, each recipient counting as one; 0 for no limit.", 500
     )
     imap_port: int = _say("IMAP door (STARTTLS), for the same professionals.", 1430)
+    imaps_port: int = _say(
+        "The same with TLS from the first octet (RFC 8314). Takes a free port too when imap_port is 0.", 9930
+    )
+    mail_main_password: str = _say(
+        "allowed, or refused: whether mail programs may sign in with the password of the account, or need one of their"
+        " own (« Messagerie sur mes appareils »).",
+        "allowed",
+    )
+    mail_session_hours: int = _say("How long a mail program that Pro Santé Connect signed in stays so (1 to 24).", 12)
+    mail_relays: str = _say(
+        "refused, or allowed: mail programs whose maker's servers read mail in their place, with its passwords.",
+        "refused",
+    )
+    mail_relays_file: str = _say("File of the networks of these makers (JSON, as the one shipped), in its place.", "")
+    mail_host: str = _say("Name that mail programs connect to, one of tls_certificate; mail_domain when empty.", "")
+    mail_ports: str = _say(
+        "Ports that programs are told in place of the doors' own (imaps=993, imap=143, submissions=465; 0: none).", ""
+    )
     mail_domain: str = _say("Domain of the professionals hosted here.", "pli.example")
     patient_domain: str = _say("Domain of the patients' addresses.", "patient.pli.example")
     master_key_file: str = _say(
@@ -184,6 +202,9 @@ class Settings:
     psc_client_key: str = _say("PEM of our key there, for tls and private_key_jwt.", "")
     psc_scope: str = _say("What we ask of it.", "openid scope_all")
     psc_acr: str = _say("The level it must vouch for.", "eidas1")
+    psc_mail_clients: str = _say(
+        "Names there of the mail programs whose tokens sign in to mail, by commas; ours always does.", ""
+    )
     psc_ca: str = _say("PEM of the authorities of its server; the system's when empty.", "")
     franceconnect_issuer: str = _say("Issuer of FranceConnect, https://…; it is not offered if empty.", "")
     franceconnect_discovery: str = _say("As psc_discovery.", "/.well-known/openid-configuration")
@@ -258,6 +279,8 @@ def _as(kind: Any, name: str, value: Any) -> Any:
         if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
             raise BadSettings(f"{name}: « {text} » is neither yes nor no")
         return text.lower() in {"true", "1", "yes"}
+    if name in {"mail_main_password", "mail_relays"} and text not in {"allowed", "refused"}:
+        raise BadSettings(f"{name}: « {text} » is neither allowed nor refused")
     if name == "blocked_senders" and text not in {"told", "silent"}:
         raise BadSettings(f"blocked_senders: « {text} » is neither told nor silent")
     if name == "role" and text not in ROLES:
@@ -277,7 +300,7 @@ def problems(settings: Settings) -> list[str]:
         found.append("database_url: neither sqlite:/// nor postgresql://.")
     if settings.blob_url and not settings.blob_url.startswith("file:///"):
         found.append("blob_url: only file:/// is served by this version.")
-    for name in ("tls_certificate", "tls_key", "tls_ca", "trust_list_ca"):
+    for name in ("tls_certificate", "tls_key", "tls_ca", "trust_list_ca", "mail_relays_file"):
         value = getattr(settings, name)
         if value and not Path(value).is_file():
             found.append(f"{name}: {value} is not a file.")
@@ -285,6 +308,8 @@ def problems(settings: Settings) -> list[str]:
         found.append("document_mb: from 1 to 20.")
     if not 0 <= settings.evening_hour <= 23:
         found.append("evening_hour: an hour, from 0 to 23.")
+    if not 1 <= settings.mail_session_hours <= 24:
+        found.append("mail_session_hours: from 1 to 24.")
     if not 1 <= settings.helper_months <= 12:
         found.append("helper_months: from 1 to 12; a helper's right is confirmed every year at least.")
     if not 10 <= settings.assistant_hourly <= 1000:
