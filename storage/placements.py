@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from storage.database import Tx
 from storage.entries import DELETED, SEEN, Entry, next_seq, of_message, set_flags
@@ -33,6 +34,22 @@ class Place:
     space_id: str
     conversation_id: str
     message_id: str
+
+
+class Mail(NamedTuple):
+    """A message of a folder as its mail is opened. `at` in milliseconds; `blob_id` None until a mail was made of it;
+    `structure` sealed, None unless facts were asked for.
+    """
+
+    uid: int
+    space_id: str
+    conversation_id: str
+    message_id: str
+    wrapped_key: bytes
+    at: int
+    blob_id: str | None
+    size: int
+    structure: bytes | None
 
 
 _AT_HOME = (
@@ -94,6 +111,29 @@ def found(tx: Tx, mailbox_id: str, folder: str, uids: Sequence[int]) -> list[Pla
         rows = tx.run(f"{_FILED} AND p.uid IN ({names})", mailbox=mailbox_id, folder=folder, **values)
         places += [Place(*row) for row in rows]
     return sorted(places, key=lambda place: place.uid)
+
+
+_MAIL = "{} AS uid, e.space_id, e.conversation_id, e.message_id, s.wrapped_key, m.at"
+_JOINED = (
+    " JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id JOIN spaces s ON s.id = e.space_id{}"
+    " WHERE {}.mailbox_id = :mailbox AND {} BETWEEN :first AND :last AND {}.folder = :folder AND e.kind = 'message'"
+)
+_FACTS = " LEFT JOIN renditions r ON r.space_id = e.space_id AND r.message_id = e.message_id"
+
+
+def mails(tx: Tx, mailbox_id: str, folder: str, first: int, last: int, *, facts: bool) -> list[Mail]:
+    """The messages of a folder numbered `first` to `last`, in order; with what is kept of their mails when `facts`."""
+    columns = f"{_MAIL}, {'r.blob_id, r.size, r.structure' if facts else 'NULL, 0, NULL'}"
+    joined = _FACTS if facts else ""
+    sources = [
+        f"SELECT {columns.format('p.uid')} FROM placements p JOIN entries e ON e.mailbox_id = p.mailbox_id"
+        f" AND e.seq = p.seq{_JOINED.format(joined, 'p', 'p.uid', 'p')}"
+    ]
+    if folder in HOMES:
+        sources.append(f"SELECT {columns.format('e.seq')} FROM entries e{_JOINED.format(joined, 'e', 'e.seq', 'e')}")
+    named = {"mailbox": mailbox_id, "folder": folder, "first": first, "last": last}
+    rows = [Mail(*row) for source in sources for row in tx.run(source, **named)]
+    return sorted(rows, key=lambda mail: mail.uid)
 
 
 def counts(tx: Tx, mailbox_id: str, folder: str) -> tuple[int, int, int]:

@@ -9,12 +9,42 @@ changed by `server.filing`, in one transaction with whoever must hear of it. Kno
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from mail_gateway import rendition
+from server import reading
+from server.errors import Refused, Unavailable
+from server.handles import MailboxHandle
+from storage import entries, pages, placements
+from storage.database import Tx
+from storage.placements import Mail
+from storage.renditions import Rendition
+from storage.vault import CannotOpen, SpaceKeys
 
 if TYPE_CHECKING:
     from mail_gateway.describe import Facts
+    from server.app import App
+
+CHUNK = 100  # messages read by one statement, and between two turns of the loop
+WORK_S = 0.008  # of work between two turns of the loop
+_NEAR = 4 * CHUNK  # numbers further apart than this are asked for in two statements
+
+
+class Pace:
+    """Gives the loop back after every `WORK_S` of work: another client never waits for a long answer."""
+
+    def __init__(self) -> None:
+        self._since = perf_counter()
+
+    async def step(self) -> None:
+        if perf_counter() - self._since > WORK_S:
+            await asyncio.sleep(0)
+            self._since = perf_counter()
 
 
 class Row(NamedTuple):
@@ -106,3 +136,157 @@ class Shelf(Protocol):
 
     async def name_keywords(self, names: Sequence[str]) -> dict[str, int]:
         """The places of these, made where missing. Raises `Throttled` when there are too many."""
+
+
+class MessageShelf:
+    """Messages of a mailbox: inbox, sent, archive or trash."""
+
+    def __init__(self, app: App, box: MailboxHandle, folder: str) -> None:
+        self._app = app
+        self._box = box
+        self.mailbox_id = box.mailbox_id
+        self.folder = folder
+
+    async def standing(self) -> Standing:
+        mailbox, folder = self.mailbox_id, self.folder
+
+        def read(tx: Tx) -> Standing:
+            rows = [Row(uid, flags, modseq) for uid, _, flags, modseq in placements.listed(tx, mailbox, folder)]
+            last = entries.last_seq(tx, mailbox)
+            return Standing(entries.validity(tx, mailbox), last + 1, last, rows)
+
+        return await self._app.db.read(read)
+
+    async def news(self, since: int) -> News:
+        mailbox, folder = self.mailbox_id, self.folder
+
+        def read(tx: Tx) -> News:
+            last = entries.last_seq(tx, mailbox)
+            if last == since:
+                return News(last, (), ())
+            moved = placements.moved_since(tx, mailbox, folder, since)
+            left = placements.left_since(tx, mailbox, folder, since)
+            return News(last, [Row(uid, flags, modseq) for uid, _, flags, modseq in moved], left)
+
+        return await self._app.db.read(read)
+
+    # ---- mails ----
+
+    async def open(self, uids: Sequence[int], *, facts: bool, text: bool = False) -> AsyncIterator[Opened | Unopened]:
+        pace = Pace()
+        for run in _runs(uids):
+            wanted = frozenset(run)
+            rows = await self._app.db.read(placements.mails, self.mailbox_id, self.folder, run[0], run[-1], facts=facts)
+            found = [self._unsealed(mail, facts=facts) for mail in rows if mail.uid in wanted]
+            await pace.step()
+            if facts:  # together, because what has to be made for the first time is then kept in one commit
+                await asyncio.gather(*(self._make(one) for one in found if one.opened and not one.opened.facts))
+            if text:
+                await self._read([one for one in found if one.opened])
+            for one in found:
+                if one.opened is None:
+                    self._app.metrics.unopened()
+                yield one.opened or Unopened(one.mail.uid)
+                await pace.step()
+
+    def _unsealed(self, mail: Mail, *, facts: bool) -> _Found:
+        """From what was read, and nothing else."""
+        found = _Found(mail)
+        try:
+            found.keys = self._app.vault.space(mail.space_id, mail.wrapped_key)
+            octets = partial(self._octets, found)
+            found.opened = Opened(mail.uid, mail.at, mail.message_id, mail.conversation_id, octets)
+            if facts and mail.structure is not None:
+                kept = Rendition(found.blob_id, mail.size, mail.structure)
+                found.opened.size = mail.size
+                found.opened.facts = rendition.known_facts(found.keys, mail.message_id, kept)
+        except CannotOpen:
+            found.opened = None
+        return found
+
+    async def _make(self, found: _Found) -> None:
+        """The mail of a message that none was made of yet."""
+        try:
+            made = await rendition.rendered(self._app, found.needs_keys, found.mail.message_id)
+        except (CannotOpen, Refused, Unavailable):
+            found.opened = None
+            return
+        found.blob_id = made.blob_id
+        if found.opened is not None:
+            found.opened.size, found.opened.facts = made.size, made.facts
+
+    async def _octets(self, found: _Found) -> bytes:
+        blob_id = found.blob_id
+        if not blob_id:
+            blob_id = (await rendition.rendered(self._app, found.needs_keys, found.mail.message_id)).blob_id
+        return await rendition.octets(self._app, found.needs_keys, blob_id)
+
+    async def _read(self, found: Sequence[_Found]) -> None:
+        """What was written in each, by a few statements for all of them."""
+        names = [(one.mail.space_id, one.mail.message_id) for one in found]
+        messages = await self._app.db.read(pages.messages_of, names)
+        for one, name in zip(found, names, strict=True):
+            try:
+                if one.opened is not None:
+                    one.opened.text = rendition.written(reading.body_of(one.needs_keys, messages[name]))
+            except (CannotOpen, KeyError):
+                one.opened = None
+
+    # ---- changes ----
+
+    async def store(
+        self, uids: Sequence[int], change: Callable[[int], int], unchanged_since: int | None = None
+    ) -> tuple[list[Row], list[int]]:
+        done, modified = await _filing().store(self._app, self._box, self.folder, uids, change, unchanged_since)
+        return [Row(one.uid, one.flags, one.modseq) for one in done], modified
+
+    async def copy(self, uids: Sequence[int], to: str) -> list[tuple[int, int]]:
+        return await _filing().copy(self._app, self._box, self.folder, uids, to)
+
+    async def move(self, uids: Sequence[int], to: str) -> list[tuple[int, int]]:
+        return await _filing().move(self._app, self._box, self.folder, uids, to)
+
+    async def expunge(self, uids: Sequence[int] | None = None) -> list[int]:
+        return await _filing().expunge(self._app, self._box, self.folder, uids)
+
+    async def keywords(self) -> dict[int, str]:
+        return await _filing().keywords(self._app, self._box)
+
+    async def name_keywords(self, names: Sequence[str]) -> dict[str, int]:
+        return await _filing().name_keywords(self._app, self._box, names)
+
+
+class _Found:
+    """A row that was read, on its way to being opened. `opened`: None when it does not open."""
+
+    __slots__ = ("blob_id", "keys", "mail", "opened")
+
+    def __init__(self, mail: Mail) -> None:
+        self.mail = mail
+        self.keys: SpaceKeys | None = None
+        self.blob_id = mail.blob_id or ""
+        self.opened: Opened | None = None
+
+    @property
+    def needs_keys(self) -> SpaceKeys:
+        if self.keys is None:
+            raise CannotOpen("the keys of this space are gone")
+        return self.keys
+
+
+def _runs(uids: Sequence[int]) -> Iterator[list[int]]:
+    """Cut where the numbers leap, so that a statement over a range reads little that was not asked for."""
+    run: list[int] = []
+    for uid in uids:
+        if run and (uid - run[-1] > _NEAR or len(run) >= CHUNK):
+            yield run
+            run = []
+        run.append(uid)
+    if run:
+        yield run
+
+
+def _filing() -> Any:
+    from server import filing
+
+    return filing
