@@ -48,11 +48,14 @@ class Enable:
 
 @dataclass(frozen=True, slots=True)
 class Folder:
-    """A command about one mailbox (CREATE, DELETE, SUBSCRIBE, UNSUBSCRIBE, RENAME, GETQUOTAROOT; GETQUOTA: a root).
-    Names are decoded: never modified UTF-7.
+    r"""A command about one mailbox (CREATE, DELETE, SUBSCRIBE, UNSUBSCRIBE, RENAME, GETQUOTAROOT; GETQUOTA: a root).
+    Names are decoded: never modified UTF-7. `to`: the new name of RENAME; `use`: what CREATE asks for by RFC 6154 § 3,
+    in lower case ("\sent").
     """
 
     mailbox: str
+    to: str = ""
+    use: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class Select:
 @dataclass(frozen=True, slots=True)
 class Listing:
     """LIST and LSUB (RFC 9051 § 6.3.9, RFC 5258, 5819, 6154). `options`: which mailboxes (SUBSCRIBED, REMOTE,
-    RECURSIVEMATCH, SPECIAL-USE); `returns`: what of each (SUBSCRIBED, CHILDREN, SPECIAL-USE); `status`: STATUS items.
+    RECURSIVEMATCH, SPECIAL-USE); `returns`: what of each (SUBSCRIBED, CHILDREN, SPECIAL-USE), what a selection implies
+    among it; `status`: STATUS items. `extended`: written as RFC 5258 has it.
     """
 
     reference: str
@@ -100,7 +104,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """`flags` in lower case; `at` in milliseconds since 1970, None for now; `utf8`: sent as UTF8 (…) (RFC 6855)."""
+    """`flags` as in Store; `at` in milliseconds since 1970, None for now; `utf8`: sent as UTF8 (…) (RFC 6855)."""
 
     mailbox: str
     flags: frozenset[str]
@@ -112,7 +116,8 @@ class Append:
 @dataclass(frozen=True, slots=True)
 class Search:
     """`numbers`: the sequence sets among the keys, each with the set of UIDs that the mailbox puts into it. `returns`:
-    MIN, MAX, ALL, COUNT, SAVE (RFC 4731, 5182); None for the answer of old.
+    MIN, MAX, ALL, COUNT, SAVE (RFC 4731, 5182); None for the answer of old. `charset` not among `search.CHARSETS`: the
+    keys were read as well as could be, and the answer is NO [BADCHARSET (…)].
     """
 
     charset: str
@@ -124,7 +129,9 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """`changed_since`, `vanished`: RFC 7162."""
+    """`changed_since`, `vanished`: RFC 7162 (§ 3.1.4.1: MODSEQ is then among what is wanted). `vanished` comes only
+    with UID and `changed_since`; whether QRESYNC is enabled the session knows.
+    """
 
     ids: Ids
     wanted: Wanted
@@ -134,7 +141,9 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """`change`: "" replaces, "+" adds, "-" removes; `flags` as sent; `unchanged_since`: RFC 7162 § 3.1.3."""
+    """`change`: "" replaces, "+" adds, "-" removes; `flags`: system flags in lower case, keywords as sent (they are
+    one whatever their case); `unchanged_since`: RFC 7162 § 3.1.3.
+    """
 
     ids: Ids
     change: str

@@ -1,20 +1,23 @@
-"""SEARCH: its keys (RFC 3501 § 6.4.4), how they are read and what they match. Pure.
+"""SEARCH: its keys (RFC 3501 and 9051 § 6.4.4; MODSEQ 7162, OLDER and YOUNGER 5032, EMAILID and THREADID 8474, `$`
+5182), how they are read and what they match. Pure, but for the clock that OLDER and YOUNGER count from.
 
 A key says how much of a message it must see (`depth`): its flags and numbers, its header and size, or its text; a
-search looks at the cheap keys first and opens only what is left. Text is compared with case and accents folded.
-There is no « recent » here (RFC 9051 dropped it): RECENT and NEW match nothing, OLD everything.
+search looks at the cheap keys first and opens only what is left. Text is compared with case and accents folded; days
+are compared as they are written, whatever the hour and the zone. There is no « recent » here (RFC 9051 dropped it):
+RECENT and NEW match nothing, OLD everything.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from mail_gateway.headers import Headers, clean, decode_words
 from mail_gateway.headers import date as header_date
-from mail_gateway.imap.syntax import Cursor, Ids
+from mail_gateway.imap.syntax import LARGEST_64, Cursor, Ids
 from server.formats.malformed import Malformed
 from server.query import fold as folded
 from storage.entries import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
@@ -22,15 +25,24 @@ from storage.entries import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN
 NUMBERS, DATE, HEADER, TEXT = 0, 1, 2, 3  # how deep a key looks
 MAX_KEYS = 500
 MAX_LEVELS = 50
+# What a client may name → our codec. ASCII is read as UTF-8: some clients send that and say nothing.
+CHARSETS = {
+    "US-ASCII": "utf-8", "UTF-8": "utf-8", "ISO-8859-1": "latin-1", "ISO-8859-15": "iso8859-15",
+    "WINDOWS-1252": "cp1252",
+}  # fmt: skip
 _FLAGS = {"ANSWERED": ANSWERED, "DELETED": DELETED, "DRAFT": DRAFT, "FLAGGED": FLAGGED, "SEEN": SEEN}
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
-_DATE = re.compile(rb'"?([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})"?')
+_DATE = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
+_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}+")
+_NUMBERS = re.compile(rb"(?=[1-9*$])")
 
 
 @dataclass(slots=True)
 class Subject:
-    """A message a key is tried on, as far as it is open: `at` from depth DATE, `header` and `size` from HEADER, `text`
-    from TEXT. `place`: zero-based, in the folder.
+    """A message a key is tried on, as far as it is open: `at` and the two identifiers from depth DATE, `header` and
+    `size` from HEADER, `text` from TEXT; everything else from the start. `place`: zero-based, in the folder;
+    `keywords`: in lower case.
     """
 
     place: int
@@ -41,11 +53,19 @@ class Subject:
     header: bytes = b""
     text: str = ""
     opened: bool = False  # `text` has been filled
+    keywords: frozenset[str] = frozenset()
+    modseq: int = 0
+    email_id: str = ""
+    thread_id: str = ""
     _fields: Headers | None = None
 
     def field(self, name: str) -> list[str]:
         """The values of a field, folded to be compared."""
         return [fold(decode_words(value)) for value in self._headers().all(name)]
+
+    def unfolded(self) -> str:
+        """The header block, its fields on a line each."""
+        return _FOLD.sub("", self.header.decode("utf-8", "replace"))
 
     def sent(self) -> date | None:
         moment = header_date(self._headers().get("date"))
@@ -90,12 +110,16 @@ def nothing(_: Subject) -> bool:
 
 
 class KeyReader:
-    """Reads keys from a cursor. `numbers` collects sequence sets; `resolve` must fill them before a key is tried."""
+    """Reads keys from a cursor, their strings by `codec` ("": unknown, read as well as can be). `numbers` collects
+    sequence sets, which the mailbox must resolve before a key is tried; `modseq` whether there is a MODSEQ key.
+    """
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, codec: str = "utf-8") -> None:
         self._cursor = cursor
+        self._codec = codec
         self._count = 0
         self.numbers: list[tuple[Numbers, set[int]]] = []
+        self.modseq = False
 
     def keys(self, level: int = 0) -> list[Key]:
         found = [self.key(level)]
@@ -112,7 +136,7 @@ class KeyReader:
             keys = self.keys(level + 1)
             cursor.need(b")")
             return Key(max(key.depth for key in keys), lambda subject: all(key.matches(subject) for key in keys))
-        if cursor.peek(b"*") or _digit(cursor):
+        if cursor.match(_NUMBERS):
             return self.ids(uid=False)
         name = cursor.keyword()
         if name in ("ALL", "OLD"):
@@ -138,22 +162,48 @@ class KeyReader:
             cursor.space()
             other = self.key(level + 1)
             return Key(max(one.depth, other.depth), lambda subject: one.matches(subject) or other.matches(subject))
-        if name in ("KEYWORD", "UNKEYWORD"):  # no keyword is kept
-            cursor.atom()
-            return Key(NUMBERS, nothing if name == "KEYWORD" else everything)
+        if name in ("KEYWORD", "UNKEYWORD"):
+            return _keyword(cursor.atom().lower(), want=name == "KEYWORD")
         if name in ("FROM", "TO", "CC", "BCC", "SUBJECT"):
-            return _field(name.lower(), fold(cursor.text()))
+            return _field(name.lower(), self.words())
         if name == "HEADER":
             field = cursor.text().lower()
             cursor.space()
-            return _field(field, fold(cursor.text()))
+            return _field(field, self.words())
         if name in ("BODY", "TEXT"):
-            return _text(fold(cursor.text()), with_header=name == "TEXT")
+            return _text(self.words(), with_header=name == "TEXT")
         if name in ("LARGER", "SMALLER"):
-            return _size(cursor.number(), larger=name == "LARGER")
+            return _size(cursor.number(LARGEST_64), larger=name == "LARGER")
         if name in ("BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"):
             return _day(name.removeprefix("SENT"), _read_date(cursor), sent=name.startswith("SENT"))
+        if name in ("OLDER", "YOUNGER"):
+            return _within(cursor, younger=name == "YOUNGER")
+        if name in ("EMAILID", "THREADID"):
+            return _identifier(cursor.word(_OBJECT_ID, "Identifier expected").decode("ascii"), email=name == "EMAILID")
+        if name == "MODSEQ":
+            return self.changed()
         raise cursor.bad("Unknown search key")
+
+    def words(self) -> str:
+        """A string, folded to be compared."""
+        sent = self._cursor.string()
+        try:
+            return fold(sent.decode(self._codec or "latin-1"))
+        except UnicodeDecodeError:
+            raise self._cursor.bad("Not in this charset") from None
+
+    def changed(self) -> Key:
+        """RFC 7162 § 3.1.5: MODSEQ [entry-name entry-type] n. Every flag of ours counts in the one number."""
+        cursor = self._cursor
+        self.modseq = True
+        if cursor.peek(b'"'):
+            cursor.string()
+            cursor.space()
+            if cursor.keyword() not in ("ALL", "PRIV", "SHARED"):
+                raise cursor.bad("Entry type expected")
+            cursor.space()
+        least = cursor.number(LARGEST_64)
+        return Key(NUMBERS, lambda subject: subject.modseq >= least)
 
     def ids(self, *, uid: bool) -> Key:
         chosen: set[int] = set()
@@ -161,12 +211,16 @@ class KeyReader:
         return Key(NUMBERS, lambda subject: subject.uid in chosen)
 
 
-def _digit(cursor: Cursor) -> bool:
-    return any(cursor.peek(b"%d" % digit) for digit in range(1, 10))
-
-
 def _flag(bit: int, *, want: bool) -> Key:
     return Key(NUMBERS, lambda subject: bool(subject.flags & bit) is want)
+
+
+def _keyword(name: str, *, want: bool) -> Key:
+    return Key(NUMBERS, lambda subject: (name in subject.keywords) is want)
+
+
+def _identifier(sought: str, *, email: bool) -> Key:
+    return Key(DATE, lambda subject: (subject.email_id if email else subject.thread_id) == sought)
 
 
 def _field(name: str, words: str) -> Key:
@@ -180,8 +234,7 @@ def _text(words: str, *, with_header: bool) -> Key:
     return Key(
         TEXT,
         lambda subject: (
-            words in fold(subject.text.replace("\n", " "))
-            or words in fold(decode_words(subject.header.decode("utf-8", "replace")))
+            words in fold(subject.text.replace("\n", " ")) or words in fold(decode_words(subject.unfolded()))
         ),
     )
 
@@ -200,11 +253,20 @@ def _day(relation: str, day: date, *, sent: bool) -> Key:
     return Key(HEADER if sent else DATE, matches)
 
 
+def _within(cursor: Cursor, *, younger: bool) -> Key:
+    """RFC 5032 § 3: seconds before now."""
+    seconds = cursor.number()
+    if not seconds:
+        raise cursor.bad("Nothing asked for")
+    edge = int((time.time() - seconds) * 1000)
+    return Key(DATE, (lambda subject: subject.at >= edge) if younger else (lambda subject: subject.at <= edge))
+
+
 def _read_date(cursor: Cursor) -> date:
     found = cursor.match(_DATE)
     if found is None:
         raise cursor.bad("Date expected")
     try:
-        return date(int(found[3]), _MONTHS[found[2].lower()], int(found[1]))
+        return date(int(found[4]), _MONTHS[found[3].lower()], int(found[2]))
     except (ValueError, KeyError):
         raise cursor.bad("No such date") from None

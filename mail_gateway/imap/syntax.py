@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
 
 MAX_RANGES = 20_000
+MAX_FLAGS = 100
+MAX_FLAG = 255  # octets of one
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]++')
 _ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]++')
 _PATTERN = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]++')
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]++|\\["\\])*+)"')
 _ESCAPED = re.compile(rb'\\(["\\])')
-_NUMBER = re.compile(rb"[0-9]{1,10}+")
-_SET = re.compile(rb"[0-9*:,]++")
+_NUMBER = re.compile(rb"[0-9]{1,20}+")
+_SET = re.compile(rb"[0-9*:,$]++")
 _FLAG = re.compile(rb'\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]++')
 _LARGEST = 2**32 - 1
+LARGEST_64 = 2**63 - 1  # number64 and mod-sequence-value (RFC 9051 § 9, RFC 7162 § 7)
 
 
 class BadCommand(Exception):
@@ -34,10 +40,13 @@ class BadCommand(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Literal:
-    """A literal as it was read. `size` is what was announced: of a long one only the beginning is kept."""
+    """A literal as it was read. `size` is what was announced: of a long one only the beginning is kept. `binary`: a
+    literal8, `~{n}`, which may hold NUL (RFC 3516).
+    """
 
     data: bytes
     size: int
+    binary: bool = False
 
 
 Part = bytes | Literal
@@ -45,9 +54,28 @@ Part = bytes | Literal
 
 @dataclass(frozen=True, slots=True)
 class Ids:
-    """A sequence set: ranges of message numbers or UIDs, 0 standing for `*`."""
+    """A sequence set: ranges of message numbers or UIDs, 0 standing for `*`. `saved`: and what the last SEARCH saved,
+    `$` (RFC 5182), which only the session knows.
+    """
 
-    ranges: tuple[tuple[int, int], ...]
+    ranges: tuple[tuple[int, int], ...] = ()
+    saved: bool = False
+
+    def places(self, uids: Sequence[int], *, uid: bool, saved: Collection[int] = ()) -> list[int]:
+        """The zero-based places named among `uids` (in order), each once. `saved`: the UIDs that `$` stands for."""
+        found = self.among(uids) if uid else self.positions(len(uids))
+        if not self.saved:
+            return found
+        kept = frozenset(saved)
+        return sorted({*found, *(place for place, one in enumerate(uids) if one in kept)})
+
+    def count(self) -> int:
+        """How many numbers, of a set without `*`."""
+        return sum(abs(high - low) + 1 for low, high in self.ranges)
+
+    def beyond(self, count: int) -> bool:
+        """Whether a message number is named that none of `count` messages has (RFC 9051 § 9: seq-number: BAD)."""
+        return any(max(low, high) > count or (not count and not (low and high)) for low, high in self.ranges)
 
     def positions(self, count: int) -> list[int]:
         """As message numbers: the zero-based places that exist among `count`, in order, each once."""
@@ -77,14 +105,17 @@ class Ids:
 class Cursor:
     """Reads one command from left to right.
 
-    `parts`: text, literal, text, …; a text that a literal follows has lost its `{n}`.
+    `parts`: text, literal, text, …; a text that a literal follows has lost its `{n}`. `utf8`: the client has enabled
+    UTF8=ACCEPT or IMAP4rev2, so that names are no longer modified UTF-7. `uid`: the command began with UID.
     """
 
-    def __init__(self, parts: Sequence[Part]) -> None:
+    def __init__(self, parts: Sequence[Part], *, utf8: bool = False) -> None:
         self._parts = parts
         self._index = 0
         self._at = 0
         self.tag = "*"
+        self.utf8 = utf8
+        self.uid = False
 
     def bad(self, text: str) -> BadCommand:
         return BadCommand(text, self.tag)
@@ -139,7 +170,7 @@ class Cursor:
         return found
 
     def atom(self) -> str:
-        return self._word(_ATOM, "Atom expected").decode("ascii")
+        return self.word(_ATOM, "Atom expected").decode("ascii")
 
     def keyword(self) -> str:
         """An atom, in upper case."""
@@ -149,6 +180,8 @@ class Cursor:
         """A quoted string, a literal, or what `otherwise` matches."""
         if self.at_literal():
             found = self.literal()
+            if found.binary:
+                raise self.bad("No binary literal here")
             if found.size != len(found.data):
                 raise self.bad("Literal too long")
             if b"\0" in found.data:
@@ -157,7 +190,7 @@ class Cursor:
         quoted = self.match(_QUOTED)
         if quoted is not None:
             return _ESCAPED.sub(rb"\1", quoted[1]) if b"\\" in quoted[1] else quoted[1]
-        return self._word(otherwise, "String expected")
+        return self.word(otherwise, "String expected")
 
     def text(self) -> str:
         """A string of UTF-8."""
@@ -166,21 +199,42 @@ class Cursor:
         except UnicodeDecodeError:
             raise self.bad("Not UTF-8") from None
 
-    def pattern(self) -> str:
+    def pattern(self) -> bytes:
         """A mailbox name that may hold wildcards."""
-        return self.string(_PATTERN).decode("ascii", "replace")
+        return self.string(_PATTERN)
 
-    def number(self) -> int:
-        value = int(self._word(_NUMBER, "Number expected"))
-        if value > _LARGEST:
+    def number(self, largest: int = _LARGEST) -> int:
+        value = int(self.word(_NUMBER, "Number expected"))
+        if value > largest:
             raise self.bad("Number too large")
         return value
 
+    def listed(self, read: Callable[[], T], limit: int, *, empty: bool = False) -> list[T]:
+        """A list between parentheses, its opening one too; `empty` when it may be."""
+        self.need(b"(")
+        if empty and self.take(b")"):
+            return []
+        found = [read()]
+        while self.take(b" "):
+            if len(found) >= limit:
+                raise self.bad("List too long")
+            found.append(read())
+        self.need(b")")
+        return found
+
     def ids(self) -> Ids:
-        pieces = self._word(_SET, "Message numbers expected").split(b",")
+        """A sequence set (RFC 9051 § 9), `$` among its members or alone."""
+        pieces = self.word(_SET, "Message numbers expected").split(b",")
         if len(pieces) > MAX_RANGES:
             raise self.bad("Too many message numbers")
-        return Ids(tuple(self._range(piece) for piece in pieces))
+        return Ids(tuple(self._range(piece) for piece in pieces if piece != b"$"), b"$" in pieces)
+
+    def known_ids(self) -> Ids:
+        """A sequence set of what a client knows by number: neither `*` nor `$` (RFC 7162 § 3.2.5)."""
+        found = self.ids()
+        if found.saved or not all(low and high for low, high in found.ranges):
+            raise self.bad("Known numbers expected")
+        return found
 
     def _range(self, piece: bytes) -> tuple[int, int]:
         low, colon, high = piece.partition(b":")
@@ -195,20 +249,23 @@ class Cursor:
         return int(digits)
 
     def flags(self) -> frozenset[str]:
-        """A list of flags in lower case, or a bare one where STORE allows it."""
-        found: set[str] = set()
-        listed = self.take(b"(")
-        if listed and self.take(b")"):
-            return frozenset()
-        while True:
-            found.add(self._word(_FLAG, "Flag expected").decode("ascii").lower())
-            if not self.take(b" "):
-                break
-        if listed:
-            self.need(b")")
+        """A list of flags, or a bare one where STORE allows it: system flags in lower case, keywords as sent."""
+        if self.peek(b"("):
+            return frozenset(self.listed(self._flag, MAX_FLAGS, empty=True))
+        found = [self._flag()]
+        while self.take(b" "):
+            if len(found) >= MAX_FLAGS:
+                raise self.bad("List too long")
+            found.append(self._flag())
         return frozenset(found)
 
-    def _word(self, pattern: re.Pattern[bytes], otherwise: str) -> bytes:
+    def _flag(self) -> str:
+        found = self.word(_FLAG, "Flag expected").decode("ascii")
+        if len(found) > MAX_FLAG:
+            raise self.bad("Flag too long")
+        return found.lower() if found.startswith("\\") else found
+
+    def word(self, pattern: re.Pattern[bytes], otherwise: str) -> bytes:
         found = self.match(pattern)
         if found is None:
             raise self.bad(otherwise)

@@ -3,7 +3,8 @@
 An `asyncio.Protocol` of our own rather than streams: STARTTLS must drop whatever came before the handshake (a command
 slipped in by somebody on the way would otherwise be run as if it had come through TLS), and a peer that sends faster
 than we read must fill its own buffers, not ours.
-Does not know IMAP beyond `{n}` at the end of a line.
+Does not know IMAP beyond `{n}`, `{n+}` and `~{n}` at the end of a line (RFC 7888: LITERAL+, of which LITERAL- is a
+part; RFC 3516).
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from mail_gateway.imap.syntax import Literal, Part
 
 MAX_LINE = 64 * 1024  # octets of a command without its literals
 KEPT_LITERAL = 128 * 1024  # of a longer one only this much is kept: the header block of a mail
+ROOM = 128 * 1024 * 1024  # octets of whole mails that one door keeps at a time, while they are being taken in
 HANDSHAKE_S = 10
 STALL_S = 300  # a peer that takes nothing for so long is gone
 LINGER_S = 30  # to take the last words
 _HIGH_WATER = 256 * 1024
 _PIECE = 64 * 1024
-_LITERAL = re.compile(rb"\{([0-9]{1,12})(\+?)\}$")
+_LITERAL = re.compile(rb"(~?)\{([0-9]{1,12})(\+?)\}$")
 
 
 class Closed(Exception):
@@ -40,11 +42,29 @@ class TooMuch(Exception):
         self.fatal = fatal
 
 
-class Wire(asyncio.Protocol):
-    """One connection. `on_open` is called once, with the wire, when somebody connects."""
+class Room:
+    """What all the connections of a door together may keep of long literals."""
 
-    def __init__(self, on_open: Callable[[Wire], None]) -> None:
+    def __init__(self, octets: int = ROOM) -> None:
+        self.left = octets
+
+    def take(self, octets: int) -> bool:
+        if octets > self.left:
+            return False
+        self.left -= octets
+        return True
+
+
+class Wire(asyncio.Protocol):
+    """One connection. `on_open` is called once, with the wire, when somebody connects. `room`: what it shares with the
+    others of its door.
+    """
+
+    def __init__(self, on_open: Callable[[Wire], None], room: Room | None = None) -> None:
         self._on_open: Callable[[Wire], None] | None = on_open
+        self._room = room or Room()
+        self._held = 0  # octets of it that are kept here
+        self._nudged = False
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -80,6 +100,7 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._gone = True
         self._transport = None
+        self._let_go()
         self._wake_reader()
         self.resume_writing()
 
@@ -127,11 +148,31 @@ class Wire(asyncio.Protocol):
             raise TooMuch(tag_of(line[:200]), fatal=True)
         return line.removesuffix(b"\r")
 
-    async def command(self, literal_limit: int) -> list[Part]:
+    async def line_or_nudge(self) -> bytes | None:
+        """The next line, or None when `nudge` was called first. Raises as `line`."""
+        while not self._nudged and b"\n" not in self._buffer:
+            if len(self._buffer) > MAX_LINE:
+                raise TooMuch("*", fatal=True)
+            await self._more()
+        if self._nudged:
+            self._nudged = False
+            return None
+        return await self.line()
+
+    def nudge(self) -> None:
+        """Something has come up that whoever waits in `line_or_nudge` wants to know: no task of its own waits for it,
+        so that thousands may.
+        """
+        self._nudged = True
+        self._wake_reader()
+
+    async def command(self, literal_limit: int, whole: Callable[[list[Part]], bool] | None = None) -> list[Part]:
         """A line with its literals: text, literal, text, … Raises Closed, TooMuch.
 
-        `literal_limit`: octets of all its literals; a larger synchronising one is refused before it is sent.
+        `literal_limit`: octets of all its literals; a larger synchronising one is refused before it is sent. `whole`:
+        says, by what came before it, whether all of a literal is wanted; while there is room, it is kept.
         """
+        self._let_go()
         parts: list[Part] = []
         room = MAX_LINE
         while True:
@@ -140,7 +181,7 @@ class Wire(asyncio.Protocol):
             announced = _LITERAL.search(text)
             if announced is None:
                 return [*parts, text]
-            size, waits = int(announced[1]), not announced[2]
+            size, waits = int(announced[2]), not announced[3]
             parts.append(text[: announced.start()])
             if size > literal_limit:
                 first = parts[0]
@@ -148,10 +189,13 @@ class Wire(asyncio.Protocol):
             literal_limit -= size
             if waits:
                 self.write(b"+ Go ahead\r\n")
-            parts.append(await self._literal(size))
+            wanted = whole is not None and whole(parts)
+            parts.append(await self._literal(size, whole=wanted, binary=bool(announced[1])))
 
-    async def _literal(self, size: int) -> Literal:
+    async def _literal(self, size: int, *, whole: bool, binary: bool) -> Literal:
+        """A literal of which not all is there is one that nobody wanted whole, or for which there was no room."""
         kept = bytearray()
+        most = KEPT_LITERAL
         left = size
         while left:
             if not self._buffer:
@@ -159,9 +203,19 @@ class Wire(asyncio.Protocol):
                 continue
             piece = self._buffer[:left]
             left -= len(piece)
-            kept += piece[: max(0, KEPT_LITERAL - len(kept))]
+            if whole and len(kept) + len(piece) > most:
+                whole = self._room.take(len(piece))
+                if whole:
+                    self._held += len(piece)
+                    most = len(kept) + len(piece)
+            kept += piece[: max(0, most - len(kept))]
             del self._buffer[: len(piece)]
-        return Literal(bytes(kept), size)
+        return Literal(bytes(kept), size, binary)
+
+    def _let_go(self) -> None:
+        """What was kept of the last command's literals is done with."""
+        self._room.left += self._held
+        self._held = 0
 
     # ---- writing ----
 
