@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from server import reading, scopes
+from server import access, reading, scopes, uploads
 from server.drafts import MAX_SUBJECT, MAX_TEXT
 from server.errors import Conflict, Invalid, Throttled, TooLarge
-from server.handles import MailboxHandle
+from server.handles import MailboxHandle, SpaceHandle
 from storage import drafts, entries
 from storage.database import Tx
 from storage.drafts import KeptDraft
@@ -34,9 +34,33 @@ ENDED_KEPT_MS = 7 * 86_400_000
 _ID_LENGTHS = range(16, 41)
 
 
+class Enclosed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A file of a draft that a mail client keeps. `part`: its place in the mail, as `attachments.cut` takes it."""
+
+    name: str
+    type: str
+    size: int
+    part: str
+
+
+class AsMail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a mail client put there, as far as a page must know. `names`: by which the same draft, saved again, is known
+    (its Message-ID among them); `to`: whom it is for, as written; `files`: those that no page has taken yet; `at`: its
+    date, ms since 1970. `why` a page cannot go on with it: nobody, people (others than a page can write to), long,
+    unreadable; "" when it can.
+    """
+
+    names: tuple[str, ...] = ()
+    to: tuple[str, ...] = ()
+    files: tuple[Enclosed, ...] = ()
+    at: int = 0
+    why: str = ""
+
+
 class Writing(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is being written. `to`: for a new letter, a conversation with who it is for, and `whom` of it. `uploads`,
-    `documents`: files sent ahead, documents of the dossier. `only`: the member it is for alone.
+    `documents`: files sent ahead, documents of the dossier. `only`: the member it is for alone. `mail`: of what a mail
+    client wrote last.
     """
 
     text: str = ""
@@ -47,10 +71,16 @@ class Writing(msgspec.Struct, frozen=True, omit_defaults=True):
     only: str = ""
     uploads: tuple[str, ...] = ()
     documents: tuple[str, ...] = ()
+    mail: AsMail | None = None
 
     @property
     def empty(self) -> bool:
-        return not (self.text.strip() or self.subject.strip() or self.uploads or self.documents)
+        return not (self.text.strip() or self.subject.strip() or self.uploads or self.documents or self.mail)
+
+    @property
+    def beyond(self) -> bool:
+        """Whether it holds what a page would lose."""
+        return self.mail is not None and bool(self.mail.files or self.mail.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +118,9 @@ async def keep(
         raise TooLarge("text_too_long", f"Le message est trop long ({MAX_TEXT} caractères au plus).")
     if not _is_id(draft_id):
         raise Invalid
+    own = await access.own_space(app, box.actor) if writing.uploads else None
     keys = await app.db.read(lambda tx: reading.space_keys(app, tx, box.space_id))
-    kept = await app.db.write(_keep, box, keys, draft_id, version, conversation, writing, bare)
+    kept = await app.db.write(_keep, box, keys, draft_id, version, conversation, writing, bare, own)
     if kept.version == 1 or kept.other:
         app.hub.wake({box.mailbox_id})
     return kept
@@ -108,8 +139,12 @@ def _keep(
     conversation: str,
     writing: Writing,
     bare: bool,
+    own: SpaceHandle | None,
 ) -> Kept:
+    entries.hold(tx, box.mailbox_id)
     at, me = now_ms(), box.actor.account_id
+    if own is not None:
+        uploads.hold(tx, own, writing.uploads, ())
     known = drafts.find(tx, box.mailbox_id, draft_id)
     kept = Kept(draft_id, version, conversation, writing, reading.iso(at))
     if known is None:
@@ -119,28 +154,49 @@ def _keep(
         return replace(kept, version=1)
     if known.ended_at is not None or known.account_id != me:
         raise Conflict("draft_sent", "Ce brouillon a déjà été envoyé ou supprimé.")
+    before = opened(keys, known)
+    if known.version != version and (before is None or _same(before.writing, writing)):
+        return replace(kept, version=known.version)
+    other = _beside(tx, box, keys, known, before, writing, late=known.version != version)
     if writing.empty and not bare and known.version == version:
         drafts.remove(tx, box.mailbox_id, draft_id)
-        return replace(kept, version=0)
+        return replace(kept, version=0, other=other)
+    if not other or known.blob_id == "":
+        drafts.leave(tx, box.mailbox_id, known)
     sealed = keys.seal("draft", draft_id, msgspec.json.encode(writing))
-    moved = drafts.update(tx, box.mailbox_id, draft_id, version, sealed, at)
-    if moved is not None:
-        return replace(kept, version=moved)
-    before = _open(keys, known)
-    if before is None or before.writing == writing:
-        return replace(kept, version=known.version)
-    other = "" if before.writing.empty or _goes_on(before.writing, writing) else new_id()
-    if other:
-        _insert(tx, box, keys, replace(before, id=other), known.updated_at)
     drafts.update(tx, box.mailbox_id, draft_id, known.version, sealed, at)
     return replace(kept, version=known.version + 1, other=other)
 
 
-def _goes_on(before: Writing, now: Writing) -> bool:
-    """Whether nothing of it is lost: as when a page that closes sends its last words before an answer came."""
+def _same(before: Writing, now: Writing) -> bool:
+    return msgspec.structs.replace(before, mail=None) == now and not before.beyond
+
+
+def _beside(
+    tx: Tx, box: MailboxHandle, keys: SpaceKeys, known: KeptDraft, before: Kept | None, now: Writing, *, late: bool
+) -> str:
+    """What would be lost is kept as a draft of its own: what another device wrote meanwhile, what only a mail client
+    can show. Returns its id, "" when nothing would.
+    """
+    if before is None or before.writing.empty or not (before.writing.beyond or (late and not _goes_on(before, now))):
+        return ""
+    other = new_id()
+    if known.blob_id:
+        sealed = keys.seal("draft", other, msgspec.json.encode(before.writing))
+        drafts.part(tx, box.mailbox_id, known, other, sealed)
+    else:
+        _insert(tx, box, keys, replace(before, id=other), known.updated_at)
+    return other
+
+
+def _goes_on(kept: Kept, now: Writing) -> bool:
+    """Whether nothing of it is lost: as when a page that closes sends its last words before an answer came. In a
+    conversation the subject is the conversation's.
+    """
+    before = kept.writing
     return (
         now.text.startswith(before.text)
-        and now.subject.startswith(before.subject)
+        and (bool(kept.conversation) or now.subject.startswith(before.subject))
         and {*before.uploads, *before.documents} <= {*now.uploads, *now.documents}
     )
 
@@ -154,7 +210,7 @@ def _insert(tx: Tx, box: MailboxHandle, keys: SpaceKeys, kept: Kept, at: int) ->
     drafts.insert(tx, box.mailbox_id, row, keys.seal("draft", kept.id, msgspec.json.encode(kept.writing)))
 
 
-def _open(keys: SpaceKeys, row: KeptDraft) -> Kept | None:
+def opened(keys: SpaceKeys, row: KeptDraft) -> Kept | None:
     """None when it does not open: it is then as if it were not there."""
     try:
         writing = _json.decode(keys.open("draft", row.id, row.body))
@@ -169,10 +225,32 @@ async def kept(app: App, box: MailboxHandle, conversation: str | None = None) ->
 
     def find(tx: Tx) -> list[Kept]:
         keys = reading.space_keys(app, tx, box.space_id)
-        found = [_open(keys, row) for row in drafts.of(tx, box.mailbox_id, box.actor.account_id, conversation)]
-        return [item for item in found if item is not None and not item.writing.empty]
+        rows = drafts.of(tx, box.mailbox_id, box.actor.account_id, conversation)
+        found = [(item, row.uid) for row in rows if (item := opened(keys, row)) is not None]
+        older = _saved_again(app, found)
+        return [item for item, _ in found if item.id not in older and not item.writing.empty]
 
     return await app.db.read(find)
+
+
+def _saved_again(app: App, found: list[tuple[Kept, int]]) -> set[str]:
+    """The drafts that a mail client saved anew under one of their names, and whose older mail it has not taken away
+    yet: a page shows the newer alone.
+    """
+    seen: set[str] = set()
+    older = set()
+    for item, uid in sorted(found, key=lambda one: one[1], reverse=True):
+        names = names_of(app, item)
+        if uid and not seen.isdisjoint(names):
+            older.add(item.id)
+        seen.update(names)
+    return older
+
+
+def names_of(app: App, kept: Kept) -> tuple[str, ...]:
+    """By which a mail client that saves a draft again may name it; the Message-ID of its mail comes first."""
+    mail = kept.writing.mail
+    return mail.names if mail is not None else (f"{kept.id}.{kept.version}@{app.settings.mail_domain}",)
 
 
 async def one(app: App, box: MailboxHandle, draft_id: str) -> Kept | None:
@@ -183,17 +261,23 @@ async def one(app: App, box: MailboxHandle, draft_id: str) -> Kept | None:
         row = drafts.find(tx, box.mailbox_id, draft_id)
         if row is None or row.ended_at is not None or row.account_id != box.actor.account_id:
             return None
-        return _open(reading.space_keys(app, tx, box.space_id), row)
+        return opened(reading.space_keys(app, tx, box.space_id), row)
 
     return await app.db.read(find)
 
 
 async def throw_away(app: App, box: MailboxHandle, draft_id: str) -> bool:
-    """Whether there was one."""
+    """Whether there was one. Its files go within a day."""
+    own = await access.own_space(app, box.actor)
 
     def end(tx: Tx) -> bool:
         entries.next_seq(tx, box.mailbox_id)
-        return drafts.end(tx, box.mailbox_id, box.actor.account_id, draft_id, now_ms())
+        row = drafts.find(tx, box.mailbox_id, draft_id)
+        if not drafts.end(tx, box.mailbox_id, box.actor.account_id, draft_id, now_ms()):
+            return False
+        item = opened(reading.space_keys(app, tx, box.space_id), row) if row else None
+        uploads.hold(tx, own, (), item.writing.uploads if item else ())
+        return True
 
     ended = await app.db.write(end)
     app.hub.wake({box.mailbox_id})
