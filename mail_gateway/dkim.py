@@ -30,6 +30,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from server.dns_records import quoted
 from server.settings import BadSettings, Settings
 
 APART = 64 * 1024  # octets from which a body is hashed in a thread
@@ -188,9 +189,4 @@ def said(settings: Settings) -> list[tuple[bool, str]]:
     except BadSettings as error:
         return [(False, str(error))]
     records = [key.record() for ours in keys.values() for key in ours]
-    return [(True, f"publish in the DNS: {name} IN TXT {_quoted(text)}") for name, text in records]
-
-
-def _quoted(text: str) -> str:
-    """RFC 1035 § 3.3.14: strings of 255 octets at most."""
-    return " ".join(f'"{text[start : start + 250]}"' for start in range(0, len(text), 250))
+    return [(True, f"publish in the DNS: {name} IN TXT {quoted(text)}") for name, text in records]

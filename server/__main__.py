@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from mail_gateway import dkim, whitelist
-from server import admin, demo, doctor
+from server import admin, demo, dns_records, doctor
 from server.app import open_app
 from server.audit_commands import audit_group
 from server.campaign_commands import campaign_group
@@ -113,15 +113,35 @@ def migrate(settings_of: Callable[[], Settings]) -> None:
 
 
 @cli.command("doctor")
+@click.option("--dns", "zone", is_flag=True, help="Print the records to paste into the zones of the domains.")
+@click.option("--check", is_flag=True, help="With --dns: compare them with what the DNS answers.")
 @click.pass_obj
-def doctor_command(settings_of: Callable[[], Settings]) -> None:
+def doctor_command(settings_of: Callable[[], Settings], zone: bool, check: bool) -> None:
     """Check the settings and the machine, and say what is wrong."""
+    if check and not zone:
+        raise click.UsageError("--check goes with --dns.")
+    if zone:
+        _zone(settings_of(), check)
+        return
     findings = run(doctor.examine(settings_of(), admin.trust_status, admin.look))
     findings += [doctor.Finding(good, text) for good, text in dkim.said(settings_of())]
     for finding in findings:
         mark = "ok   " if finding.good else "warn " if finding.warning else "WRONG"
         click.echo(f"{mark} {finding.text}")
     if any(not finding.good and not finding.warning for finding in findings):
+        sys.exit(2)
+
+
+def _zone(settings: Settings, check: bool) -> None:
+    """`pli doctor --dns`: the lines to paste; with --check, how each stands, and status 2 when one is missing."""
+    keys = [key.record() for ours in dkim.load(settings).values() for key in ours]
+    if not check:
+        click.echo("\n".join(dns_records.lines(settings, keys)))
+        return
+    found = run(dns_records.differences(dns_records.records(settings, keys)))
+    for wanted, instead in found:
+        click.echo(f"{'WRONG' if instead else 'ok   '} {wanted.line()}" + (f" ; found: {instead}" if instead else ""))
+    if any(instead for _, instead in found):
         sys.exit(2)
 
 

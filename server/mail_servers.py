@@ -91,10 +91,10 @@ def problems(settings: Settings) -> list[str]:
     return found
 
 
-def named(settings: Settings) -> bool:
-    """Whether the host is a name, as the DNS and Apple want it, and not a number."""
+def is_name(host: str) -> bool:
+    """Whether that is a name, as the DNS wants it, and not a number."""
     try:
-        ipaddress.ip_address(host(settings))
+        ipaddress.ip_address(host)
     except ValueError:
         return True
     return False

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import segno
 from aiohttp import web
 from markupsafe import Markup
 
 from server import access, pharmacy
 from server.dossier import prescriptions
 from server.errors import PliError
-from webchat import words
+from webchat import scan, words
 from webchat.forms import read_fields
 from webchat.security import told
 from webchat.visit import Visit, nonce, route
@@ -61,16 +60,7 @@ def _code(number: str, visit: Visit) -> Markup:
     root, _, extension = number.partition("^")
     scheme = "oid" if root.replace(".", "").isdigit() else "uuid"
     text = f"urn:{scheme}:{root}" + (f"#{extension}" if extension else "")
-    drawn = segno.make(text, error="m").svg_inline(
-        scale=4,
-        border=4,
-        dark="#000",
-        light="#fff",
-        title=visit.words("prescription.code"),
-        svgclass="scan",
-        lineclass="",
-    )
-    return Markup(drawn)  # noqa: S704 - drawn by the library, of a text in which it escapes everything
+    return scan.drawn(text, visit.words("prescription.code"))
 
 
 async def send(visit: Visit) -> web.StreamResponse:
