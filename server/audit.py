@@ -67,11 +67,14 @@ class Act(Enum):
     MAIL_DROPPED = ("mail:dropped", ACCESS_YEARS * 12)
     MAIL_EXAMINED = ("mail:examined", ACCESS_YEARS * 12)  # what stands around it, never what it says
     MAIL_HELD = ("mail:held", ACCESS_YEARS * 12)
+    MAIL_PASSWORD_ENDED = ("mail-password:ended", ACCESS_YEARS * 12)
+    MAIL_PASSWORD_MADE = ("mail-password:made", ACCESS_YEARS * 12)
     MAIL_RELEASED = ("mail:released", ACCESS_YEARS * 12)
     MEASURE_CORRECTED = ("measure:corrected", ACCESS_YEARS * 12)
     MEASURE_ENTERED = ("measure:entered", ACCESS_YEARS * 12)
     MEASURES_SENT = ("measure:sent", ACCESS_YEARS * 12)
     MESSAGE_POSTED = ("message:posted", ACCESS_YEARS * 12)
+    MESSAGE_REMOVED = ("message:removed", ACCESS_YEARS * 12)  # from a professional's mailbox: the patient keeps it
     OPENINGS_STOPPED = ("openings:stopped", ACCESS_YEARS * 12)
     PATIENT_FOUND = ("patient:found", ACCESS_YEARS * 12)  # by their identity; of a search that failed no space
     PASSWORD_CHANGED = ("password:changed", ACCESS_YEARS * 12)

@@ -65,10 +65,9 @@ OTHERWISE: Final[Said] = ("Autre action sur le dossier", "Did something else in 
 # Acts that are no access to anything of the patient, or that everybody of the conversation sees there.
 NOISE: Final = frozenset({
     "account:created", "campaign:changed", "contact:changed", "conversation:assigned", "conversation:closed",
-    "conversation:handed",
-    "factor:changed", "mail:held", "mailbox:read", "message:posted", "openings:stopped", "password:changed",
-    "sequence:changed", "session:closed", "session:opened", "session:refused", "session:stepped-up", "space:written-to",
-    "writer:turned-away",
+    "conversation:handed", "factor:changed", "mail-password:ended", "mail-password:made", "mail:held", "mailbox:read",
+    "message:posted", "message:removed", "openings:stopped", "password:changed", "sequence:changed", "session:closed",
+    "session:opened", "session:refused", "session:stepped-up", "space:written-to", "writer:turned-away",
 })  # fmt: skip
 OF_DELEGATES: Final = frozenset({"attachment:read", "conversation:read"})  # the others read what is theirs
 

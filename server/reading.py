@@ -313,57 +313,44 @@ async def mark_read(app: App, conversation: ConversationHandle, up_to: int, sinc
         entries.hold(tx, conversation.through)
         unseen = entries.unseen_up_to(tx, conversation.through, conversation.conversation_id, up_to)
         seen = [entry for entry in unseen if entry.seq >= since]
-        owed = [_set_flags(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake) for entry in seen]
-        return entries.unread(tx, conversation.through), wake, any(owed)
+        told = [flag(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake) for entry in seen]
+        return entries.unread(tx, conversation.through), wake, any(owed for _, _, owed in told)
 
     left, wake, owed = await app.db.write(mark)
-    _tell(app, wake, owed)
-    return left
-
-
-async def set_flags(app: App, box: MailboxHandle, message_id: str, change: Callable[[int], int]) -> int:
-    """Flags of one entry (IMAP STORE), as they are now. `change` is given the flags of this instant: two clients at
-    once each keep their part. A first reading is a receipt for the author. Raises `Refused`.
-    """
-
-    def store(tx: Tx) -> tuple[int, set[str], bool]:
-        wake: set[str] = set()
-        entries.hold(tx, box.mailbox_id)
-        current = entries.of_message(tx, box.mailbox_id, message_id)
-        if current is None:
-            raise Refused
-        flags = change(current.flags)
-        owed = _set_flags(app, tx, box.owner, current, flags, wake)
-        return flags, wake, owed
-
-    flags, wake, owed = await app.db.write(store)
-    _tell(app, wake, owed)
-    return flags
-
-
-def _tell(app: App, wake: set[str], owed: bool) -> None:
     app.hub.wake(wake)
     if owed:
         app.delivery.wake()
+    return left
 
 
-def _set_flags(app: App, tx: Tx, reader: str, entry: entries.Entry, flags: int, wake: set[str]) -> bool:
-    """Whether a receipt is owed now."""
-    if flags == entry.flags:
-        return False
-    entries.set_flags(tx, entry, flags)
+def flag(app: App, tx: Tx, reader: str, entry: entries.Entry, flags: int, wake: set[str]) -> tuple[int, int, bool]:
+    """Flags of one entry, and what a first reading brings with it. Returns the number of this move, the flags as they
+    are now, whether a receipt is owed. $MDNSent says to a mail client that the author is told: that it sends no second
+    receipt (RFC 3503).
+    """
+    owed = False
+    if flags & ~entry.flags & entries.SEEN:
+        owed, told = _first_reading(app, tx, reader, entry, wake)
+        flags |= entries.MDN_SENT if told else 0
+    modseq = entries.set_flags(tx, entry, flags)
     wake.add(entry.mailbox_id)
+    return modseq, flags, owed
+
+
+def _first_reading(app: App, tx: Tx, reader: str, entry: entries.Entry, wake: set[str]) -> tuple[bool, bool]:
+    """(a receipt is owed now, the author asked for one and is told by Pli)."""
     message = messages.find(tx, entry.space_id, entry.message_id)
-    first_reading = (
-        flags & entries.SEEN
-        and message is not None
-        and message.author_id != reader
-        and messages.add_receipt(tx, entry.space_id, entry.message_id, reader, "read")
-    )
-    if first_reading and message is not None:
-        wake.update(tell_author(tx, entry.space_id, message))
-        return receipts.owe(tx, keys_of(app, tx, entry.space_id, {}), message, reader)
-    return False
+    if message is None or message.author_id == reader:
+        return False, False
+    if not messages.add_receipt(tx, entry.space_id, entry.message_id, reader, "read"):
+        return False, False
+    author = tell_author(tx, entry.space_id, message)
+    wake.update(author)
+    if not message.raw_blob:
+        return False, False
+    keys = keys_of(app, tx, entry.space_id, {})
+    owed = receipts.owe(tx, keys, message, reader)
+    return owed, owed or (bool(author) and receipts.asked(keys, message))
 
 
 def tell_author(tx: Tx, space_id: str, message: Message) -> set[str]:

@@ -28,14 +28,19 @@ def owe(tx: Tx, keys: SpaceKeys, message: Message, reader: str) -> bool:
     holder = accounts.holder_of(tx, keys.space_id)
     if holder is None or holder.id != reader:
         return False
+    wanted = asked(keys, message)
+    if wanted:
+        deliveries.insert(tx, keys, message.id, CHANNEL, now_ms(), {"read_at": now_ms()})
+    return wanted
+
+
+def asked(keys: SpaceKeys, message: Message) -> bool:
+    """Whether the letter asked for a receipt, to the address it came from (§ 2.1: for another, the reader is asked)."""
     try:
         mail = _body.decode(keys.open("body", message.id, message.body)).mail or MailFacts()
     except CannotOpen:
         return False
-    wanted = bool(mail.receipt_to) and _plain(mail.receipt_to) == _plain(mail.return_path)  # § 2.1: or they must ask
-    if wanted:
-        deliveries.insert(tx, keys, message.id, CHANNEL, now_ms(), {"read_at": now_ms()})
-    return wanted
+    return bool(mail.receipt_to) and _plain(mail.receipt_to) == _plain(mail.return_path)
 
 
 def _plain(address: str) -> str:

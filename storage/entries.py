@@ -7,15 +7,17 @@ given.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from storage.database import Tx
 
 # Flags, as bits. RFC 9051 § 2.3.2; the keywords that everybody knows; from place `FIRST_KEYWORD` to `LAST_KEYWORD`,
-# those of the mailbox (table `keywords`).
+# those of the mailbox (table `keywords`); at place `CLOSED_KEYWORD`, that the team has finished.
 SEEN, ANSWERED, FLAGGED, DELETED, DRAFT = 1, 2, 4, 8, 16
 MDN_SENT, FORWARDED, JUNK, NOT_JUNK = 32, 64, 128, 256
-FIRST_KEYWORD, LAST_KEYWORD = 9, 62
+FIRST_KEYWORD, LAST_KEYWORD, CLOSED_KEYWORD = 9, 61, 62
+CLOSED = 1 << CLOSED_KEYWORD
 
 # What a conversation holds, as bits of `threads.holds`: files, an appointment, words of a bot.
 DOCUMENTS, APPOINTMENT, MACHINE = 1, 2, 4
@@ -62,13 +64,30 @@ def add(
     own: bool,
     holds: int = 0,
     asks: bool | None = None,
+    opens: bool = False,
 ) -> int:
     """A message arrives in a mailbox, or is sent from it (`own`: already seen, in folder sent). Returns its number.
 
     `holds`: what it adds to what the conversation holds. `asks`: it waits for an answer from this mailbox (True), it is
-    that answer (False), or neither (None).
+    that answer (False), or neither (None). `opens`: a conversation that its team had closed is open again.
     """
     seq = next_seq(tx, mailbox_id)
+    ((assigned,),) = tx.run(
+        "INSERT INTO threads (mailbox_id, conversation_id, space_id, last_seq, unread, holds, asks)"
+        " VALUES (:mailbox, :c, :s, :seq, :unread, :holds, :asks)"
+        " ON CONFLICT (mailbox_id, conversation_id) DO UPDATE SET last_seq = excluded.last_seq,"
+        " unread = threads.unread + excluded.unread, holds = threads.holds | excluded.holds"
+        f"{'' if asks is None else ', asks = excluded.asks'} RETURNING assigned",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        s=space_id,
+        seq=seq,
+        unread=0 if own else 1,
+        holds=holds,
+        asks=seq if asks else 0,
+    )
+    if opens and assigned & CLOSED:
+        assigned = _reopen(tx, mailbox_id, conversation_id, seq)
     tx.run(
         "INSERT INTO entries (mailbox_id, seq, kind, space_id, conversation_id, message_id, of_seq, flags, folder, "
         "modseq)"
@@ -78,24 +97,27 @@ def add(
         s=space_id,
         c=conversation_id,
         m=message_id,
-        flags=SEEN if own else 0,
+        flags=(SEEN if own else 0) | assigned,
         folder="sent" if own else "inbox",
     )
+    return seq
+
+
+def _reopen(tx: Tx, mailbox_id: str, conversation_id: str, seq: int) -> int:
+    """Nothing of the conversation is closed any more. Returns what its messages carry instead: nothing."""
     tx.run(
-        "INSERT INTO threads (mailbox_id, conversation_id, space_id, last_seq, unread, holds, asks)"
-        " VALUES (:mailbox, :c, :s, :seq, :unread, :holds, :asks)"
-        " ON CONFLICT (mailbox_id, conversation_id) DO UPDATE SET last_seq = excluded.last_seq,"
-        " unread = threads.unread + excluded.unread, holds = threads.holds | excluded.holds"
-        f"{'' if asks is None else ', asks = excluded.asks'}",
+        f"UPDATE entries SET flags = flags - {CLOSED}, modseq = :seq WHERE mailbox_id = :mailbox"
+        f" AND conversation_id = :c AND kind = 'message' AND (flags & {CLOSED}) <> 0",
+        seq=seq,
         mailbox=mailbox_id,
         c=conversation_id,
-        s=space_id,
-        seq=seq,
-        unread=0 if own else 1,
-        holds=holds,
-        asks=seq if asks else 0,
     )
-    return seq
+    tx.run(
+        "UPDATE threads SET assigned = 0 WHERE mailbox_id = :mailbox AND conversation_id = :c",
+        mailbox=mailbox_id,
+        c=conversation_id,
+    )
+    return 0
 
 
 def change(tx: Tx, mailbox_id: str, message_id: str) -> int | None:
@@ -157,6 +179,13 @@ def page(tx: Tx, mailbox_id: str, conversation_id: str, before: int, limit: int)
 def last_seq(tx: Tx, mailbox_id: str) -> int:
     rows = tx.run("SELECT last_seq FROM mailboxes WHERE id = :id", id=mailbox_id)
     return int(rows[0][0]) if rows else 0
+
+
+def last_seqs(tx: Tx, mailbox_ids: Sequence[str]) -> dict[str, int]:
+    """`last_seq` of these (a few hundred at most)."""
+    names = ", ".join(f":m{number}" for number in range(len(mailbox_ids)))
+    values = {f"m{number}": one for number, one in enumerate(mailbox_ids)}
+    return {row[0]: row[1] for row in tx.run(f"SELECT id, last_seq FROM mailboxes WHERE id IN ({names})", **values)}
 
 
 def validity(tx: Tx, mailbox_id: str) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from storage.database import Tx
-from storage.entries import DELETED, SEEN, Entry, next_seq, of_message, set_flags
+from storage.entries import DELETED, FLAGGED, SEEN, Entry, next_seq, of_message, set_flags
 
 INBOX, SENT, ARCHIVE, TRASH = "inbox", "sent", "archive", "trash"
 HOMES = frozenset({INBOX, SENT})
@@ -165,7 +165,7 @@ def place(tx: Tx, mailbox_id: str, seq: int, folder: str) -> int:
 
 def leave(tx: Tx, mailbox_id: str, folder: str, place: Place) -> None:
     """A message leaves a folder: EXPUNGE, or the first half of MOVE after `place`. Of its last place, it is gone from
-    this mailbox, and nothing of it waits to be read: unread is one number.
+    this mailbox, and nothing of it waits to be read or followed: unread is one number.
     """
     modseq = next_seq(tx, mailbox_id)
     tx.run(
@@ -183,8 +183,8 @@ def leave(tx: Tx, mailbox_id: str, folder: str, place: Place) -> None:
     entry = of_message(tx, mailbox_id, place.message_id)
     if entry is None or (entry.folder in HOMES and place.uid != place.seq):
         return
-    if not others and not entry.flags & SEEN:
-        set_flags(tx, entry, entry.flags | SEEN)
+    if not others and entry.flags & (SEEN | FLAGGED) != SEEN:
+        set_flags(tx, entry, (entry.flags | SEEN) & ~FLAGGED)
     tx.run(
         f"UPDATE entries SET folder = :folder, flags = flags - (flags & {DELETED}), modseq = :modseq"
         " WHERE mailbox_id = :mailbox AND seq = :seq",

@@ -557,7 +557,8 @@ keywords = Table(
 
 # One conversation as one mailbox sees it. `holds`: bits of `storage.entries` (files, an appointment, a bot's words).
 # `asks`: the number of the message that waits for an answer from here, or 0. `flagged`: how many of its messages are.
-# No list opens messages to know these.
+# `assigned`: the bits that messages which arrive here get (who of a team has it, that it is closed). `last_seq`: of the
+# last message that is still here, 0 when none is. No list opens messages to know these.
 threads = Table(
     "threads",
     metadata,
@@ -569,6 +570,7 @@ threads = Table(
     _number("holds"),
     _number("asks"),
     _number("flagged"),
+    _number("assigned"),
     sqlite_with_rowid=False,
 )
 Index("threads_by_recency", threads.c.mailbox_id, threads.c.last_seq)

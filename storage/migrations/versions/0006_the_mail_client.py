@@ -63,11 +63,13 @@ def upgrade() -> None:
         op.add_column("drafts", sa.Column(name, sa.BigInteger(), server_default="0", nullable=False))
     op.add_column("drafts", sa.Column("blob_id", sa.Text(), server_default="", nullable=False))
     op.add_column("mailboxes", sa.Column("mail_at", sa.BigInteger(), server_default="0", nullable=False))
-    op.add_column("threads", sa.Column("flagged", sa.BigInteger(), server_default="0", nullable=False))
+    for name in ("flagged", "assigned"):
+        op.add_column("threads", sa.Column(name, sa.BigInteger(), server_default="0", nullable=False))
     op.execute(FLAGGED)
 
 
 def downgrade() -> None:
+    op.drop_column("threads", "assigned")
     op.drop_column("threads", "flagged")
     op.drop_column("mailboxes", "mail_at")
     for name in ("blob_id", *reversed(_DRAFTS)):
