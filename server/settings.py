@@ -58,6 +58,11 @@ class Settings:
     imaps_port: int = _say(
         "The same with TLS from the first octet (RFC 8314). Takes a free port too when imap_port is 0.", 9930
     )
+    mailbox_quota_mb: int = _say(
+        "Megabytes of mail that a professional's mailbox may hold before its mail client keeps no more drafts there; a"
+        " letter that comes is never refused for it. 0: no limit.",
+        0,
+    )
     mail_main_password: str = _say(
         "allowed, or refused: whether mail programs may sign in with the password of the account, or need one of their"
         " own (« Messagerie sur mes appareils »).",
@@ -310,6 +315,8 @@ def problems(settings: Settings) -> list[str]:
         found.append("evening_hour: an hour, from 0 to 23.")
     if not 1 <= settings.mail_session_hours <= 24:
         found.append("mail_session_hours: from 1 to 24.")
+    if settings.mailbox_quota_mb < 0:
+        found.append("mailbox_quota_mb: 0 or more.")
     if not 1 <= settings.helper_months <= 12:
         found.append("helper_months: from 1 to 12; a helper's right is confirmed every year at least.")
     if not 10 <= settings.assistant_hourly <= 1000:
