@@ -55,7 +55,7 @@ async def place(app: App, sent: Sent, letter: Letter, ins: str, space: SpaceHand
         found = await access.correspondence(app, actor, ins, names) if actor is not None and names else None
         if actor is not None and isinstance(found, tuple):
             conversation, answers = found
-            if not _about_something_else(letter, conversation.subject):
+            if not about_something_else(letter, conversation.subject):
                 return Place(actor, conversation, answers)
             return Place(
                 actor, Opening(replace(space, actor=actor), subject(letter), about=conversation.conversation_id)
@@ -120,7 +120,7 @@ def _named(letter: Letter, ins: str, space: SpaceHandle) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*references, *(threads.NAMED + token for token in tokens))))
 
 
-def _about_something_else(letter: Letter, known: str) -> bool:
+def about_something_else(letter: Letter, known: str) -> bool:
     """Whether the subject is another one. Prefixes of answers, what filters put around it (« [EXTERNE] … ») and what a
     short one leaves out do not make it another; nor does the subject that software writes by itself: a health software,
     an answering machine.

@@ -24,7 +24,7 @@ def token_of(conversation_id: str) -> str:
     return base64.b32encode(octets).decode("ascii").rstrip("=").lower()
 
 
-def _conversation(token: str) -> str:
+def conversation_of(token: str) -> str:
     """The id that a token stands for; "" when it is none."""
     try:
         octets = base64.b32decode(token.upper() + "=" * (-len(token) % 8))
@@ -42,7 +42,7 @@ def found(app: App, tx: Tx, space_id: str, references: Sequence[str]) -> tuple[s
     """(conversation, message) of the first reference known **in this space**; the message is "" for a token."""
     for reference in references:
         if reference.startswith(NAMED):
-            named = _conversation(reference.removeprefix(NAMED))
+            named = conversation_of(reference.removeprefix(NAMED))
             known = (named, "") if named and conversations.header(tx, space_id, named) is not None else None
         else:
             known = conversations.referenced(tx, space_id, reference_hash(app, reference))
