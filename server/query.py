@@ -15,6 +15,7 @@ from datetime import date, timedelta
 
 MOST_TERMS = 12
 _COMBINING = re.compile("[\u0300-\u036f]+")
+_PIECE = 256
 _FRENCH = "janvier|fevrier|mars|avril|mai|juin|juillet|aout|septembre|octobre|novembre|decembre"
 _ENGLISH = "january|february|march|april|may|june|july|august|september|october|november|december"
 _MONTHS = (_FRENCH.split("|"), _ENGLISH.split("|"))
@@ -48,7 +49,10 @@ def fold(text: str) -> str:
 
 
 def _fold(text: str) -> str:
-    text = _COMBINING.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    text = text.casefold()
+    # In pieces: a long run of combining marks is put in order in time that grows as its square.
+    pieces = (unicodedata.normalize("NFKD", text[at : at + _PIECE]) for at in range(0, len(text), _PIECE))
+    text = _COMBINING.sub("", "".join(pieces))
     return text.replace("œ", "oe").replace("æ", "ae").replace("’", "'")
 
 
