@@ -23,7 +23,7 @@ from server.drafts import MAX_FILES
 from server.errors import PliError, Throttled, TooLarge
 from server.handles import MailboxHandle
 from server.keeping import MAX_DRAFTS, Kept, Writing
-from storage import blobs, drafts, entries, placements, renditions
+from storage import blobs, drafts, entries, keywords, placements, renditions
 from storage.blobs import Blob
 from storage.database import Tx
 from storage.drafts import KeptDraft
@@ -165,27 +165,26 @@ def _room(tx: Tx, mailbox_id: str, me: str, size: int) -> None:
 
 async def put(
     app: App, box: MailboxHandle, raw: bytes, facts: bytes, conversation: str, writing: Writing, flags: int
-) -> tuple[int, int]:
-    """A draft that a client appends. `facts`: what is known of the mail, in clear; sealed here. Returns (UIDVALIDITY,
-    its number). Raises as `may_put`, `OSError`.
+) -> int:
+    """A draft that a client appends. `facts`: what is known of the mail, in clear; sealed here. Returns its number.
+    Raises as `may_put`, `OSError`.
     """
     keys = await app.db.read(lambda tx: reading.space_keys(app, tx, box.space_id))
     blob, me, draft_id = await app.blobs.put(keys, raw), box.actor.account_id, new_id()
     body = keys.seal("draft", draft_id, msgspec.json.encode(writing))
     described = keys.seal("rendition", draft_id, facts)
 
-    def keep(tx: Tx) -> tuple[int, int]:
+    def keep(tx: Tx) -> int:
         access.still_open(app, tx, box)
         entries.hold(tx, box.mailbox_id)
         _room(tx, box.mailbox_id, me, len(raw))
         uid = entries.next_seq(tx, box.mailbox_id)
-        row = KeptDraft(
-            draft_id, box.space_id, conversation, me, b"", 1, now_ms(), None, uid, flags & ~ALWAYS, uid, blob.id
-        )
+        own = flags & ~(ALWAYS | keywords.assigned_mask(tx, box.mailbox_id))
+        row = KeptDraft(draft_id, box.space_id, conversation, me, b"", 1, now_ms(), None, uid, own, uid, blob.id)
         blobs.insert(tx, blob)
         drafts.insert(tx, box.mailbox_id, row, body)
         renditions.insert(tx, box.space_id, draft_id, blob.id, len(raw), described)
-        return entries.validity(tx, box.mailbox_id), uid
+        return uid
 
     put_there = await app.db.write(keep)
     app.hub.wake({box.mailbox_id})
@@ -203,11 +202,12 @@ async def store(
         access.still_open(app, tx, box)
         entries.hold(tx, box.mailbox_id)
         done, refused, moved = [], [], False
+        fixed = ALWAYS | keywords.assigned_mask(tx, box.mailbox_id)
         for row in drafts.numbered(tx, box.mailbox_id, box.actor.account_id, uids):
             if unchanged_since is not None and row.modseq > unchanged_since:
                 refused.append(row.uid)
                 continue
-            flags, modseq = change(row.flags | ALWAYS) & ~ALWAYS, row.modseq
+            flags, modseq = change(row.flags | ALWAYS) & ~fixed, row.modseq
             if flags != row.flags:
                 modseq, moved = drafts.set_flags(tx, box.mailbox_id, row.id, flags), True
             done.append((row.uid, flags | ALWAYS, modseq))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from mail_gateway.imap import names
 from mail_gateway.imap.boxes import Boxes
+from mail_gateway.imap.draft_shelf import FOLDER, DraftShelf
 from mail_gateway.imap.enabled import Enabled
 from mail_gateway.imap.folders import Drawer
 from mail_gateway.imap.shelves import MessageShelf, Shelf
@@ -30,7 +31,7 @@ class Client:
     async def shelf(self, drawer: Drawer) -> Shelf:
         """What stands in a folder. Raises `No` for one that is not, or no longer, there for this person."""
         handle = await self.boxes.handle(drawer)
-        return MessageShelf(self.app, handle, drawer.role)
+        return DraftShelf(self.app, handle) if drawer.role == FOLDER else MessageShelf(self.app, handle, drawer.role)
 
     def mailbox_id(self, drawer: Drawer) -> str:
         """OBJECTID (RFC 8474 § 4): what is kept when a folder takes another name. Drafts are their writer's alone."""

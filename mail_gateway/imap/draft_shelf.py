@@ -8,7 +8,7 @@ to Trash, is thrown away on the web too: Trash keeps no drafts. Nothing is copie
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +19,7 @@ from mail_gateway.compose import OutPart, compose
 from mail_gateway.headers import Mailbox
 from mail_gateway.imap.answers import No, cannot
 from mail_gateway.imap.shelves import MessageShelf, News, Opened, Row, Standing, Unopened
+from mail_gateway.imap.view import Names
 from server import access, attachments, keeping, mail_drafts
 from server.drafts import MAX_MAIL
 from server.errors import Refused, Throttled, TooLarge, Unavailable
@@ -122,6 +123,35 @@ class DraftShelf:
         done, modified = await mail_drafts.store(self._app, self._box, uids, change, unchanged_since)
         return [Row(*row) for row in done], modified
 
+    async def append(self, raw: bytes, flags: Iterable[str], at: int | None) -> int:
+        """A client keeps a draft. `flags` by name; `at`: the date it gives, ms since 1970. Returns its number. Raises
+        `No`, in words, for one draft or all of them over their limits.
+        """
+        app, box = self._app, self._box
+        if len(raw) > MAX_MAIL:
+            raise No(f"Un brouillon fait {MAX_MAIL >> 20} Mo au plus / A draft: {MAX_MAIL >> 20} MB at most", "TOOBIG")
+        try:
+            await mail_drafts.may_put(app, box, len(raw))
+            found = await _apart(raw, lambda octets: draft_mail.read(octets, at or now_ms()))
+            facts = msgspec.msgpack.encode(await _apart(raw, describe.facts))
+            conversation, writing = await draft_places.placed(app, box, found)
+            bits = await self._bits(flags)
+            return await mail_drafts.put(app, box, raw, facts, conversation, writing, bits)
+        except Throttled:
+            raise No(f"{MAX_DRAFTS} brouillons au plus : supprimez-en / At most {MAX_DRAFTS} drafts", "LIMIT") from None
+        except TooLarge:
+            most = mail_drafts.MAX_OCTETS >> 20
+            raise No(f"{most} Mo de brouillons en tout / Drafts: {most} MB in all", "OVERQUOTA") from None
+
+    async def _bits(self, flags: Iterable[str]) -> int:
+        bits, missing = Names(await self.keywords()).bits(flags)
+        if missing:
+            try:
+                bits |= sum(1 << place for place in (await self.name_keywords(missing)).values())
+            except Throttled:  # too many keywords: the words count more than these
+                pass
+        return bits
+
     async def copy(self, uids: Sequence[int], to: str) -> list[tuple[int, int]]:
         raise cannot("Un brouillon ne se copie pas", "A draft is not copied")
 
@@ -141,25 +171,6 @@ class DraftShelf:
 
     async def name_keywords(self, names: Sequence[str]) -> dict[str, int]:
         return await MessageShelf(self._app, self._box, FOLDER).name_keywords(names)
-
-
-async def append(app: App, box: MailboxHandle, raw: bytes, flags: int, at: int | None) -> tuple[int, int]:
-    """A client keeps a draft: APPEND to Drafts. `flags` as bits; `at`: the date it gives, ms since 1970. Returns
-    (UIDVALIDITY, UID). Raises `No`, in words, for one draft or all of them over their limits.
-    """
-    if len(raw) > MAX_MAIL:
-        raise No(f"Un brouillon fait {MAX_MAIL >> 20} Mo au plus / A draft is {MAX_MAIL >> 20} MB at most", "TOOBIG")
-    try:
-        await mail_drafts.may_put(app, box, len(raw))
-        found = await _apart(raw, lambda octets: draft_mail.read(octets, at or now_ms()))
-        facts = await _apart(raw, describe.facts)
-        conversation, writing = await draft_places.placed(app, box, found)
-        return await mail_drafts.put(app, box, raw, msgspec.msgpack.encode(facts), conversation, writing, flags)
-    except Throttled:
-        raise No(f"{MAX_DRAFTS} brouillons au plus : supprimez-en / At most {MAX_DRAFTS} drafts", "LIMIT") from None
-    except TooLarge:
-        most = mail_drafts.MAX_OCTETS >> 20
-        raise No(f"{most} Mo de brouillons au plus : supprimez-en / Drafts: {most} MB at most", "OVERQUOTA") from None
 
 
 async def _apart(raw: bytes, do: Callable[[bytes], T]) -> T:
