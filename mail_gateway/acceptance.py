@@ -16,7 +16,8 @@ from mail_gateway.letterbox import Sent
 from mail_gateway.mime import Letter, Mailbox
 from mail_gateway.quarantine import Kept
 from mail_gateway.returned import Came
-from mail_gateway.smtp_syntax import Refusal, same_person
+from mail_gateway.sasl import same_person
+from mail_gateway.smtp_syntax import Refusal
 from server import access, people
 from server.drafts import Actor, Member
 from server.errors import Refused

@@ -23,19 +23,20 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
-from mail_gateway import clamd, quarantine, trust
+from mail_gateway import clamd, quarantine, relays, trust
 from mail_gateway.acceptance import from_operator, from_professional, member
 from mail_gateway.addresses import normalise, parse_patient
 from mail_gateway.brakes import Brake, Pace
 from mail_gateway.returned import Came
+from mail_gateway.sasl import Given, same_person
 from mail_gateway.sign_ins import SignIns
 from mail_gateway.smtp import Door, Envelope, Path, Refusal, Session
-from mail_gateway.smtp_syntax import same_person
-from server import access, people, sessions
+from server import access, mail_sign_in, people
 from server.drafts import Actor, Member
 from server.errors import Refused
 from server.formats.malformed import Malformed
 from server.handles import SpaceHandle
+from server.mail_sign_in import MailTokens
 
 if TYPE_CHECKING:
     from server.app import App
@@ -124,7 +125,7 @@ class MxDoor(_Common):
     async def tls(self) -> ssl.SSLContext:
         return (await trust.current(self.app)).incoming
 
-    async def sign_in(self, session: Session, address: str, password: str) -> Actor:
+    async def sign_in(self, session: Session, given: Given) -> Actor:
         raise Refusal(502, "5.5.1", "No AUTH at this door")
 
     async def _domains(self, session: Session) -> frozenset[str]:
@@ -174,12 +175,22 @@ class SubmissionDoor(_Common):
         super().__init__(app)
         self.pace = Pace(app)
         self.sign_ins = SignIns(app)
+        self.tokens = MailTokens(app)
+        self.relays = relays.refused(app.settings)
 
     async def tls(self) -> ssl.SSLContext:
         return trust.server_context(self.app.settings)
 
-    async def sign_in(self, session: Session, address: str, password: str) -> Actor:
-        signed = await sessions.sign_in_by_mail(self.app, address, password, session.peer)
+    async def sign_in(self, session: Session, given: Given) -> Actor:
+        if relay := self.relays.at(session.peer):
+            self.app.metrics.refused("submission", "relay")
+            raise Refusal(535, "5.7.1", " / ".join(relay.why))
+        if given.bearer:
+            signed = await self.tokens.sign_in(given.address, given.secret, session.peer)
+            if signed.mailbox_id != signed.actor.mailbox_id:  # a team's own letters are the team's to sign
+                raise Refusal(535, "5.7.8", "On écrit ici sous sa propre adresse, pas sous celle d’une équipe")
+        else:
+            signed = await mail_sign_in.sign_in_by_mail(self.app, given.address, given.secret, session.peer, "smtp")
         session.party, session.proof = f"account:{signed.actor.account_id}", signed.hash
         self.sign_ins.enter(session, signed.hash)
         return signed.actor
@@ -211,7 +222,7 @@ class SubmissionDoor(_Common):
     async def _still_good(self, session: Session) -> Actor:
         """Who signed in, when nothing ended it since. Raises `Refusal`."""
         actor = _signed_in(session)
-        if not await self.app.db.read(sessions.mail_still_good, session.proof):
+        if not await self.app.db.read(mail_sign_in.mail_still_good, session.proof):
             session.show_out()
             raise Refusal(530, "5.7.0", "Authentication required")
         return actor

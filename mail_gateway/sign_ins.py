@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 import structlog
 
-from server import sessions
+from server import mail_sign_in
+from server.handles import MailboxHandle
 from storage.database import DatabaseDown, Tx
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+Presence = tuple[str, MailboxHandle | None]
 ROUND_S = 4  # with the read, under the 5 s promised
 CHUNK = 200  # sign-ins looked at in one read
 
@@ -34,15 +36,19 @@ class Guest(Protocol):
 
 
 class SignIns:
-    """Who is signed in at one door: by session, the credential it gave (`sessions.sign_in_by_mail`)."""
+    """Who is signed in at one door: by session, the credential it gave (`mail_sign_in`), the team's box it opened."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._here: WeakKeyDictionary[Guest, str] = WeakKeyDictionary()
+        self._here: WeakKeyDictionary[Guest, Presence] = WeakKeyDictionary()
 
-    def enter(self, guest: Guest, proof: str) -> None:
-        """From now on until it is gone."""
-        self._here[guest] = proof
+    def enter(self, guest: Guest, proof: str, box: MailboxHandle | None = None) -> None:
+        """From now on until it is gone. `box`: of a team, when that is what was opened."""
+        self._here[guest] = (proof, box)
+
+    def leave(self, guest: Guest) -> None:
+        """No longer watched."""
+        self._here.pop(guest, None)
 
     @asynccontextmanager
     async def rounds(self) -> AsyncIterator[None]:
@@ -57,17 +63,22 @@ class SignIns:
         while True:
             await asyncio.sleep(ROUND_S)
             try:
-                proofs = sorted(set(self._here.values()))
-                over: set[str] = set()
-                for start in range(0, len(proofs), CHUNK):
-                    over |= await self._app.db.read(_over, proofs[start : start + CHUNK])
+                here = list({_name(one): one for one in self._here.values()}.values())
+                over: set[tuple[str, str]] = set()
+                for start in range(0, len(here), CHUNK):
+                    over |= await self._app.db.read(_over, here[start : start + CHUNK])
             except (DatabaseDown, OSError) as error:
                 log.warning("mail.round", error=type(error).__name__)
                 continue
-            for guest in [guest for guest, proof in self._here.items() if proof in over]:
+            for guest in [guest for guest, one in self._here.items() if _name(one) in over]:
                 del self._here[guest]
                 guest.show_out()
 
 
-def _over(tx: Tx, proofs: list[str]) -> set[str]:
-    return {proof for proof in proofs if not sessions.mail_still_good(tx, proof)}
+def _name(one: Presence) -> tuple[str, str]:
+    proof, box = one
+    return proof, box.mailbox_id if box is not None else ""
+
+
+def _over(tx: Tx, here: list[Presence]) -> set[tuple[str, str]]:
+    return {_name(one) for one in here if not mail_sign_in.mail_still_good(tx, *one)}

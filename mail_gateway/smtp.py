@@ -21,13 +21,15 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
+from mail_gateway.listening import Listener
+from mail_gateway.sasl import Given
 from mail_gateway.smtp_connection import Connection
 from mail_gateway.smtp_data import LARGE, Budget
 from mail_gateway.smtp_session import Session
@@ -82,7 +84,7 @@ class Handler(Protocol):
     signs_in: bool  # AUTH is offered, and needed before MAIL
 
     async def tls(self) -> ssl.SSLContext: ...
-    async def sign_in(self, session: Session, address: str, password: str) -> Actor: ...
+    async def sign_in(self, session: Session, given: Given) -> Actor: ...
     async def sender(self, session: Session, envelope: Envelope) -> None: ...
     async def recipient(self, session: Session, envelope: Envelope, path: Path) -> None: ...
     async def letter(self, session: Session, envelope: Envelope, raw: bytes) -> None: ...
@@ -104,8 +106,7 @@ class Door:
         self.turns = Turns()
         self._large = asyncio.Semaphore(1)
         self._server: asyncio.Server | None = None
-        self._listening: socket.socket | None = None
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._at_once = Listener(self._secure)
         self._ticker: asyncio.Task[None] | None = None
 
     def beside(self, other: Door) -> Door:
@@ -116,7 +117,8 @@ class Door:
     async def open(self, host: str, port: int) -> None:
         loop = asyncio.get_running_loop()
         if self.tls_at_once:
-            await self._listen(host, port)
+            await self._at_once.open(host, port)
+            self.port = self._at_once.port
         else:
             self._server = await loop.create_server(lambda: Session(self), host, port, backlog=512)
             self.port = self._server.sockets[0].getsockname()[1]
@@ -126,9 +128,7 @@ class Door:
         """Let nobody in, let the letters being stored be stored and answered, then end every session."""
         if self._server is not None:
             self._server.close()
-        await _cancel(self._handshakes)
-        if self._listening is not None:
-            self._listening.close()
+        await self._at_once.close()
         for session in self._sessions:
             session.fail(Refusal(421, "4.3.2", "Closing for now", close=True))
         if self._sessions:
@@ -138,34 +138,6 @@ class Door:
             await _cancel([self._ticker])
 
     # ---- TLS at once -------------------------------------------------------------------------------------------------
-
-    async def _listen(self, host: str, port: int) -> None:
-        """Accept by ourselves: asyncio's server would neither count nor limit who does not end their handshake."""
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        self._listening = socket.create_server(address[:2], family=family, backlog=512)
-        self._listening.setblocking(False)
-        self.port = self._listening.getsockname()[1]
-        self._spawn(self._accept(self._listening))
-
-    def _spawn(self, step: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(step, name="smtp-tls-at-once")
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
-
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, address = await loop.sock_accept(listening)
-            except ConnectionError:
-                continue  # gone before it was let in
-            except OSError as error:  # no more files, for now
-                log.warning("smtp.accept_failed", error=type(error).__name__)
-                await asyncio.sleep(self.limits.tick_s)
-            else:
-                self._spawn(self._secure(accepted, str(address[0])))
 
     async def _secure(self, accepted: socket.socket, address: str) -> None:
         """One handshake, counted for its address like a session. Without one there is no way to say no but to go."""

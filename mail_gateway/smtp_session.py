@@ -9,12 +9,14 @@ RFC 5321, 3207 (STARTTLS), 8314 (TLS at once), 2920 (PIPELINING), 4954 (AUTH), 2
 from __future__ import annotations
 
 import asyncio
+import base64
 import errno
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 
+from mail_gateway import sasl
 from mail_gateway import smtp_syntax as syntax
 from mail_gateway.smtp_connection import Connection, Gone
 from mail_gateway.smtp_data import LARGE, Incoming
@@ -111,7 +113,7 @@ class Session(Connection):
         if not self.secure:
             lines.append("STARTTLS")
         elif self.handler.signs_in and self.actor is None:
-            lines.append("AUTH PLAIN LOGIN")
+            lines.append(f"AUTH {' '.join(sasl.MECHANISMS)}")
         for line in lines[:-1]:
             self._reply(f"250-{line}")
         self._reply(f"250 {lines[-1]}")
@@ -150,15 +152,14 @@ class Session(Connection):
         if self.actor is not None or self.envelope is not None:
             raise Refusal(503, "5.5.1", "Already signed in, or mail transaction in progress")
         mechanism, _, first = rest.partition(" ")
-        if mechanism.upper() == "PLAIN":
-            address, password = syntax.plain("" if first == "=" else first or await self._challenge(""))
-        elif mechanism.upper() == "LOGIN":
-            address = syntax.same_person(syntax.login(first or await self._challenge("VXNlcm5hbWU6")))
-            password = syntax.login(await self._challenge("UGFzc3dvcmQ6"))
-        else:
-            raise Refusal(504, "5.5.4", "Only PLAIN and LOGIN")
+        make = sasl.MECHANISMS.get(mechanism.upper())
+        if make is None:
+            raise Refusal(504, "5.5.4", f"Only {', '.join(sasl.MECHANISMS)}")
         try:
-            self.actor = await self._ask(self._signed_in(address, password), "454 4.7.0 Try again later")
+            given = await self._given(make(), first)
+            self.actor = await self._ask(self._signed_in(given), "454 4.7.0 Try again later")
+        except sasl.BadAnswer:
+            raise Refusal(501, "5.5.2", "Not an answer of that mechanism") from None
         except Refusal as refusal:
             self._failed_logins += 1
             refusal.close = self._failed_logins >= self.limits.failed_logins
@@ -166,18 +167,30 @@ class Session(Connection):
         self.door.recognise(self)
         self._reply("235 2.7.0 Signed in")
 
-    async def _signed_in(self, address: str, password: str) -> Actor:
+    async def _given(self, exchange: sasl.Exchange, first: str) -> sasl.Given:
+        """Challenge and answer until the mechanism has heard enough. Raises `sasl.BadAnswer`, `Refusal`."""
+        said, prompt = first.encode("ascii", "replace"), next(exchange)
         try:
-            return await self.handler.sign_in(self, address, password)
+            while True:
+                prompt = exchange.send(sasl.decoded(said or await self._challenge(prompt)))
+                said = b""
+        except StopIteration as heard:
+            return cast(sasl.Given, heard.value)
+
+    async def _signed_in(self, given: sasl.Given) -> Actor:
+        try:
+            return await self.handler.sign_in(self, given)
         except Unauthorised:
+            if given.bearer:
+                await self._challenge(sasl.NO_BEARER)  # RFC 7628 § 3.2.3: whatever they answer, it ends here
             raise Refusal(535, "5.7.8", "Adresse ou mot de passe incorrect") from None
         except Throttled:
             raise Refusal(454, "4.7.0", "Trop de tentatives, réessayez dans quelques minutes") from None
 
-    async def _challenge(self, prompt: str) -> str:
-        self._reply(f"334 {prompt}")
-        answer = (await self._line(self.limits.auth_line)).decode("ascii", "replace")
-        if answer == "*":
+    async def _challenge(self, prompt: bytes) -> bytes:
+        self._reply(f"334 {base64.b64encode(prompt).decode()}")
+        answer = await self._line(self.limits.auth_line)
+        if answer == b"*":
             raise Refusal(501, "5.7.0", "Cancelled")
         return answer
 

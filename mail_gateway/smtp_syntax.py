@@ -5,14 +5,11 @@ letter is CR LF . CR LF and nothing else, and a letter with a bare CR or LF is r
 about where a letter ends let a stranger write a second one (SMTP smuggling, CVE-2023-51764). Does not know who is
 asking nor whether an address exists.
 
-RFC 5321 (commands, § 4.5.2 transparency), RFC 1870 (SIZE), RFC 3461 (DSN parameters), RFC 4954 (AUTH), RFC 6531
-(SMTPUTF8).
+RFC 5321 (commands, § 4.5.2 transparency), RFC 1870 (SIZE), RFC 3461 (DSN parameters), RFC 6531 (SMTPUTF8).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -224,33 +221,6 @@ def _path(rest: str, word: str) -> tuple[Path, dict[str, str]]:
             raise Refusal(501, "5.5.4", "Bad parameter")
         parameters[parameter[1].upper()] = parameter[2] or ""
     return Path(normalise(match[1])), parameters
-
-
-def plain(response: str) -> tuple[str, str]:
-    """(address, password) of AUTH PLAIN (RFC 4616): authorization NUL authentication NUL password."""
-    pieces = _base64(response).split("\0")
-    if len(pieces) != 3 or same_person(pieces[0]) not in ("", same_person(pieces[1])):
-        raise Refusal(501, "5.5.2", "Bad AUTH PLAIN response")
-    return same_person(pieces[1]), pieces[2]
-
-
-def same_person(address: str) -> str:
-    """An address as it is compared with that of somebody hosted here: without difference of case, of width (a Japanese
-    keyboard's ａ is an a: RFC 4013 § 2.2), or of blanks around it.
-    """
-    return unicodedata.normalize("NFKC", address).strip().lower()
-
-
-def login(response: str) -> str:
-    """One answer of AUTH LOGIN."""
-    return _base64(response)
-
-
-def _base64(response: str) -> str:
-    try:
-        return base64.b64decode(response.encode("ascii"), validate=True).decode("utf-8")
-    except (UnicodeError, binascii.Error):
-        raise Refusal(501, "5.5.2", "Not base64") from None
 
 
 def letter(body: bytes | bytearray) -> bytes:

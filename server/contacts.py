@@ -57,6 +57,10 @@ SAID = {
     "recovery": ("Vos codes de secours ont été renouvelés.", "Your recovery codes were renewed."),
     "contact": ("Vos coordonnées ont changé.", "Where you can be reached was changed."),
     "sign-in": ("Un accès à votre espace vient d’être créé.", "A sign-in to your space was just set up."),
+    "mail-password": (
+        "Un mot de passe vient d’être créé pour lire vos messages dans un logiciel de messagerie.",
+        "A password was just made to read your messages in a mail program.",
+    ),
     "recovery-used": (
         "Un code de secours a servi à entrer dans votre espace.",
         "A recovery code was used to enter your space.",

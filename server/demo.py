@@ -214,7 +214,7 @@ async def tell(app: App, cast: dict[str, Any], operator: dict[str, str]) -> Path
     """Write `demo.json`, once every door is open."""
     settings, ports = app.settings, app.ports
     path = settings.data_dir / "demo.json"
-    mail = [door for door in ("smtp", "submission", "submissions", "imap") if door in ports]
+    mail = [door for door in ("smtp", "submission", "submissions", "imap", "imaps") if door in ports]
     told: dict[str, Any] = {"http": f"http://{settings.host}:{ports['http']}"}
     told |= {door: {"host": settings.host, "port": ports[door]} for door in mail}
     told["ca"] = str(settings.data_dir / "certificates" / "authority.pem")

@@ -13,7 +13,7 @@ import base64
 import json
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ DESCRIBED_S = 3600.0
 AGAIN_S = 5.0
 KEYS_EVERY_S = 60.0
 MOST = 1 << 20  # octets of an answer
+_BY_CERTIFICATE = ("token_endpoint", "userinfo_endpoint", "introspection_endpoint")  # RFC 8705 § 5
 REFUSALS = {
     "oidc_denied": "Vous avez arrêté avant la fin. Rien n’a été ouvert. Vous pouvez recommencer.",
     "oidc_again": "Le service de connexion demande que vous vous identifiiez de nouveau. Recommencez.",
@@ -74,6 +75,7 @@ class Described:
     userinfo_endpoint: str
     jwks_uri: str
     end_session_endpoint: str
+    introspection_endpoint: str
     says_issuer: bool  # RFC 9207
 
 
@@ -140,8 +142,40 @@ class Remote:
 
     async def redeem(self, described: Described, code: str, verifier: str) -> Mapping[str, Any]:
         """The tokens of a code (RFC 6749 § 4.1.3). Raises `NotVerified`, `Unauthorised`."""
-        provider, headers = self.provider, {}
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": self.back, "code_verifier": verifier}
+        status, _, body = await self._asked(described.token_endpoint, described, form)
+        if status != 200:
+            raise NotVerified(f"token_http_{status}")
+        return _json(body)
+
+    async def told_of(self, token: str, clients: Collection[str]) -> Claims:
+        """What the provider says of whom gave this access token (RFC 7662, then userinfo), while it is good and was
+        given to one of these `clients`: a token that some other program got is no sign-in here. Raises as `redeem`.
+        """
+        if not token or len(token) > MOST or not token.isascii() or not token.isprintable() or " " in token:
+            raise NotVerified("token_form")
+        described = await self.describe()
+        if not described.introspection_endpoint:
+            raise NotVerified("no_introspection")
+        form = {"token": token, "token_type_hint": "access_token"}
+        status, _, body = await self._asked(described.introspection_endpoint, described, form)
+        said = _json(body) if status == 200 else {}
+        if said.get("active") is not True:
+            raise NotVerified("token_inactive")
+        client = said.get("client_id", said.get("azp"))
+        if not isinstance(client, str) or client not in clients:
+            raise NotVerified("token_client")
+        if self.provider.acr and said.get("acr", self.provider.acr) != self.provider.acr:
+            raise NotVerified("acr")
+        expected = Expected(self.provider.issuer, client, "", token, self.provider.acr)
+        told = await self.userinfo(described, expected)
+        if "sub" in said and told.get("sub") != said["sub"]:
+            raise NotVerified("userinfo_sub")
+        return told
+
+    async def _asked(self, url: str, described: Described, form: dict[str, str]) -> tuple[int, str, bytes]:
+        """A form sent as the client we are there, proved as the settings say. Raises `NotVerified`, `Unauthorised`."""
+        provider, headers = self.provider, dict[str, str]()
         if provider.client_auth == "basic":  # RFC 6749 § 2.3.1: each is encoded before they are joined
             pair = f"{quote(provider.client_id, safe='')}:{quote(await self._secret(), safe='')}"
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
@@ -156,10 +190,7 @@ class Remote:
             form |= {"client_id": provider.client_id, "client_assertion_type": kind, "client_assertion": signed}
         else:  # tls: the certificate speaks (RFC 8705)
             form["client_id"] = provider.client_id
-        status, _, body = await self._call("POST", described.token_endpoint, data=form, headers=headers)
-        if status != 200:
-            raise NotVerified(f"token_http_{status}")
-        return _json(body)
+        return await self._call("POST", url, data=form, headers=headers)
 
     async def userinfo(self, described: Described, expected: Expected) -> Claims:
         """The claims of an access token, signed or not (OpenID Connect Core § 5.3). Raises as `redeem`."""
@@ -199,20 +230,14 @@ class Remote:
     def _read(self, said: Mapping[str, Any]) -> Described:
         aliases = said.get("mtls_endpoint_aliases")  # RFC 8705 § 5
         if self.provider.client_auth == "tls" and isinstance(aliases, dict):
-            said = {
-                **said,
-                **{name: aliases[name] for name in ("token_endpoint", "userinfo_endpoint") if name in aliases},
-            }
+            said = {**said, **{name: aliases[name] for name in _BY_CERTIFICATE if name in aliases}}
         places = {
             name: self._place(said.get(name, ""))
             for name in ("authorization_endpoint", "token_endpoint", "userinfo_endpoint", "jwks_uri")
         }
-        end = said.get("end_session_endpoint", "")
-        return Described(
-            **places,
-            end_session_endpoint=self._place(end) if end else "",
-            says_issuer=said.get("authorization_response_iss_parameter_supported") is True,
-        )
+        for name in ("end_session_endpoint", "introspection_endpoint"):
+            places[name] = self._place(said[name]) if said.get(name) else ""
+        return Described(**places, says_issuer=said.get("authorization_response_iss_parameter_supported") is True)
 
     def _place(self, url: Any) -> str:
         """An address of the provider: https, but in a demonstration. Raises `NotVerified`."""

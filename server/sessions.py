@@ -1,9 +1,10 @@
-"""What keeps somebody signed in: sessions, bearer tokens, one-use links, a mail client's password; and every way out.
+"""What keeps somebody signed in: sessions, bearer tokens, one-use links; and every way out.
 
 A secret has 256 random bits and is kept only as a hash. Ending it is one row; every open door asks again within
-seconds: `still_signed_in` for sockets and long polls, `mail_still_good` for mail clients.
+seconds: `still_signed_in` for sockets and long polls, `mail_sign_in.mail_still_good` for mail clients.
 
-Does not: ask for a second factor (`server.sign_in`, `server.step_up`), or decide what one may do.
+Does not: sign in a mail client (`server.mail_sign_in`), ask for a second factor (`server.sign_in`, `server.step_up`),
+or decide what one may do.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server import audit, brakes, people
+from server import audit, people
 from server.audit import Act
 from server.drafts import Actor
 from server.errors import Refused, Unauthorised
@@ -21,7 +22,7 @@ from storage import accounts, credentials
 from storage.accounts import Account
 from storage.credentials import Credential
 from storage.database import Tx
-from storage.ids import new_id, now_ms
+from storage.ids import now_ms
 from storage.vault import CannotOpen, Sealed
 
 if TYPE_CHECKING:
@@ -242,7 +243,7 @@ async def ways(app: App, account_id: str, secret: str = "") -> list[Way]:
     return sorted(await app.db.read(find), key=lambda way: not way.mine)
 
 
-WAYS = ("session", "bearer", "mail")
+WAYS = ("session", "bearer", "mail", "mail_token")
 
 
 async def end_way(app: App, account_id: str, way_id: str) -> None:
@@ -277,67 +278,6 @@ def _name(app: App, tx: Tx, one: Credential) -> str:
         return people.own_keys(app, tx, one.account_id).open(NAME, one.hash, one.name).decode() if one.name else ""
     except CannotOpen:
         return ""
-
-
-# ---- mail clients ----
-
-
-@dataclass(frozen=True, slots=True)
-class MailSignIn:
-    """A mail client that gave its password. `hash`: of the credential that stands for it."""
-
-    actor: Actor
-    hash: str
-
-
-async def sign_in_by_mail(app: App, address: str, password: str, source: str) -> MailSignIn:
-    """A professional, by address and password (mail clients). `source`: where from. Raises `Unauthorised`,
-    `Throttled`.
-    """
-    address = address.strip().lower()
-    who = f"mail:{address}"
-
-    def find(tx: Tx) -> Account | None:
-        brakes.check(app, tx, who, source)
-        return accounts.by_address(tx, address)
-
-    account = await app.db.read(find)
-    good = await app.passwords.verify(password, account.password if account else "")
-
-    def settle(tx: Tx) -> MailSignIn | None:
-        brakes.check(app, tx, who, source)  # again: guesses made at once count one after the other
-        if account is None or not good:
-            brakes.failed(app, tx, who, source)
-            return None
-        brakes.succeeded(app, tx, who, source)
-        actor = people.actor_in(app, tx, account)
-        audit.record(tx, Act.SIGNED_IN, actor, "", "password")
-        return MailSignIn(actor, _mail_credential(tx, account))
-
-    signed_in = await app.db.write(settle)
-    if signed_in is None:
-        raise Unauthorised("bad_credentials", "Adresse ou mot de passe incorrect.")
-    return signed_in
-
-
-def _mail_credential(tx: Tx, account: Account) -> str:
-    """The one of this password, shared by every connection of a mail client; one that ended is never good again."""
-    proof = secret_hash(account.password)
-    known = next((one for one in credentials.of_account(tx, account.id, "mail", 0) if one.how == proof), None)
-    if known is not None:
-        if known.seen_at < now_ms() - SEEN_EVERY_MS:
-            credentials.seen(tx, known.hash)
-        return known.hash
-    hashed = secret_hash(new_id())
-    credentials.insert(tx, hashed, "mail", account.id, now_ms() + TOKEN_DAYS * 86_400_000, proof)
-    return hashed
-
-
-def mail_still_good(tx: Tx, hashed: str) -> bool:
-    """Whether a mail client may go on: it was not ended, its account neither, and the password is the one it gave."""
-    found = credentials.in_force(tx, hashed, "mail", 0)
-    account = accounts.by_id(tx, found.account_id) if found else None
-    return found is not None and account is not None and found.how == secret_hash(account.password)
 
 
 def secret_hash(secret: str) -> str:

@@ -1,4 +1,5 @@
-"""What signs an account in: sessions, bearer tokens, one-use links, mail clients; a hash of each. And every way out.
+"""What signs an account in: sessions, bearer tokens, one-use links, mail clients and their devices; a hash of each. And
+every way out.
 
 Functions of one transaction.
 """
@@ -56,6 +57,30 @@ def _insert(tx: Tx, **values: Any) -> None:
     )
 
 
+def insert_once(tx: Tx, hashed: str, kind: str, account_id: str, until: int, how: str) -> None:
+    """As `insert`, unless this one was there before, in force or not."""
+    tx.run(
+        f"INSERT INTO credentials ({_ALL}) VALUES (:h, :kind, :a, :at, :at, :until, :how, '', NULL, NULL)"
+        " ON CONFLICT (hash) DO NOTHING",
+        h=hashed,
+        kind=kind,
+        a=account_id,
+        at=now_ms(),
+        until=until,
+        how=how,
+    )
+
+
+def of_hash(tx: Tx, hashed: str) -> Credential | None:
+    """The one in force, of whatever kind."""
+    rows = tx.run(
+        f"SELECT {_ALL} FROM credentials WHERE hash = :h AND revoked_at IS NULL AND until_at > :now",
+        h=hashed,
+        now=now_ms(),
+    )
+    return Credential(*rows[0]) if rows else None
+
+
 def in_force(tx: Tx, hashed: str, kind: str, idle_ms: int) -> Credential | None:
     """What this secret is, while it may be used: its account too, and seen within `idle_ms` (0: no limit)."""
     now = now_ms()
@@ -85,6 +110,14 @@ def of_account(tx: Tx, account_id: str, kind: str, idle_ms: int) -> list[Credent
 
 def seen(tx: Tx, hashed: str) -> None:
     tx.run("UPDATE credentials SET seen_at = :at WHERE hash = :h", at=now_ms(), h=hashed)
+
+
+def used(tx: Tx, hashed: str, how: str) -> None:
+    tx.run("UPDATE credentials SET seen_at = :at, how = :how WHERE hash = :h", at=now_ms(), how=how, h=hashed)
+
+
+def rename(tx: Tx, hashed: str, name: Sealed) -> None:
+    tx.run("UPDATE credentials SET name = :name WHERE hash = :h", name=name, h=hashed)
 
 
 def succeed(tx: Tx, old: Credential, hashed: str, strong_at: int, name: Sealed | None) -> bool:

@@ -6,12 +6,13 @@ LITERAL+ says all that LITERAL- does, and a door says one of the two (RFC 7888 Â
 
 from __future__ import annotations
 
+from mail_gateway import sasl
 from server.drafts import MAX_MAIL
 
 ALWAYS = ("IMAP4rev1", "LITERAL+", "ID")
 IN_CLEAR = ("LOGINDISABLED",)
 STARTTLS = ("STARTTLS",)
-MECHANISMS = ("SASL-IR", "AUTH=PLAIN")
+MECHANISMS = ("SASL-IR", *(f"AUTH={name}" for name in sasl.MECHANISMS))
 SIGNED_IN = ("NAMESPACE", "IDLE", "UIDPLUS", "UNSELECT", "SPECIAL-USE")
 APPEND_LIMIT = MAX_MAIL  # octets of a mail that is given to the door (RFC 7889)
 

@@ -10,24 +10,25 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import ssl
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import structlog
 
+from mail_gateway import sasl
 from mail_gateway.imap import capabilities
 from mail_gateway.imap.answers import Bye, No
-from mail_gateway.imap.commands import Authenticate, Command, Login
+from mail_gateway.imap.commands import Authenticate, Command, Identify, Login
 from mail_gateway.imap.desk import IDLE_S, Desk, Handler
 from mail_gateway.imap.parser import parse
 from mail_gateway.imap.syntax import BadCommand
 from mail_gateway.imap.wire import Closed, TooMuch, Wire
-from server import access, sessions
+from server import access, mail_passwords, mail_sign_in
 from server.drafts import MAX_MAIL
-from server.errors import PliError, Throttled, Unauthorised
+from server.errors import PliError, Refused, Throttled, Unauthorised
 from server.handles import MailboxHandle
+from server.mail_sign_in import MailSignIn
 from storage.database import DatabaseDown
 from storage.vault import CannotOpen
 
@@ -48,7 +49,7 @@ SIGNED_OUT = "Connexion terminee, connectez-vous de nouveau / Signed out, sign i
 
 
 class Session:
-    """One client."""
+    """One client. `tls`: what the door shows; None when it has nothing to show."""
 
     def __init__(self, app: App, wire: Wire, keeper: Doorkeeper, tls: ssl.SSLContext | None) -> None:
         self._app = app
@@ -58,6 +59,7 @@ class Session:
         self._desk: Desk | None = None
         self._box: MailboxHandle | None = None
         self._proof = ""
+        self._client = ""  # what it calls itself
         self._sign_ins = 0
         self._bad = 0
         self._checked = 0.0
@@ -160,7 +162,7 @@ class Session:
         if self._box is None or time.monotonic() < self._checked + STILL_S:
             return
         self._checked = time.monotonic()
-        if not await self._app.db.read(sessions.mail_still_good, self._proof):
+        if not await self._app.db.read(mail_sign_in.mail_still_good, self._proof, self._box):
             raise Bye(SIGNED_OUT)
 
     def show_out(self) -> None:
@@ -187,7 +189,14 @@ class Session:
         return "OK Done"
 
     async def _id(self, command: Command) -> str:
+        """RFC 2971. Its owner reads the name beside the password of that device."""
         self._wire.say('* ID ("name" "Pli")')
+        if isinstance(command.what, Identify):
+            told = command.what.fields
+            self._client = f"{told.get('name') or ''} {told.get('version') or ''}".strip()
+            if self._desk is not None:
+                self._not_a_relay()
+                await mail_passwords.called(self._app, self._proof, self._client)
         return "OK Done"
 
     async def _logout(self, command: Command) -> str:
@@ -207,44 +216,56 @@ class Session:
 
     async def _login(self, command: Command) -> str:
         assert isinstance(command.what, Login)  # noqa: S101 - the parser's word
-        return await self._sign_in(command.what.address, command.what.password)
+        return await self._sign_in(sasl.Given(sasl.same_person(command.what.address), command.what.password))
 
     async def _authenticate(self, command: Command) -> str:
         asked = command.what
         assert isinstance(asked, Authenticate)  # noqa: S101 - the parser's word
-        if not self._wire.secure:
-            return await self._sign_in("", "")
-        if asked.mechanism != "PLAIN":
+        self._need_tls()
+        make = sasl.MECHANISMS.get(asked.mechanism.upper())
+        if make is None:
             raise No("Mecanisme inconnu / Unknown mechanism", "CANNOT")
-        coded = asked.initial
-        if coded is None:
-            self._wire.write(b"+ \r\n")
-            async with asyncio.timeout(PASSWORD_S):
-                coded = await self._wire.line()
-        if coded == b"*":
-            return "BAD Abandon / Cancelled"
         try:
-            words = base64.b64decode(coded, validate=True).decode("utf-8").split("\0")
-        except (binascii.Error, UnicodeDecodeError):
-            return "BAD Base64"
-        if len(words) != 3:
-            return "BAD PLAIN"
-        other, address, password = words
-        if other and other.strip().lower() != address.strip().lower():  # nobody acts as somebody else here
-            raise No("Adresse ou mot de passe incorrect / Wrong address or password", "AUTHENTICATIONFAILED")
-        return await self._sign_in(address, password)
+            return await self._sign_in(await self._given(make(), asked.initial))
+        except _Cancelled:
+            return "BAD Abandon / Cancelled"
+        except sasl.BadAnswer:
+            self._count_bad()
+            return f"BAD {asked.mechanism.upper()}"
 
-    async def _sign_in(self, address: str, password: str) -> str:
+    async def _given(self, exchange: sasl.Exchange, first: bytes | None) -> sasl.Given:
+        """Challenge and answer until the mechanism has heard enough."""
+        prompt = next(exchange)
+        try:
+            while True:
+                answer = await self._challenge(prompt) if first is None else first
+                prompt, first = exchange.send(sasl.decoded(answer)), None
+        except StopIteration as heard:
+            return cast(sasl.Given, heard.value)
+
+    async def _challenge(self, prompt: bytes) -> bytes:
+        self._wire.write(b"+ %b\r\n" % base64.b64encode(prompt))
+        async with asyncio.timeout(PASSWORD_S):
+            answer = await self._wire.line()
+        if answer == b"*":
+            raise _Cancelled
+        return answer
+
+    def _need_tls(self) -> None:
         if not self._wire.secure:
             raise No("STARTTLS d'abord / STARTTLS first", "PRIVACYREQUIRED")
+
+    async def _sign_in(self, given: sasl.Given) -> str:
+        self._need_tls()
+        self._not_a_relay()
         self._sign_ins += 1
         try:
-            signed = await sessions.sign_in_by_mail(self._app, address, password, self._wire.peer)
-            actor, self._proof = signed.actor, signed.hash
-            if actor.kind not in access.WRITERS:
-                raise Unauthorised
-        except Unauthorised as error:
+            signed = await self._known(given)
+            box = await access.mailbox(self._app, signed.actor, signed.mailbox_id)
+        except (Unauthorised, Refused) as error:
             self._app.metrics.refused("imap", error.code)
+            if given.bearer:  # RFC 7628 § 3.2.3: it is told why, answers nothing of interest, and hears the NO
+                await self._told_why()
             if self._sign_ins >= MAX_SIGN_INS:
                 raise Bye("Trop d'essais / Too many attempts") from error
             raise No("Adresse ou mot de passe incorrect / Wrong address or password", "AUTHENTICATIONFAILED") from error
@@ -253,14 +274,38 @@ class Session:
             raise No(
                 "Trop d'essais, attendez quelques minutes / Too many attempts, wait a few minutes", "LIMIT"
             ) from error
-        if not self._keeper.signed_in(actor.mailbox_id):
-            raise Bye("[LIMIT] Trop de connexions / Too many connections")
+        return await self._enter(signed, box)
+
+    async def _known(self, given: sasl.Given) -> MailSignIn:
+        source = self._wire.peer
+        if given.bearer:
+            return await self._keeper.tokens.sign_in(given.address, given.secret, source)
+        return await mail_sign_in.sign_in_by_mail(self._app, given.address, given.secret, source, "imap")
+
+    async def _told_why(self) -> None:
         try:
-            self._box = await access.mailbox(self._app, actor)
-        except BaseException:
-            self._keeper.signed_out(actor.mailbox_id)
-            raise
-        self._checked = time.monotonic()
-        self._keeper.sign_ins.enter(self, self._proof)
-        self._desk = Desk(self._app, self._wire, self._box, self._still_in_force)
+            await self._challenge(sasl.NO_BEARER)
+        except _Cancelled:
+            pass
+
+    async def _enter(self, signed: MailSignIn, box: MailboxHandle) -> str:
+        if not self._keeper.signed_in(box.mailbox_id):
+            raise Bye("[LIMIT] Trop de connexions a cette boite / Too many connections to this mailbox")
+        self._box, self._proof, self._checked = box, signed.hash, time.monotonic()
+        self._keeper.sign_ins.enter(self, signed.hash, box if box.ground == access.TEAM else None)
+        self._desk = Desk(self._app, self._wire, box, self._still_in_force)
+        if self._client:
+            await mail_passwords.called(self._app, self._proof, self._client)
         return f"OK [CAPABILITY {self._capabilities()}] Bonjour / Hello"
+
+    def _not_a_relay(self) -> None:
+        """Before the password is looked at, and again when it says its name later. Raises No; Bye once signed in."""
+        relay = self._keeper.relays.at(self._wire.peer) or self._keeper.relays.called(self._client)
+        if relay is not None:
+            self._app.metrics.refused("imap", "relay")
+            text = " / ".join(relay.why)
+            raise Bye(f"[CONTACTADMIN] {text}") if self._desk is not None else No(text, "CONTACTADMIN")
+
+
+class _Cancelled(Exception):
+    """The client gave up an exchange (RFC 3501 § 6.2.2)."""

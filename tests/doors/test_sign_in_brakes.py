@@ -13,7 +13,7 @@ import pytest
 import time_machine
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from server import brakes, devices, factors, sessions, sign_in
+from server import brakes, devices, factors, mail_sign_in, sign_in
 from server.errors import PliError, Throttled, Unauthorised
 from server.factors import prove
 from server.passwords import Passwords
@@ -200,7 +200,7 @@ def _later(seconds: float) -> float:
 async def test_mail_clients_are_braked_as_people_are_and_by_every_process(house: House) -> None:
     async def mail(password: str, source: str) -> str:
         try:
-            await sessions.sign_in_by_mail(house.app, MOREL, password, source)
+            await mail_sign_in.sign_in_by_mail(house.app, MOREL, password, source)
         except PliError as error:
             return error.code
         return "in"

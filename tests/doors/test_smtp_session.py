@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mail_gateway.sasl import Given
 from mail_gateway.smtp import Door, Envelope, Limits, Refusal, Session
 from mail_gateway.smtp import Path as Address
 from server.drafts import Actor
@@ -38,7 +39,7 @@ class Shelf:
         self._maybe_fail()
         return self.context
 
-    async def sign_in(self, session: Session, address: str, password: str) -> Actor:
+    async def sign_in(self, session: Session, given: Given) -> Actor:
         raise Refusal(502, "5.5.1", "Nobody signs in here")
 
     async def sender(self, session: Session, envelope: Envelope) -> None:

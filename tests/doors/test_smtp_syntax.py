@@ -85,12 +85,7 @@ def test_a_command_is_understood_or_refused_and_never_anything_else(line: bytes)
         return
     verb, rest = smtp_syntax.command(line)
     assert verb == verb.upper()
-    for parse in (
-        partial(smtp_syntax.mail_path, most=1000),
-        smtp_syntax.rcpt_path,
-        smtp_syntax.plain,
-        smtp_syntax.login,
-    ):
+    for parse in (partial(smtp_syntax.mail_path, most=1000), smtp_syntax.rcpt_path):
         refusal = refusal_of(parse, rest)
         assert refusal is None or 500 <= refusal.code <= 555
 

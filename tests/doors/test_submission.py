@@ -24,6 +24,7 @@ from tests.wire import connected
 TO_DOMINIQUE = f"{DOMINIQUE}@patient.pli.example"
 TO_MARCEL = f"{MARCEL}@patient.pli.example"
 ADMISSIONS = "admissions@pli.example"
+LEROY = ("Dr Paul LEROY", "paul.leroy@pli.example")
 
 
 @pytest.fixture
@@ -301,18 +302,18 @@ async def test_a_number_sent_back_by_mail_is_the_answer_to_a_card(house: MailHou
         "for": "anyone",
         "service": house.lab.account_id,
     }
-    receipt = await house.letter("lab", "dominique", "", kind="card", card=card)
+    receipt = await house.letter("leroy", "dominique", "", kind="card", card=card)
     entry = (await house.entries("dominique"))[0]
     assert entry.message.card is not None
     assert actions.choice(entry.message.card, 2) == "catalogue.refuse"
-    handle = await access.conversation(house.app, await house.mailbox("lab"), receipt.conversation)
+    handle = await access.conversation(house.app, await house.mailbox("leroy"), receipt.conversation)
     opened = await reading.open_unchecked(house.app, handle.keys, receipt.message)
     assert opened.body.mail is not None
     answer = letters.plain(
-        f"2\n\nLe 23 nov. 2026 à 10:00, Pli a écrit :\n> {card['text']}\n", from_=("Laboratoire", "labo@pli.example"),
+        f"2\n\nLe 23 nov. 2026 à 10:00, Pli a écrit :\n> {card['text']}\n", from_=LEROY,
         subject="Re: Consignes", message_id="<r@pli.example>", in_reply_to=f"<{opened.body.mail.message_id}>",
     )  # fmt: skip
-    assert (await submit(house, answer, address="labo@pli.example")).startswith("250")
+    assert (await submit(house, answer, address=LEROY[1])).startswith("250")
     entry = (await house.entries("dominique"))[0]
     assert entry.message.card is not None
     assert entry.message.card["answered"]["action"] == "catalogue.refuse"

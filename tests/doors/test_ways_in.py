@@ -50,11 +50,11 @@ async def test_what_each_way_in_offers(mail: MailHouse) -> None:
     async with connected_at_once(mail.app.ports["submissions"], mail.client()) as wire:
         at_once = await wire.say("EHLO a.example")
     assert {line[4:] for line in before.splitlines()[1:]} == basic | {"STARTTLS"}
-    assert {line[4:] for line in after.splitlines()[1:]} == basic | {"AUTH PLAIN LOGIN"}
+    assert {line[4:] for line in after.splitlines()[1:]} == basic | {"AUTH PLAIN LOGIN OAUTHBEARER XOAUTH2"}
     assert at_once == after
 
 
-@pytest.mark.parametrize("door", ["smtp", "submission", "submissions", "imap"])
+@pytest.mark.parametrize("door", ["smtp", "submission", "submissions", "imap", "imaps"])
 async def test_no_door_speaks_what_came_before_tls_1_2(door: str, mail: MailHouse) -> None:
     """ECO.1.1.1; it is the door that says so, and not this client."""
     with warnings.catch_warnings():
@@ -80,7 +80,7 @@ async def test_no_door_speaks_what_came_before_tls_1_2(door: str, mail: MailHous
     other = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=lenient)
     assert await speak(other.sockets[0].getsockname()[1]) == "TLSv1.1"
     other.close()
-    ask = {"submissions": b"", "imap": b"a STARTTLS\r\n"}.get(door, b"STARTTLS\r\n")
+    ask = {"submissions": b"", "imaps": b"", "imap": b"a STARTTLS\r\n"}.get(door, b"STARTTLS\r\n")
     async with imap_door(mail.app):
         with pytest.raises((ConnectionError, ssl.SSLError)):
             await speak(mail.app.ports[door], ask=ask)
@@ -90,11 +90,11 @@ async def test_no_door_speaks_what_came_before_tls_1_2(door: str, mail: MailHous
 
 async def test_the_demonstration_tells_every_port(house: House) -> None:
     told = json.loads((await demo.tell(house.app, {}, {})).read_text())
-    doors = ("smtp", "submission", "submissions", "imap")
+    doors = ("smtp", "submission", "submissions", "imap", "imaps")
     assert {door: told[door] for door in doors} == {
         door: {"host": "127.0.0.1", "port": house.app.ports[door]} for door in doors
     }
-    assert len({told[door]["port"] for door in doors}) == 4
+    assert len({told[door]["port"] for door in doors}) == 5
 
 
 async def test_a_second_demonstration_on_this_machine_takes_another_port_and_a_real_one_says_no(

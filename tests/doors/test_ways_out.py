@@ -15,7 +15,7 @@ import pytest
 import socketio  # type: ignore[import-untyped]
 
 from mail_gateway import sign_ins
-from server import admin, devices, sessions
+from server import admin, devices, mail_sign_in, sessions
 from server.api import reads
 from server.errors import Unauthorised
 from server.passkeys import how
@@ -255,19 +255,19 @@ async def test_a_new_password_is_the_only_one_a_mail_client_comes_back_with(hous
     new = "un tout autre mot de passe"
     await admin.COMMANDS["people.password"](house.app, who=MOREL, password=new)
     with pytest.raises(Unauthorised):
-        await sessions.sign_in_by_mail(house.app, MOREL, PASSWORD, "test")
-    signed = await sessions.sign_in_by_mail(house.app, MOREL, new, "test")
-    assert await house.app.db.read(sessions.mail_still_good, signed.hash)
+        await mail_sign_in.sign_in_by_mail(house.app, MOREL, PASSWORD, "test")
+    signed = await mail_sign_in.sign_in_by_mail(house.app, MOREL, new, "test")
+    assert await house.app.db.read(mail_sign_in.mail_still_good, signed.hash)
 
 
 async def test_a_mail_client_that_was_cut_off_gets_no_life_from_one_that_comes_back(house: House) -> None:
     app = house.app
-    before = await sessions.sign_in_by_mail(app, MOREL, PASSWORD, "test")
-    beside = await sessions.sign_in_by_mail(app, MOREL, PASSWORD, "test")
+    before = await mail_sign_in.sign_in_by_mail(app, MOREL, PASSWORD, "test")
+    beside = await mail_sign_in.sign_in_by_mail(app, MOREL, PASSWORD, "test")
     assert before.hash == beside.hash, "one line on the page for one mail client, however many connections it opens"
     await sessions.sign_out_everywhere(app, house.morel.account_id)
-    after = await sessions.sign_in_by_mail(app, MOREL, PASSWORD, "test")
-    good = [await app.db.read(sessions.mail_still_good, one.hash) for one in (before, after)]
+    after = await mail_sign_in.sign_in_by_mail(app, MOREL, PASSWORD, "test")
+    good = [await app.db.read(mail_sign_in.mail_still_good, one.hash) for one in (before, after)]
     assert good == [False, True]
 
 

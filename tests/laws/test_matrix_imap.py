@@ -29,9 +29,7 @@ def test_every_command_that_is_understood_is_asked() -> None:
     assert parser.COMMANDS.keys() - asked - SIGNING_IN == set()
 
 
-@pytest.mark.parametrize(
-    "who", ["morel", "petit", "leroy", "lunel", "benali", "rossi", "admissions", "pharmacy", "lab"]
-)
+@pytest.mark.parametrize("who", ["morel", "petit", "leroy", "lunel", "benali", "rossi", "admissions", "pharmacy"])
 async def test_a_mail_client_shows_its_own_mailbox_and_no_dossier(scene: Scene, who: str) -> None:
     shown = ""
     async with client(scene.house, scene.house.address(who), folder=None) as program:
@@ -43,8 +41,8 @@ async def test_a_mail_client_shows_its_own_mailbox_and_no_dossier(scene: Scene, 
     assert scene.ids["document"] not in shown
 
 
-@pytest.mark.parametrize("who", ["dominique", "camille", "operator"])
-async def test_patients_and_operators_have_no_mail_client_here(scene: Scene, who: str) -> None:
+@pytest.mark.parametrize("who", ["dominique", "camille", "operator", "lab", "carnet"])
+async def test_patients_operators_and_services_have_no_mail_client_here(scene: Scene, who: str) -> None:
     with pytest.raises(imaplib.IMAP4.error):
         async with client(scene.house, scene.house.address(who), folder=None):
             pass

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from server import devices, passkeys, sessions
+from server import devices, mail_sign_in, passkeys, sessions
 from server.errors import Conflict, Refused, Unauthorised
 from storage import credentials, subscriptions
 from storage import passkeys as rows
@@ -66,7 +66,7 @@ async def test_everything_ends_but_the_session_that_asks_and_its_device(core: Ho
     device_id = str(await devices.known(app, me, here))
     mine = await sessions.open_session(app, me, "password+device", device_id, browser="Firefox (Windows)")
     other, token, link = await core.session("morel"), await core.token("morel"), await sessions.new_link(app, me)
-    mail = await sessions.sign_in_by_mail(app, MOREL, PASSWORD, "test")
+    mail = await mail_sign_in.sign_in_by_mail(app, MOREL, PASSWORD, "test")
     bystander = await core.session("marcel")
     for device in (device_id, sessions.secret_hash(other)):
         await app.db.write(subscriptions.add, me, new_id(), new_id(), device, Sealed(b"facts"))
@@ -82,7 +82,7 @@ async def test_everything_ends_but_the_session_that_asks_and_its_device(core: Ho
     ):
         with pytest.raises(Unauthorised):
             await ask(app, ended)
-    assert not await app.db.read(sessions.mail_still_good, mail.hash)
+    assert not await app.db.read(mail_sign_in.mail_still_good, mail.hash)
     assert [await devices.known(app, me, secret) for secret in (here, away)] == [device_id, None]
     assert [one.device_id for one in await app.db.read(subscriptions.of_account, me)] == [device_id]
     assert (await sessions.actor_of_session(app, bystander)).account_id == core.marcel.account_id

@@ -80,7 +80,7 @@ async function open(name, told) {
     },
     features: {
       devInteractions: { enabled: false }, jwtUserinfo: { enabled: true }, encryption: { enabled: true },
-      rpInitiatedLogout: { enabled: true },
+      rpInitiatedLogout: { enabled: true }, introspection: { enabled: true },
       mTLS: {
         enabled: true, tlsClientAuth: true,
         getCertificate: (ctx) => ctx.socket.getPeerCertificate()?.raw && "given",
