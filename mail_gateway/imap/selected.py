@@ -1,321 +1,258 @@
-"""What a session does in the folder it has open: FETCH, STORE, SEARCH, EXPUNGE, over the store.
+r"""What a session does in the folder it has open: FETCH, SEARCH, STORE, COPY, MOVE, EXPUNGE, and what it is told.
 
-Promises: listing flags opens no message; the loop is given back every hundred messages and large mails go out at the
-peer's pace; one message that does not open is left out and said, the others are served. A message expunged here leaves
-this mailbox only: the conversation keeps it.
+Promises: what is answered is true of every other session at once, since all are told from the same rows; a message
+expunged here leaves this mailbox only: the conversation keeps it. With CONDSTORE and QRESYNC (RFC 7162) a client that
+was away is brought back in step by what changed alone.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
-from mail_gateway import describe, rendition
-from mail_gateway.imap.commands import Fetch, Search, Store
-from mail_gateway.imap.fetch import Wanted, cut, internal_date
-from mail_gateway.imap.search import HEADER, NUMBERS, TEXT, Key, Subject
+from mail_gateway.imap import news
+from mail_gateway.imap.answers import No
+from mail_gateway.imap.commands import Copy, Fetch, Resync, Search, Store
+from mail_gateway.imap.enabled import Enabled
+from mail_gateway.imap.fetching import Fetching
+from mail_gateway.imap.searching import Searching
+from mail_gateway.imap.shelves import CHUNK, Row, Shelf
 from mail_gateway.imap.syntax import Ids
-from mail_gateway.imap.view import FLAG_LISTS, View, bits
-from mail_gateway.rendition import Rendered
-from server import reading
-from server.errors import Refused, Unavailable
-from server.handles import MailboxHandle
-from storage import entries, placements, renditions
-from storage.database import Tx
-from storage.entries import DELETED, SEEN, Entry
-from storage.renditions import Row
-from storage.vault import CannotOpen, SpaceKeys
+from mail_gateway.imap.view import Names, View, union
+from mail_gateway.imap.wire import Wire
+from server.errors import Throttled
+from storage.entries import SEEN
 
-if TYPE_CHECKING:
-    from mail_gateway.imap.wire import Wire
-    from server.app import App
-
-CHUNK = 100  # messages between two turns of the loop
-_NEAR = 4 * CHUNK  # numbers further apart than this are asked for in two queries
+_BEYOND = "BAD Numero inconnu / No such message number"  # RFC 9051 § 9, seq-number
+_LEFT = "NO [EXPUNGEISSUED] Ces messages ne sont plus la / These messages are gone"
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A message of this folder with its keys and, when asked for, what is known of its mail."""
-
-    row: Row
-    keys: SpaceKeys
-    mail: Rendered | None
-
-
-async def open_folder(app: App, box: MailboxHandle, folder: str, *, read_only: bool) -> tuple[View, int]:
-    """The view of a folder, and the mailbox's UIDVALIDITY."""
-
-    def read(tx: Tx) -> tuple[View, int]:
-        rows = [(uid, flags) for uid, _, flags, _ in placements.listed(tx, box.mailbox_id, folder)]
-        view = View(folder, read_only=read_only, known=entries.last_seq(tx, box.mailbox_id), rows=rows)
-        return view, entries.validity(tx, box.mailbox_id)
-
-    return await app.db.read(read)
+async def open_shelf(shelf: Shelf, wire: Wire, enabled: Enabled, *, read_only: bool) -> Selected:
+    """A folder as it stands now."""
+    standing = await shelf.standing()
+    names = Names(await shelf.keywords(), union(row.flags for row in standing.rows))
+    return Selected(shelf, wire, enabled, View(standing, names, read_only=read_only))
 
 
 class Selected:
-    """An open folder of one session."""
+    """An open folder of one session. Commands return how they end; `Ids` that `$` is among are known here alone."""
 
-    def __init__(self, app: App, box: MailboxHandle, wire: Wire, view: View) -> None:
-        self._app = app
-        self._box = box
-        self._wire = wire
+    def __init__(self, shelf: Shelf, wire: Wire, enabled: Enabled, view: View) -> None:
+        self.shelf = shelf
         self.view = view
-        self.missed = 0  # messages of the last command that did not open
-        self._kept: tuple[str, bytes] | None = None
+        self._wire = wire
+        self._enabled = enabled
+        self._fetching = Fetching(shelf, view, wire, enabled, self._see)
+        self._searching = Searching(shelf, view, enabled)
 
     # ---- what changed ----
 
+    def flag_names(self) -> bytes:
+        """FLAGS and PERMANENTFLAGS."""
+        return news.flag_names(self.view)
+
     async def news(self, *, expunge: bool) -> bytes:
         """What the client must be told now."""
-        view = self.view
+        view, enabled = self.view, self._enabled
+        happened = await self.shelf.news(view.known)
+        said = await self._named(union(row.flags for row in happened.moved))
+        moved, arrived = view.apply(happened, modseqs=enabled.condstore)
+        said += news.flags_of(view, moved, enabled)
+        if arrived:
+            said += news.exists(view)
+        return said + news.expunged(view, enabled) if expunge else said
 
-        def read(tx: Tx) -> tuple[int, list[tuple[int, int, str]]]:
-            last = entries.last_seq(tx, self._box.mailbox_id)
-            if last == view.known:
-                return last, []
-            moved = placements.moved_since(tx, self._box.mailbox_id, view.folder, view.known)
-            gone = placements.left_since(tx, self._box.mailbox_id, view.folder, view.known)
-            return last, [(uid, flags, view.folder) for uid, _, flags, _ in moved] + [(uid, 0, "") for uid in gone]
+    async def _named(self, flags: int) -> bytes:
+        """Reads the names of keywords again when one of these bits has none yet; then the client is told of them."""
+        if self.view.names.knows(flags):
+            return b""
+        self.view.names = Names(await self.shelf.keywords(), union(self.view.flags) | flags)
+        return self.flag_names()
 
-        said = view.apply(*await self._app.db.read(read))
-        return said + view.expunge() if expunge else said
-
-    # ---- FETCH ----
-
-    async def fetch(self, asked: Fetch, *, uid: bool) -> None:
-        """Writes the FETCH responses, in order."""
-        wanted = Wanted(asked.wanted.names | {"UID"}, asked.wanted.sections) if uid else asked.wanted
-        places = self._places(asked.ids, uid=uid)
-        self.missed = 0
-        if not (wanted.needs_date or wanted.needs_facts):
-            for start in range(0, len(places), 10 * CHUNK):
-                self._wire.write(b"".join(self._known(place, wanted) for place in places[start : start + 10 * CHUNK]))
-                await self._wire.drain()
-                await asyncio.sleep(0)
+    async def resync(self, asked: Resync) -> None:
+        """RFC 7162 § 3.2.5: what left and what changed meanwhile. Under another UIDVALIDITY nothing holds."""
+        view, since = self.view, asked.modseq
+        if asked.validity != view.validity:
             return
-        for start in range(0, len(places), CHUNK):
-            uids = [self.view.uids[place] for place in places[start : start + CHUNK]]
-            seen = await self._see(uids) if wanted.marks_seen and not self.view.read_only else frozenset()
-            async for opened in self._open(uids, facts=wanted.needs_facts):
-                await self._fetch_one(opened, wanted, seen=opened.row.seq in seen)
+        left = [uid for uid in sorted((await self.shelf.news(since)).left) if view.place(uid) is None]
+        moved = [place for place, modseq in enumerate(view.modseqs) if modseq > since]
+        if asked.known is not None:
+            left = [left[place] for place in asked.known.among(left)]
+            known = frozenset(asked.known.among(view.uids))
+            moved = [place for place in moved if place in known]
+        self._wire.write(news.vanished_earlier(left))
+        await self._tell_flags(moved)
+
+    async def _tell_flags(self, places: Sequence[int]) -> None:
+        for start in range(0, len(places), 10 * CHUNK):
+            self._wire.write(news.flags_of(self.view, places[start : start + 10 * CHUNK], self._enabled))
             await self._wire.drain()
-            await asyncio.sleep(0)
-
-    def _known(self, place: int, wanted: Wanted) -> bytes:
-        """The response that needs nothing but this view."""
-        said = []
-        if "UID" in wanted.names:
-            said.append(b"UID %d" % self.view.uids[place])
-        if "FLAGS" in wanted.names:
-            said.append(b"FLAGS " + FLAG_LISTS[self.view.flags[place] & 31])
-        return b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(said))
-
-    async def _fetch_one(self, opened: Opened, wanted: Wanted, *, seen: bool) -> None:
-        place = self.view.place(opened.row.seq)
-        if place is None:
-            return
-        names, mail = wanted.names, opened.mail
-        said = []
-        if "UID" in names:
-            said.append(b"UID %d" % opened.row.seq)
-        if "FLAGS" in names or seen:
-            said.append(b"FLAGS " + FLAG_LISTS[self.view.flags[place] & 31])
-        if "INTERNALDATE" in names:
-            said.append(b"INTERNALDATE " + internal_date(opened.row.at))
-        if mail is not None:
-            if "RFC822.SIZE" in names:
-                said.append(b"RFC822.SIZE %d" % mail.size)
-            if "ENVELOPE" in names:
-                said.append(b"ENVELOPE " + mail.facts.envelope)
-            if "BODY" in names:
-                said.append(b"BODY " + mail.facts.body)
-            if "BODYSTRUCTURE" in names:
-                said.append(b"BODYSTRUCTURE " + mail.facts.structure)
-        start = b"* %d FETCH (%b" % (place + 1, b" ".join(said))
-        if mail is None or not wanted.sections:
-            self._wire.write(start + b")\r\n")
-            return
-        pieces = await self._cut(opened, mail, wanted)
-        if pieces is None:
-            self.missed += 1
-            return
-        glue = b" " if said else b""
-        for section, data in zip(wanted.sections, pieces, strict=True):
-            if data is None:
-                self._wire.write(start + glue + section.label + b" NIL")
-            else:
-                self._wire.write(start + glue + section.label + b" {%d}\r\n" % len(data))
-                await self._wire.send(data)
-            start, glue = b"", b" "
-        self._wire.write(b")\r\n")
-
-    async def _cut(self, opened: Opened, mail: Rendered, wanted: Wanted) -> list[bytes | None] | None:
-        """The octets of each section; None when the mail does not open."""
-        header = mail.facts.header
-        if not wanted.needs_octets:
-            return [cut(section, header, b"", None) for section in wanted.sections]
-        try:
-            raw = await self._octets(opened, mail.blob_id, keep=any(section.partial for section in wanted.sections))
-        except CannotOpen:
-            self._app.metrics.unopened()
-            return None
-        parts = any(section.part or section.kind for section in wanted.sections)
-        root = describe.tree(raw) if parts else None
-        return [cut(section, header, raw, root) for section in wanted.sections]
-
-    async def _octets(self, opened: Opened, blob_id: str, *, keep: bool) -> bytes:
-        """The mail; kept for the next FETCH when it is being taken in pieces, as Thunderbird takes large ones."""
-        if self._kept is not None and self._kept[0] == blob_id:
-            return self._kept[1]
-        raw = await rendition.octets(self._app, opened.keys, blob_id)
-        self._kept = (blob_id, raw) if keep else None
-        return raw
 
     def forget(self) -> None:
-        """Something else than FETCH is done: no mail is being taken in pieces any more."""
-        self._kept = None
+        """Something else than FETCH is done."""
+        self._fetching.forget()
 
-    # ---- STORE, EXPUNGE ----
+    # ---- FETCH and SEARCH ----
 
-    async def store(self, asked: Store, *, uid: bool) -> None:
-        """Sets flags; writes the FETCH responses unless they are not wanted."""
-        places = self._places(asked.ids, uid=uid)
-        change = _change(asked.change, bits(asked.flags))
-        for start in range(0, len(places), CHUNK):
-            uids = [self.view.uids[place] for place in places[start : start + CHUNK]]
-            await self._set_flags(await self._entries(uids), change)
-            if not asked.silent:
-                for one in uids:
-                    place = self.view.place(one)
-                    if place is not None:
-                        flags = FLAG_LISTS[self.view.flags[place] & 31]
-                        number = b"UID %d " % one if uid else b""
-                        self._wire.write(b"* %d FETCH (%bFLAGS %b)\r\n" % (place + 1, number, flags))
+    async def fetch(self, asked: Fetch, *, uid: bool) -> str:
+        """Writes the FETCH responses, in order."""
+        if not uid and asked.ids.beyond(len(self.view.uids)):
+            return _BEYOND
+        if asked.vanished and not self._enabled.qresync:
+            return "BAD QRESYNC first"  # RFC 7162 § 3.2.6
+        if asked.changed_since is not None or "MODSEQ" in asked.wanted.names:
+            self._enabled.condstore = True  # RFC 7162 § 3.1
+        if asked.vanished and asked.changed_since is not None:
+            await self._tell_vanished(asked.ids, asked.changed_since)
+        return await self._fetching.fetch(asked, self._places(asked.ids, uid=uid), uid=uid)
+
+    async def _tell_vanished(self, ids: Ids, since: int) -> None:
+        """Of these UIDs. `*` is the last there has ever been: what vanished may have been the last."""
+        view = self.view
+        left = {uid for uid in (await self.shelf.news(since)).left if view.place(uid) is None}
+        numbers = sorted(left | {view.known})
+        named = [numbers[place] for place in ids.places(numbers, uid=True, saved=self._searching.saved)]
+        self._wire.write(news.vanished_earlier([uid for uid in named if uid in left]))
+
+    async def search(self, asked: Search, tag: str, *, uid: bool) -> str:
+        if asked.modseq:
+            self._enabled.condstore = True
+        self._wire.write(await self._searching.search(asked, tag, uid=uid))
+        if self._searching.missed:
+            return "NO [UNAVAILABLE] Des messages n'ont pu etre ouverts / Some messages could not be opened"
+        return "OK Done"
+
+    # ---- flags ----
+
+    async def store(self, asked: Store, *, uid: bool) -> str:
+        """Sets flags; writes the FETCH responses that are wanted, and those that the client could not have guessed."""
+        self._writable()
+        if not uid and asked.ids.beyond(len(self.view.uids)):
+            return _BEYOND
+        if asked.unchanged_since is not None:
+            self._enabled.condstore = True
+        change = _change(asked.change, await self._bits(asked))
+        uids = self._uids(asked.ids, uid=uid)
+        modified: list[int] = []
+        stored = 0
+        for start in range(0, len(uids), CHUNK):
+            some = uids[start : start + CHUNK]
+            done, refused = await self.shelf.store(some, change, asked.unchanged_since)
+            self._wire.write(await self._named(union(row.flags for row in done)))
+            self._wire.write(b"".join(self._stored(row, change, asked, uid=uid) for row in done))
             await self._wire.drain()
+            modified += refused
+            stored += len(done)
+        if modified:
+            return f"OK [MODIFIED {self._said(modified, uid=uid)}] Modifies entre-temps / Changed meanwhile"
+        return _LEFT if uids and not stored else "OK Done"
+
+    async def _bits(self, asked: Store) -> int:
+        """The flags asked for; keywords that are new to this mailbox are made, but not in order to be taken away."""
+        found, missing = self.view.names.bits(asked.flags)
+        if missing and asked.change != "-":
+            try:
+                made = await self.shelf.name_keywords(missing)
+            except Throttled:
+                raise No("Trop de mots cles / Too many keywords", "LIMIT") from None
+            for place in made.values():
+                found |= 1 << place
+            self._wire.write(await self._named(found))
+        return found
+
+    def _stored(self, row: Row, change: Callable[[int], int], asked: Store, *, uid: bool) -> bytes:
+        """How a message stands after STORE. RFC 7162 § 3.1.3: its MODSEQ is said even when .SILENT."""
+        view, condstore = self.view, self._enabled.condstore
+        place = view.place(row.uid)
+        if place is None:
+            return b""
+        silent = asked.silent and change(view.flags[place]) == row.flags
+        view.take(row)
+        said = [b"UID %d" % row.uid] if uid or self._enabled.qresync else []
+        if not silent:
+            said.append(b"FLAGS " + view.names.listed(row.flags))
+        if condstore:
+            said.append(b"MODSEQ (%d)" % row.modseq)
+        return b"* %d FETCH (%b)\r\n" % (place + 1, b" ".join(said)) if condstore or not silent else b""
 
     async def _see(self, uids: Sequence[int]) -> frozenset[int]:
         """Marks as seen what was not; returns which."""
-        unseen = [
-            uid for uid in uids if (place := self.view.place(uid)) is not None and not self.view.flags[place] & SEEN
-        ]
-        await self._set_flags(await self._entries(unseen), _change("+", SEEN))
-        return frozenset(unseen)
-
-    async def _set_flags(self, found: list[Entry], change: Callable[[int], int]) -> None:
-        """All at once: they share one commit."""
-        wishes = [self._set_one(entry, change) for entry in found]
-        for outcome in await asyncio.gather(*wishes, return_exceptions=True):
-            if isinstance(outcome, BaseException):
-                raise outcome
-
-    async def _set_one(self, entry: Entry, change: Callable[[int], int]) -> None:
-        flags = entry.flags
-        if change(flags) != flags:
-            try:
-                flags = await reading.set_flags(self._app, self._box, entry.message_id, change)
-            except Refused:  # gone meanwhile
-                return
-        place = self.view.place(entry.seq)
-        if place is not None:
-            self.view.flags[place] = flags
-
-    async def expunge(self, only: Sequence[int] | None = None) -> None:
-        """Takes out what is marked deleted (of `only`, when given). The EXPUNGE responses come with the next news."""
-        view, mailbox = self.view, self._box.mailbox_id
-        chosen = view.uids if only is None else only
-        marked = [uid for uid in chosen if (place := view.place(uid)) is not None and view.flags[place] & DELETED]
-
-        def leave(tx: Tx, uids: list[int]) -> None:
-            entries.hold(tx, mailbox)
-            for place in placements.found(tx, mailbox, view.folder, uids):
-                if place.flags & DELETED:
-                    placements.leave(tx, mailbox, view.folder, place)
-
-        for run in _runs(marked):
-            await self._app.db.write(leave, run)
-        if marked:
-            self._app.hub.wake([mailbox])
-
-    # ---- SEARCH ----
-
-    async def search(self, asked: Search) -> list[int]:
-        """The places of what matches every key, in order. The cheap keys first: what they leave out is not opened."""
         view = self.view
-        for numbers, chosen in asked.numbers:
-            chosen.update(view.uids[place] for place in self._places(numbers.ids, uid=numbers.uid))
-        found = [Subject(place, uid, view.flags[place]) for place, uid in enumerate(view.uids)]
-        self.missed = 0
-        keys = sorted(asked.keys, key=lambda key: key.depth)
-        cheap = [key for key in keys if key.depth == NUMBERS]
-        found = [subject for subject in found if all(key.matches(subject) for key in cheap)]
-        deep = keys[len(cheap) :]
-        if not deep:
-            return [subject.place for subject in found]
-        matching = []
-        for start in range(0, len(found), CHUNK):
-            subjects = {subject.uid: subject for subject in found[start : start + CHUNK]}
-            async for opened in self._open(list(subjects), facts=deep[-1].depth >= HEADER):
-                subject = subjects[opened.row.seq]
-                subject.at = opened.row.at
-                if opened.mail is not None:
-                    subject.size, subject.header = opened.mail.size, opened.mail.facts.header
-                if await self._matches(deep, subject, opened):
-                    matching.append(subject.place)
-            await asyncio.sleep(0)
-        return matching
+        unseen = [uid for uid in uids if (place := view.place(uid)) is not None and not view.flags[place] & SEEN]
+        if not unseen:
+            return frozenset()
+        done, _ = await self.shelf.store(unseen, _change("+", SEEN))
+        self._wire.write(await self._named(union(row.flags for row in done)))
+        for row in done:
+            view.take(row)
+        return frozenset(row.uid for row in done)
 
-    async def _matches(self, keys: Sequence[Key], subject: Subject, opened: Opened) -> bool:
-        for key in keys:
-            if key.depth == TEXT and not subject.opened:
-                whole = await reading.open_unchecked(self._app, opened.keys, opened.row.message_id)
-                subject.text, subject.opened = rendition.written(whole.body), True
-            if not key.matches(subject):
-                return False
-        return True
+    # ---- into other folders, and out of this one ----
 
-    # ---- rows ----
+    async def copy(self, asked: Copy, to: str, *, uid: bool) -> str:
+        """COPY to a folder of the same mailbox, as storage calls it."""
+        if not uid and asked.ids.beyond(len(self.view.uids)):
+            return _BEYOND
+        uids = self._uids(asked.ids, uid=uid)
+        pairs = await self.shelf.copy(uids, to)
+        if not pairs:
+            return _LEFT if uids else "OK Done"
+        return f"OK [{self._copied(pairs)}] Done"
+
+    async def move(self, asked: Copy, to: str, *, uid: bool) -> str:
+        """RFC 6851 § 4.3: where they are now is said before they leave their numbers."""
+        self._writable()
+        if not uid and asked.ids.beyond(len(self.view.uids)):
+            return _BEYOND
+        uids = self._uids(asked.ids, uid=uid)
+        pairs = await self.shelf.move(uids, to)
+        if not pairs:
+            return _LEFT if uids else "OK Done"
+        self._wire.say(f"* OK [{self._copied(pairs)}] Done")
+        self.view.leave(uid for uid, _ in pairs)
+        return await self._left()
+
+    async def expunge(self, ids: Ids | None = None) -> str:
+        r"""What is marked \Deleted leaves; of these UIDs only, when given."""
+        self._writable()
+        left = await self.shelf.expunge(None if ids is None else self._uids(ids, uid=True))
+        if not left:
+            return "OK Done"
+        self.view.leave(left)
+        return await self._left()
+
+    async def close(self) -> None:
+        """CLOSE: what is marked deleted leaves, and nothing is said of it (RFC 9051 § 6.4.1)."""
+        if not self.view.read_only:
+            await self.shelf.expunge()
+
+    async def _left(self) -> str:
+        """RFC 7162 § 3.2.7: up to which number the client knows all, once it was told."""
+        self._wire.write(await self.news(expunge=True))
+        return f"OK [HIGHESTMODSEQ {self.view.known}] Done" if self._enabled.condstore else "OK Done"
+
+    def _copied(self, pairs: Sequence[tuple[int, int]]) -> str:
+        """COPYUID (RFC 4315 § 3). Folders of one mailbox have one UIDVALIDITY."""
+        here, there = (news.uid_set(side).decode("ascii") for side in zip(*pairs, strict=True))
+        return f"COPYUID {self.view.validity} {here} {there}"
+
+    # ---- numbers ----
+
+    def _writable(self) -> None:
+        if self.view.read_only:
+            raise No("Ouvert en lecture seule / Opened read-only", "CANNOT")
 
     def _places(self, ids: Ids, *, uid: bool) -> list[int]:
-        return ids.among(self.view.uids) if uid else ids.positions(len(self.view.uids))
+        return ids.places(self.view.uids, uid=uid, saved=self._searching.saved)
 
-    async def _entries(self, uids: Sequence[int]) -> list[Entry]:
-        found = []
-        for run in _runs(uids):
-            wanted = frozenset(run)
-            rows = await self._app.db.read(entries.numbered, self._box.mailbox_id, run[0], run[-1])
-            found += [entry for entry in rows if entry.seq in wanted and entry.folder == self.view.folder]
-        return found
+    def _uids(self, ids: Ids, *, uid: bool) -> list[int]:
+        return [self.view.uids[place] for place in self._places(ids, uid=uid)]
 
-    async def _open(self, uids: Sequence[int], *, facts: bool) -> AsyncIterator[Opened]:
-        """These messages, in order, with what is known of their mails when `facts`. What does not open is left out."""
-        for run in _runs(uids):
-            wanted = frozenset(run)
-            rows = await self._app.db.read(renditions.listed, self._box.mailbox_id, run[0], run[-1])
-            rows = [row for row in rows if row.seq in wanted]
-            # Together, because what has to be rendered for the first time is then kept in one commit.
-            for opened in await asyncio.gather(*(self._open_one(row, facts=facts) for row in rows)):
-                if opened is None:
-                    self.missed += 1
-                else:
-                    yield opened
-
-    async def _open_one(self, row: Row, *, facts: bool) -> Opened | None:
-        try:
-            keys = self._app.vault.space(row.space_id, row.wrapped_key)
-            if not facts:
-                return Opened(row, keys, None)
-            kept = row.rendition
-            known = rendition.known_facts(keys, row.message_id, kept) if kept is not None else None
-            if kept is not None and known is not None:
-                return Opened(row, keys, Rendered(kept.blob_id, kept.size, known))
-            return Opened(row, keys, await rendition.rendered(self._app, keys, row.message_id))
-        except (CannotOpen, Refused, Unavailable):
-            self._app.metrics.unopened()
-            return None
+    def _said(self, uids: Sequence[int], *, uid: bool) -> str:
+        """As the command spoke of them."""
+        if uid:
+            return news.uid_set(uids).decode("ascii")
+        places = (self.view.place(one) for one in uids)
+        return news.uid_set(place + 1 for place in places if place is not None).decode("ascii")
 
 
 def _change(how: str, by: int) -> Callable[[int], int]:
@@ -325,15 +262,3 @@ def _change(how: str, by: int) -> Callable[[int], int]:
     if how == "-":
         return lambda flags: flags & ~by
     return lambda flags: by
-
-
-def _runs(uids: Sequence[int]) -> Iterator[list[int]]:
-    """Cut where the numbers leap, so that a query over a range reads little that was not asked for."""
-    run: list[int] = []
-    for uid in uids:
-        if run and (uid - run[-1] > _NEAR or len(run) >= 5 * CHUNK):
-            yield run
-            run = []
-        run.append(uid)
-    if run:
-        yield run

@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mail_gateway import rendition
-from server import reading
+from server import filing, reading
 from server.errors import Refused, Unavailable
 from server.handles import MailboxHandle
 from storage import entries, pages, placements
@@ -237,23 +237,23 @@ class MessageShelf:
     async def store(
         self, uids: Sequence[int], change: Callable[[int], int], unchanged_since: int | None = None
     ) -> tuple[list[Row], list[int]]:
-        done, modified = await _filing().store(self._app, self._box, self.folder, uids, change, unchanged_since)
+        done, modified = await filing.store(self._app, self._box, self.folder, uids, change, unchanged_since)
         return [Row(one.uid, one.flags, one.modseq) for one in done], modified
 
     async def copy(self, uids: Sequence[int], to: str) -> list[tuple[int, int]]:
-        return await _filing().copy(self._app, self._box, self.folder, uids, to)
+        return await filing.copy(self._app, self._box, self.folder, uids, to)
 
     async def move(self, uids: Sequence[int], to: str) -> list[tuple[int, int]]:
-        return await _filing().move(self._app, self._box, self.folder, uids, to)
+        return await filing.move(self._app, self._box, self.folder, uids, to)
 
     async def expunge(self, uids: Sequence[int] | None = None) -> list[int]:
-        return await _filing().expunge(self._app, self._box, self.folder, uids)
+        return await filing.expunge(self._app, self._box, self.folder, uids)
 
     async def keywords(self) -> dict[int, str]:
-        return await _filing().keywords(self._app, self._box)
+        return await filing.keywords(self._app, self._box)
 
     async def name_keywords(self, names: Sequence[str]) -> dict[str, int]:
-        return await _filing().name_keywords(self._app, self._box, names)
+        return await filing.name_keywords(self._app, self._box, names)
 
 
 class _Found:
@@ -284,9 +284,3 @@ def _runs(uids: Sequence[int]) -> Iterator[list[int]]:
         run.append(uid)
     if run:
         yield run
-
-
-def _filing() -> Any:
-    from server import filing
-
-    return filing
