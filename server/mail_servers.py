@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from server.settings import Settings
 
-SIZE_MB = 25  # of a letter with its files (`mail_gateway.smtp`)
 HELP = "/aide/messagerie"
 # Each door: protocol, TLS from the first octet. RFC 8314 § 3: that first, STARTTLS then.
 DOORS = {"imaps": ("imap", True), "imap": ("imap", False), "submissions": ("smtp", True), "submission": ("smtp", False)}

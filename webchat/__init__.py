@@ -30,6 +30,7 @@
     security   headers, origins, the session cookie
     campaigns  for the operator: how far each is, pause, go on
     notices    what somebody is told outside Pli; app_shell: Pli as an app, and without a network
+    mail_setup one's own mail program: what programs ask for, the help, a page and a profile
     assets     `static/`: stylesheets, icons, ES modules checked by their JSDoc types; what is compressed
 
 Promises: every page works by forms and reloads; with JavaScript it gets faster, never different. No request leaves
@@ -69,6 +70,7 @@ from webchat import (
     health,
     journal,
     lists,
+    mail_setup,
     marks,
     measures,
     notices,
@@ -167,4 +169,5 @@ def add_routes(app: App, site: web.Application) -> None:
     viewer.add_routes(app, site)
     notices.add_routes(app, site)
     app_shell.add_routes(app, site)
+    mail_setup.add_routes(app, site)
     socket.attach(app, site)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from server import mail_profile, mail_servers, mail_setup
+from server.drafts import MAX_MAIL
 from server.errors import Invalid, Refused
 from server.mail_servers import HELP, Servers
 from storage import accounts
@@ -36,6 +37,9 @@ PROGRAMS = ("thunderbird", "iphone", "mac", "outlook", "android", "mutt", "nouve
 MOST_STEPS = 8
 KEPT = {"Cache-Control": "public, max-age=3600"}  # the same for everybody
 XML = "text/xml"
+# Each version of Outlook writes it in another case.
+OUTLOOK = r"/{autodiscover:(?i:autodiscover/autodiscover\.xml)}"
+OUTLOOK_V2 = r"/{discover:(?i:autodiscover/autodiscover\.json)(?:/[vV]1\.0/[^/]+)?}"
 Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
@@ -50,13 +54,9 @@ def add_routes(app: App, site: web.Application) -> None:
 
     for path in ("/.well-known/autoconfig/mail/config-v1.1.xml", "/mail/config-v1.1.xml"):
         site.router.add_get(path, with_app(give_autoconfig))
-    xml, json = (
-        r"/{autodiscover:(?i:autodiscover/autodiscover\.xml)}",
-        r"/{discover:(?i:autodiscover/autodiscover\.json",
-    )
-    site.router.add_get(xml, with_app(refuse_autodiscover))
-    site.router.add_post(xml, with_app(give_autodiscover))
-    site.router.add_get(json + r"(?:/v1\.0/[^/]+)?)}", with_app(give_autodiscover_v2))
+    site.router.add_get(OUTLOOK, with_app(refuse_autodiscover))
+    site.router.add_post(OUTLOOK, with_app(give_autodiscover))
+    site.router.add_get(OUTLOOK_V2, with_app(give_autodiscover_v2))
     site.router.add_get(HELP, with_app(show_help))
     site.router.add_get(HELP + "/{program}", with_app(show_program))
     route(app, site, "GET", "/mail", show_own)
@@ -137,7 +137,7 @@ def _page(app: App, request: web.Request, template: str, here: str, **values: An
 def _told(app: App) -> dict[str, Any]:
     """What every page of this module knows."""
     told = servers(app)
-    facts = {"site": told.site, "domain": told.domain, "size": mail_servers.SIZE_MB}
+    facts = {"site": told.site, "domain": told.domain, "size": MAX_MAIL // 1024**2}
     for name, found in (("imap", told.reading), ("smtp", told.writing)):
         facts |= {f"{name}_host": found[0].host if found else "", f"{name}_port": found[0].port if found else ""}
         facts |= {f"{name}_tls": "SSL/TLS" if found and found[0].tls else "STARTTLS"}
@@ -153,7 +153,7 @@ async def show_own(visit: Visit) -> web.Response:
     told = servers(visit.app)
     return visit.page(
         "mail.html", "account", name=name, address=address, team=visit.box.owner_kind == "team",
-        code=scan.drawn(told.site + HELP, visit.words("mail.own.scan")), apple=bool(told.reading and told.writing),
+        code=scan.drawn(told.site + HELP, visit.words("mail.own.scan.code")), apple=bool(told.reading and told.writing),
         signer=await asyncio.to_thread(mail_profile.signer, visit.app.settings), **_told(visit.app),
     )  # fmt: skip
 

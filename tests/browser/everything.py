@@ -49,6 +49,7 @@ from tests.notice_post import reached, wish
 from tests.signing import settle
 from tests.support import cda_documents as made
 from tests.support.told import lived
+from webchat.mail_setup import PROGRAMS
 
 DOT = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -101,6 +102,7 @@ async def _happen(house: House) -> dict[str, str]:
     scene.ids["campaign"] = await campaigns.made(house)
     scene.ids |= await planned.made(house)
     scene.ids |= await asked.made(house)
+    scene.ids |= {name: name for name in PROGRAMS}
     return scene.ids
 
 

@@ -65,6 +65,11 @@ NO_PAGES = {
     "/sign-out/franceconnect": "leads elsewhere",
     "/sign-out/psc": "leads elsewhere",
     "/manifest.webmanifest": "no page",
+    "/.well-known/autoconfig/mail/config-v1.1.xml": "for mail programs",
+    "/mail/config-v1.1.xml": "for mail programs",
+    "/{autodiscover}": "for mail programs",
+    "/{discover}": "for mail programs",
+    "/mail/pli.mobileconfig": "a file",
     "/sw.js": "no page",
     "/offline": "leads home; without a network, what the service worker shows: test_offline",
 }
@@ -345,6 +350,8 @@ ACTING = [
     State("dominique", "{marcel}/documents", name="not hers to see"),
 ]
 OFFICES = [
+    State("morel", "/mail"),
+    State("morel", "{anesthesia}/mail", name="of a team"),
     State("morel", "/"),
     State("morel", "/c/{letter}"),
     State("morel", "/c/{several}"),
@@ -418,6 +425,8 @@ NOBODY = [
     State("", "/display"),
     State("", "/display?saved"),
     State("", "/offline/none"),
+    State("", "/aide/messagerie"),
+    *(State("", f"/aide/messagerie/{{{name}}}") for name in ("thunderbird", "mutt", "nouvel-outlook")),
     State("", "/nowhere", name="404"),
     State("", "/display", cross_origin, name="403"),
     State("", "/display", too_much, name="413"),

@@ -169,6 +169,8 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/hours"): R.OFFICE,
     ("POST", "/hours"): R.OFFICE,
     ("POST", "/absence"): R.OFFICE,
+    ("GET", "/mail"): R.OFFICE,
+    ("GET", "/mail/pli.mobileconfig"): R.OFFICE,
     ("GET", "/questionnaires"): R.OFFICE,
     ("POST", "/questionnaires"): R.OFFICE,
     ("GET", "/questionnaires/{form}"): R.OFFICE,
@@ -284,6 +286,14 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("GET", "/offline"): R.ANYBODY,
     ("GET", "/offline/copy"): R.ANYBODY,
     ("GET", "/offline/none"): R.ANYBODY,
+    # Mail programs: what they are told is the same for everybody.
+    ("GET", "/.well-known/autoconfig/mail/config-v1.1.xml"): R.ANYBODY,
+    ("GET", "/mail/config-v1.1.xml"): R.ANYBODY,
+    ("GET", "/{autodiscover}"): R.ANYBODY,  # autodiscover/autodiscover.xml, in any case, and nothing else
+    ("POST", "/{autodiscover}"): R.ANYBODY,
+    ("GET", "/{discover}"): R.ANYBODY,  # autodiscover/autodiscover.json
+    ("GET", "/aide/messagerie"): R.ANYBODY,
+    ("GET", "/aide/messagerie/{program}"): R.ANYBODY,
 }
 
 # Events of the live chat that name a conversation, a message or a mailbox.

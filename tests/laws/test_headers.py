@@ -18,6 +18,8 @@ OWN = {
     "Referrer-Policy",
 }  # what a letter or a file has otherwise, stricter
 KEPT = {"Cache-Control"}  # pages that hold nothing of anybody say how long they are kept
+PUBLIC = {"/manifest.webmanifest", "/sw.js", "/offline/none"}
+PUBLIC |= {"/.well-known/autoconfig/mail/config-v1.1.xml", "/mail/config-v1.1.xml"}
 
 
 @pytest.mark.parametrize("who", ["", "dominique", "morel"])
@@ -31,7 +33,7 @@ async def test_every_answer_of_every_page_carries_every_header(scene: Scene, who
             for name, value in security.HEADERS.items():
                 given = answer.headers.get(name)
                 stricter = name in OWN and (path == LETTER or path.startswith(FILES)) and given is not None
-                public = name in KEPT and path in {"/manifest.webmanifest", "/sw.js", "/offline/none"}
+                public = name in KEPT and path in PUBLIC
                 if given != value and not stricter and not public:
                     faults.append(f"{who} {path}: {name}: {given}")
             policy = answer.headers.get("Content-Security-Policy", "")
