@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from server import access, keeping, uploads, writing_rules
+from server import access, keeping, mail_drafts, uploads, writing_rules
 from server.dossier import documents as shelf
 from server.errors import PliError
 from server.handles import ConversationHandle, MailboxHandle
@@ -63,7 +63,7 @@ async def composer(
     drafts = await keeping.kept(visit.app, visit.box, to.conversation_id) if to.replies in _WRITABLE else []
     named = visit.request.query.get("draft", "")
     drafts.sort(key=lambda item: item.id != named)  # the one that is opened, else the latest
-    begun = drafts[0] if drafts and form is None else None
+    begun = await mail_drafts.take_files(visit.app, visit.box, drafts[0]) if drafts and form is None else None
     writing = writing_of(form) if form is not None else begun.writing if begun else Writing()
     asked = visit.request.query.get("reply", "") if form is None else ""
     replied = next((entry.message for entry in entries if entry.message.id == (asked or writing.in_reply_to)), None)
@@ -102,11 +102,13 @@ async def _draft(visit: Visit, form: Form | None, begun: Kept | None, writing: W
         "at": begun.at if begun else "",
         "files": await uploads.listed(visit.app, visit.actor, writing.uploads),
         "documents": await papers(visit, writing.documents),
+        "left": [file.name for file in begun.writing.mail.files] if begun and begun.writing.mail else [],
     }
 
 
 async def sheet(visit: Visit, begun: Kept | None, form: Form | None, documents: Sequence[str] = ()) -> dict[str, Any]:
     """For a new letter. `documents`: chosen before, on the shelf; those that may be sent go with it."""
+    begun = await mail_drafts.take_files(visit.app, visit.box, begun) if begun else None
     writing = writing_of(form) if form is not None else begun.writing if begun else Writing()
     more = [document for document in documents if document and document not in writing.documents]
     writing = msgspec.structs.replace(writing, documents=(*writing.documents, *more))

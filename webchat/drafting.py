@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import msgspec
 from aiohttp import web
 
-from server import access, keeping
+from server import access, keeping, mail_drafts
 from server.drafts import MAX_FILES
 from server.errors import Conflict, PliError, Refused
-from server.keeping import Kept
+from server.keeping import AsMail, Kept
 from server.query import fold
 from webchat.composing import papers, writing_of
 from webchat.forms import Form, read_form
@@ -93,10 +93,14 @@ async def _one(visit: Visit) -> Kept:
 
 
 async def show_draft(visit: Visit) -> web.StreamResponse:
-    """A draft as it is kept now: for a page that somebody comes back to. To a browser that opens it: its sheet."""
-    kept = await _one(visit)
+    """A draft as it is kept now: for a page that somebody comes back to. To a browser that opens it: its sheet; of one
+    that only a mail client can go on with, what it holds.
+    """
+    kept = await mail_drafts.take_files(visit.app, visit.box, await _one(visit))
     if wants_json(visit.request):
         return web.json_response(_told(visit, kept))
+    if kept.writing.mail is not None and kept.writing.mail.why:
+        return visit.page("draft.html", "messages", kept=kept, mail=kept.writing.mail)
     raise web.HTTPSeeOther(visit.desk.base + place_of(kept))
 
 
@@ -112,11 +116,12 @@ async def show_drafts(visit: Visit) -> web.Response:
     """All that this person began here and has not sent."""
     rows = []
     for kept in await keeping.kept(visit.app, visit.box):
+        mail, about = kept.writing.mail or AsMail(), ""
         try:
             handle = await access.conversation(visit.app, visit.box, kept.conversation or kept.writing.to)
             about = handle.subject
         except PliError:
-            about = ""  # the conversation is not theirs any more; the words they wrote are
+            pass  # the conversation is not theirs any more, or there is none yet; the words they wrote are
         rows.append(
             {
                 "id": kept.id,
@@ -124,8 +129,10 @@ async def show_drafts(visit: Visit) -> web.Response:
                 "subject": kept.writing.subject if not kept.conversation else about,
                 "new": not kept.conversation,
                 "text": " ".join(kept.writing.text.split()) or "",
-                "files": len(kept.writing.uploads) + len(kept.writing.documents),
+                "files": len(kept.writing.uploads) + len(kept.writing.documents) + len(mail.files),
                 "open": bool(about),
+                "why": mail.why,
+                "to": ", ".join(mail.to),
             }
         )
     return visit.page("drafts.html", "messages", drafts=rows)
