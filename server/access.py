@@ -155,7 +155,7 @@ async def conversation_of_message(app: App, box: MailboxHandle, message_id: str)
 
     def decide(tx: Tx) -> ConversationHandle:
         _mailbox(app, tx, box.actor, box.mailbox_id, MESSAGES)
-        entry = entries.of_message(tx, box.mailbox_id, message_id)
+        entry = entries.present(tx, box.mailbox_id, message_id)
         if entry is None:
             raise Refused
         handle = _conversation_in_mailbox(app, tx, box, entry.conversation_id)
@@ -173,7 +173,7 @@ async def attachment(
     def decide(tx: Tx) -> tuple[ConversationHandle, messages.Attachment]:
         _mailbox(app, tx, box.actor, box.mailbox_id, MESSAGES)
         found = messages.attachment(tx, space_id, attachment_id)
-        entry = entries.of_message(tx, box.mailbox_id, found.message_id) if found else None
+        entry = entries.present(tx, box.mailbox_id, found.message_id) if found else None
         if found is None or entry is None or entry.space_id != space_id:
             raise Refused
         handle = _conversation_in_mailbox(app, tx, box, entry.conversation_id)

@@ -157,7 +157,7 @@ def _open(
                 exchanges.rule(exchanges.of(states, [p.member_id for p in members if p.member_id != box.owner])),
                 row.asks > 0,
                 row.conversation_id in drafted,
-                KeptView(row.archived, row.pinned, row.muted, tags),
+                KeptView(row.archived, row.pinned, row.muted, tags, row.followed),
             )
         )
     return out

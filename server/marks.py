@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server import access, listing, scopes
+from server import access, filing, listing, scopes
 from server.errors import Invalid, NotAllowed, Refused
 from server.handles import ConversationHandle, MailboxHandle
 from server.listing import PINNED_MOST
@@ -41,13 +41,16 @@ async def state(app: App, box: MailboxHandle, conversation_id: str) -> tuple[Kep
         last = entries.thread_last(tx, box.mailbox_id, conversation_id)
         archived = away is not None and (muted or last <= away.seq)
         tags = [label for label in labels if (LABEL, label.id) in on]
-        return KeptView(archived, (PINNED, "") in on, muted, tags), labels
+        flagged = entries.thread_flagged(tx, box.mailbox_id, conversation_id) > 0
+        return KeptView(archived, (PINNED, "") in on, muted, tags, flagged), labels
 
     return await app.db.read(pull)
 
 
 async def put(app: App, box: MailboxHandle, conversation: ConversationHandle, kind: str, on: bool, label: str) -> None:
-    """Archive, pin, mute or label a conversation, or undo it. Raises `Refused`, `Invalid`, `NotAllowed`."""
+    """Archive, pin, mute or label a conversation, or undo it; what a professional archives moves to Archive in their
+    mail client too. Raises `Refused`, `Invalid`, `NotAllowed`.
+    """
     if kind not in KINDS:
         raise Invalid
 
@@ -81,6 +84,8 @@ def _put(tx: Tx, box: MailboxHandle, conversation: ConversationHandle, kind: str
     marks.put(
         tx, box.mailbox_id, conversation.conversation_id, kind, "on" if on else "off", box.actor.account_id, seq, label
     )
+    if kind == ARCHIVED:
+        filing.archived(tx, box, conversation.conversation_id, on)
 
 
 async def relabel(app: App, box: MailboxHandle, conversation: ConversationHandle, wanted: set[str]) -> None:

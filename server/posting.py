@@ -15,7 +15,8 @@ of a message is rows of the same transaction, never a call somebody must remembe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -43,7 +44,7 @@ from server.drafts import (
 )
 from server.errors import Invalid, TooLarge, Unavailable
 from server.handles import ConversationHandle, SpaceHandle
-from storage import absences, accounts, blobs, conversations, deliveries, entries, messages, notices
+from storage import absences, accounts, blobs, conversations, deliveries, entries, filing, messages, notices
 from storage.blobs import Blob
 from storage.conversations import Participant
 from storage.database import DatabaseDown, Tx
@@ -69,6 +70,7 @@ class Doing:
     conversation_id: str
     at: int  # ms since 1970
     wake: set[str]
+    then: list[Callable[[], None]] = field(default_factory=list)  # once each mailbox has it, their rows locked in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +231,7 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
         exchanges.silent(tx, to)
     if draft.effect is not None:
         draft.effect(doing)
-    _insert(tx, actor, to, sealed)
+    answered = _insert(tx, actor, to, sealed)
     # What somebody asked for is answered whatever happened since; a word of one's own goes to those who take it.
     answers = to.member == to.holder and draft.kind in _WORDS
     deaf = exchanges.deaf(tx, space_id, to.conversation_id, to.holder) if answers else frozenset[str]()
@@ -246,9 +248,12 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
                 owed = True
             continue
         sent = own and draft.kind != "bounce"
+        asks = hints.asks(draft, actor.kind, own=sent, holder=member.member_id == to.holder)
+        if sent and asks is False and answered and not answers:  # a patient's mailbox is no mail client's to read
+            filing.mark_answered(tx, member.mailbox_id, sealed.conversation_id, answered, to.member)
         number = entries.add(
             tx, member.mailbox_id, space_id, sealed.conversation_id, sealed.message_id, own=sent,
-            holds=holds, asks=hints.asks(draft, actor.kind, own=sent, holder=member.member_id == to.holder),
+            holds=holds, asks=asks, opens=draft.kind in _WORDS,
         )  # fmt: skip
         wake.add(member.mailbox_id)
         if not sent:
@@ -260,6 +265,8 @@ def _write(tx: Tx, app: App, actor: Actor, sealed: _Sealed) -> Receipt:
     owed |= answers and hearing.owe(tx, sealed.keys, draft.kind, sealed.conversation_id, sealed.message_id)
     if statuses.answers(draft):
         wake |= statuses.tell_answered(tx, space_id, sealed.conversation_id, sealed.message_id, to.member, boxes)
+    for act in doing.then:
+        act()
     by_itself.run(doing, sealed.filed)
     for gone in draft.leaving:
         conversations.leave(tx, space_id, sealed.conversation_id, gone)
@@ -339,7 +346,8 @@ def _participant(tx: Tx, app: App, keys: SpaceKeys, member: Member) -> Participa
     return Participant(contact, "contact", "", member.organisation or f"address:{member.address}")
 
 
-def _insert(tx: Tx, actor: Actor, to: ConversationHandle, sealed: _Sealed) -> None:
+def _insert(tx: Tx, actor: Actor, to: ConversationHandle, sealed: _Sealed) -> str:
+    """Returns the message that this one answers."""
     draft, space_id, message_id = sealed.draft, sealed.keys.space_id, sealed.message_id
     audit.record(tx, Act.MESSAGE_POSTED, actor, space_id, to.ground, message_id)
     raw = sealed.raw.id if sealed.raw else ""
@@ -371,6 +379,7 @@ def _insert(tx: Tx, actor: Actor, to: ConversationHandle, sealed: _Sealed) -> No
     for upload in draft.uploads:
         messages.remove_upload(tx, actor.space_id, upload)
     conversations.insert_reference(tx, space_id, sealed.reference, sealed.conversation_id, message_id)
+    return answers
 
 
 def _known_receipt(tx: Tx, actor: Actor, space_id: str, known: tuple[str, str]) -> Receipt:

@@ -7,7 +7,7 @@ Each takes a handle that `access` gave.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -258,7 +258,7 @@ async def message(app: App, conversation: ConversationHandle, message_id: str) -
     """One entry of a conversation, in its present state. Raises `Refused`."""
 
     def pull(tx: Tx) -> Entry:
-        entry = entries.of_message(tx, conversation.through, message_id)
+        entry = entries.present(tx, conversation.through, message_id)
         if entry is None or entry.conversation_id != conversation.conversation_id:
             raise Refused
         return shown_in(app, tx, conversation.member, [entry])[0]

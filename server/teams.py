@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from server import access, audit, people, posting, reading
+from server import access, audit, keywords, people, posting, reading
 from server.access import TEAM
 from server.audit import Act
 from server.drafts import Draft, Member, Receipt
@@ -187,6 +187,7 @@ async def _decide(
         if held_by is not None and now not in {held_by, account_id}:
             raise Conflict("taken_meanwhile", "Quelqu’un d’autre vient de prendre cette conversation.")
         rows.record(tx, to.space_id, conversation_id, box.owner, kind, account_id, box.actor.account_id)
+        keywords.say_taken(app, tx, box, conversation_id, account_id)
         audit.record(tx, Act.CONVERSATION_ASSIGNED, box.actor, to.space_id, to.ground, conversation_id)
 
     await app.db.write(write)
@@ -207,6 +208,7 @@ async def close(
     def effect(doing: Doing) -> None:
         team, by = doing.to.member, doing.actor.account_id
         rows.record(doing.tx, doing.to.space_id, doing.conversation_id, team, "closed", "", by, reason)
+        doing.then.append(lambda: keywords.say_finished(doing.tx, box.mailbox_id, doing.conversation_id))
         if ends:
             exchanges.record(
                 doing.tx, doing.to.space_id, team, exchanges.REPLIES, "ended", team, doing.message_id
@@ -240,6 +242,7 @@ async def hand_over(
             raise NotAllowed("writer_blocked", "Ce patient ne souhaite pas recevoir de messages de cette équipe.")
         entries.copy(tx, box.mailbox_id, other.mailbox_id, doing.conversation_id, HISTORY)
         rows.record(tx, space_id, doing.conversation_id, box.owner, "handed", other.id, by)
+        doing.then.append(lambda: keywords.say_finished(tx, box.mailbox_id, doing.conversation_id))
         audit.record(tx, Act.CONVERSATION_HANDED, doing.actor, space_id, doing.to.ground, conversation_id)
 
     member = Member(other.id, other.mailbox_id, other.organisation_id, other.name, other.address or "", other.role)
@@ -281,7 +284,14 @@ async def join(app: App, team_id: str, account_id: str, role: str, added_by: str
 
 async def leave(app: App, team_id: str, account_id: str) -> bool:
     """Somebody works there no longer; what they had taken is anybody's. True when they were in it."""
-    return await app.db.write(rows.leave, team_id, account_id)
+
+    def write(tx: Tx) -> tuple[bool, str]:
+        left = rows.leave(tx, team_id, account_id)
+        return left, keywords.forget(tx, team_id, account_id) if left else ""
+
+    left, mailbox = await app.db.write(write)
+    app.hub.wake({mailbox} - {""})
+    return left
 
 
 ROLES = ("member", "manager")

@@ -125,12 +125,13 @@ class LabelView(msgspec.Struct, frozen=True):
 
 
 class KeptView(msgspec.Struct, frozen=True):
-    """How a mailbox keeps a conversation, now."""
+    r"""How a mailbox keeps a conversation, now. `followed`: « à suivre », \Flagged in a mail client."""
 
     archived: bool = False
     pinned: bool = False
     muted: bool = False
     labels: list[LabelView] = []
+    followed: bool = False
 
 
 class ConversationView(msgspec.Struct, frozen=True):

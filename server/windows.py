@@ -71,7 +71,7 @@ async def window(
         elif after is not None:
             found = _after(app, tx, to, after, limit)
         elif at:
-            entry = entries.of_message(tx, to.through, at)
+            entry = entries.present(tx, to.through, at)
             if entry is None or entry.conversation_id != to.conversation_id:
                 raise Refused
             found = _around(app, tx, to, entry.seq, limit // 2, limit)
@@ -120,7 +120,7 @@ async def papers_beside(app: App, to: ConversationHandle, file: Attachment) -> t
     """
 
     def pull(tx: Tx) -> tuple[Paper | None, Paper | None]:
-        entry = entries.of_message(tx, to.through, file.message_id)
+        entry = entries.present(tx, to.through, file.message_id)
         if entry is None:
             raise Refused
         found = pages.files_beside(tx, to.through, to.conversation_id, entry.seq, REACH)

@@ -182,7 +182,7 @@ def exchanged(tx: Tx, mailbox_id: str, limit: int) -> list[tuple[str, str, int]]
         "SELECT t.space_id, t.conversation_id, COALESCE(m.at, 0) FROM threads t"
         " LEFT JOIN entries e ON e.mailbox_id = t.mailbox_id AND e.seq = t.last_seq"
         " LEFT JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
-        " WHERE t.mailbox_id = :mailbox ORDER BY t.last_seq DESC LIMIT :limit",
+        " WHERE t.mailbox_id = :mailbox AND t.last_seq > 0 ORDER BY t.last_seq DESC LIMIT :limit",
         mailbox=mailbox_id,
         limit=limit,
     )

@@ -140,6 +140,12 @@ def change(tx: Tx, mailbox_id: str, message_id: str) -> int | None:
     return seq
 
 
+def present(tx: Tx, mailbox_id: str, message_id: str) -> Entry | None:
+    """As `of_message`, unless it is gone from this mailbox: what its owner expunged is absent to them."""
+    found = of_message(tx, mailbox_id, message_id)
+    return found if found is not None and found.folder != "gone" else None
+
+
 def of_message(tx: Tx, mailbox_id: str, message_id: str) -> Entry | None:
     rows = tx.run(
         f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND message_id = :m AND kind = 'message'",
@@ -151,11 +157,13 @@ def of_message(tx: Tx, mailbox_id: str, message_id: str) -> Entry | None:
 
 def since(tx: Tx, mailbox_id: str, cursor: int, limit: int) -> list[Entry]:
     """Entries after `cursor`, in order. A change of a message that is itself after the cursor is left out: the message
-    arrives with its present state, once.
+    arrives with its present state, once. What is gone from the mailbox is told no more.
     """
     rows = tx.run(
         f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND seq > :cursor"
-        " AND (kind = 'message' OR of_seq <= :cursor) ORDER BY seq LIMIT :limit",
+        " AND CASE kind WHEN 'message' THEN folder <> 'gone' ELSE of_seq <= :cursor AND NOT EXISTS (SELECT 1 FROM"
+        " entries g WHERE g.mailbox_id = entries.mailbox_id AND g.seq = entries.of_seq AND g.folder = 'gone') END"
+        " ORDER BY seq LIMIT :limit",
         mailbox=mailbox_id,
         cursor=cursor,
         limit=limit,
@@ -164,10 +172,10 @@ def since(tx: Tx, mailbox_id: str, cursor: int, limit: int) -> list[Entry]:
 
 
 def page(tx: Tx, mailbox_id: str, conversation_id: str, before: int, limit: int) -> list[Entry]:
-    """The `limit` newest message entries of a conversation numbered below `before`, newest first."""
+    """The `limit` newest message entries of a conversation numbered below `before`, newest first; none that is gone."""
     rows = tx.run(
         f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c AND kind = 'message'"
-        " AND seq < :before ORDER BY seq DESC LIMIT :limit",
+        " AND seq < :before AND folder <> 'gone' ORDER BY seq DESC LIMIT :limit",
         mailbox=mailbox_id,
         c=conversation_id,
         before=before,
@@ -200,6 +208,16 @@ def unread(tx: Tx, mailbox_id: str) -> int:
 def thread_unread(tx: Tx, mailbox_id: str, conversation_id: str) -> int:
     rows = tx.run(
         "SELECT unread FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
+        mailbox=mailbox_id,
+        c=conversation_id,
+    )
+    return int(rows[0][0]) if rows else 0
+
+
+def thread_flagged(tx: Tx, mailbox_id: str, conversation_id: str) -> int:
+    """How many messages of a conversation carry a star in this mailbox."""
+    rows = tx.run(
+        "SELECT flagged FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
         mailbox=mailbox_id,
         c=conversation_id,
     )
@@ -277,14 +295,14 @@ def copy(tx: Tx, from_mailbox: str, to_mailbox: str, conversation_id: str, limit
     after the last word sent from here are unread there: they wait for an answer.
     """
     hold(tx, to_mailbox)
-    found = page(tx, from_mailbox, conversation_id, 2**62, limit)
+    found = _written(tx, from_mailbox, conversation_id, limit)
     ((holds, asks),) = tx.run(
         "SELECT holds, asks FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
         mailbox=from_mailbox,
         c=conversation_id,
     ) or [(0, 0)]
-    last_sent = max((entry.seq for entry in found if entry.folder == "sent"), default=0)
-    for entry in reversed(found):
+    last_sent = max((entry.seq for entry, own in found if own), default=0)
+    for entry, _ in reversed(found):
         if of_message(tx, to_mailbox, entry.message_id) is not None:
             continue
         waits = True if entry.seq == asks else None
@@ -292,6 +310,22 @@ def copy(tx: Tx, from_mailbox: str, to_mailbox: str, conversation_id: str, limit
         given = of_message(tx, to_mailbox, entry.message_id)
         if given is not None and entry.seq <= last_sent:
             set_flags(tx, given, SEEN)
+
+
+def _written(tx: Tx, mailbox_id: str, conversation_id: str, limit: int) -> list[tuple[Entry, bool]]:
+    """The newest messages, newest first, also those gone from here; whether each was sent from this mailbox."""
+    columns = ", ".join(f"e.{name.strip()}" for name in _COLUMNS.split(","))
+    rows = tx.run(
+        f"SELECT {columns}, CASE WHEN m.author_id = b.account_id AND m.kind <> 'bounce' THEN 1 ELSE 0 END"
+        " FROM entries e JOIN mailboxes b ON b.id = e.mailbox_id"
+        " JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
+        " WHERE e.mailbox_id = :mailbox AND e.conversation_id = :c AND e.kind = 'message'"
+        " ORDER BY e.seq DESC LIMIT :limit",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        limit=limit,
+    )
+    return [(Entry(*row[:-1]), bool(row[-1])) for row in rows]
 
 
 def numbered(tx: Tx, mailbox_id: str, first: int, last: int) -> list[Entry]:

@@ -28,7 +28,7 @@ _LABELLED = (
     "EXISTS (SELECT 1 FROM marks l WHERE l.mailbox_id = t.mailbox_id AND l.conversation_id = t.conversation_id"
     " AND l.kind = 'label' AND l.label_id = :label AND l.state = 'on')"
 )
-# What each filter shows. Unread: wherever it is, so that the one number of unread can always be found.
+# What each filter shows. Unread and to follow: wherever it is, so that what they count can always be found.
 FILTERS = {
     "all": _HERE,
     "unread": "t.unread > 0",
@@ -39,6 +39,7 @@ FILTERS = {
     "pinned": f"p.seq IS NOT NULL AND {_HERE}",
     "archived": _AWAY,
     "label": _LABELLED,
+    "followed": "t.flagged > 0",
     "everything": "1 = 1",
 }
 
@@ -55,6 +56,7 @@ class Row:
     archived: bool
     pinned: bool
     muted: bool
+    followed: bool
     subject: bytes
     last: Message
 
@@ -76,8 +78,9 @@ class Person:
 _ROW = (
     "SELECT t.conversation_id, t.space_id, t.last_seq, t.unread, t.asks,"
     f" CASE WHEN {_AWAY} THEN 1 ELSE 0 END, CASE WHEN p.seq IS NULL THEN 0 ELSE 1 END,"
-    " CASE WHEN q.seq IS NULL THEN 0 ELSE 1 END, c.subject, m.id, m.conversation_id, m.at, m.kind, m.author_kind,"
-    " m.author_id, m.body, m.raw_blob, m.in_reply_to, m.size, m.files"
+    " CASE WHEN q.seq IS NULL THEN 0 ELSE 1 END, CASE WHEN t.flagged > 0 THEN 1 ELSE 0 END, c.subject,"
+    " m.id, m.conversation_id, m.at, m.kind, m.author_kind, m.author_id, m.body, m.raw_blob, m.in_reply_to,"
+    " m.size, m.files"
     f" FROM threads t {KEPT}"
     " JOIN conversations c ON c.space_id = t.space_id AND c.id = t.conversation_id"
     " JOIN entries e ON e.mailbox_id = t.mailbox_id AND e.seq = t.last_seq"
@@ -102,22 +105,25 @@ def rows(
 
 
 def _row(*row: Any) -> Row:
-    archived, pinned, muted = (bool(state) for state in row[5:8])
-    return Row(row[0], row[1], row[2], row[3], row[4], archived, pinned, muted, row[8], Message(*row[9:]))
+    archived, pinned, muted, followed = (bool(state) for state in row[5:9])
+    return Row(row[0], row[1], row[2], row[3], row[4], archived, pinned, muted, followed, row[9], Message(*row[10:]))
 
 
 def counts(tx: Tx, mailbox_id: str) -> dict[str, int]:
     """How many conversations each filter shows, but for labels."""
     names = [name for name in FILTERS if name != "label"]
     sums = ", ".join(f"COALESCE(SUM(CASE WHEN {FILTERS[name]} THEN 1 ELSE 0 END), 0)" for name in names)
-    found = tx.run(f"SELECT {sums} FROM threads t {KEPT} WHERE t.mailbox_id = :mailbox", mailbox=mailbox_id)
+    found = tx.run(
+        f"SELECT {sums} FROM threads t {KEPT} WHERE t.mailbox_id = :mailbox AND t.last_seq > 0", mailbox=mailbox_id
+    )
     return {name: int(number) for name, number in zip(names, found[0], strict=True)}
 
 
 def label_counts(tx: Tx, mailbox_id: str) -> dict[str, int]:
     found = tx.run(
-        "SELECT label_id, COUNT(*) FROM marks WHERE mailbox_id = :mailbox AND kind = 'label' AND state = 'on'"
-        " GROUP BY label_id",
+        "SELECT m.label_id, COUNT(*) FROM marks m JOIN threads t ON t.mailbox_id = m.mailbox_id"
+        " AND t.conversation_id = m.conversation_id AND t.last_seq > 0"
+        " WHERE m.mailbox_id = :mailbox AND m.kind = 'label' AND m.state = 'on' GROUP BY m.label_id",
         mailbox=mailbox_id,
     )
     return {row[0]: int(row[1]) for row in found}

@@ -88,9 +88,11 @@ def of(tx: Tx, mailbox_id: str, conversations: Sequence[str]) -> list[Mark]:
 
 
 def pinned(tx: Tx, mailbox_id: str) -> int:
-    """How many conversations of this mailbox are pinned."""
+    """How many conversations of this mailbox are pinned, of those that it still has."""
     rows = tx.run(
-        "SELECT COUNT(*) FROM marks WHERE mailbox_id = :mailbox AND kind = 'pinned' AND state = 'on'",
+        "SELECT COUNT(*) FROM marks m JOIN threads t ON t.mailbox_id = m.mailbox_id"
+        " AND t.conversation_id = m.conversation_id AND t.last_seq > 0"
+        " WHERE m.mailbox_id = :mailbox AND m.kind = 'pinned' AND m.state = 'on'",
         mailbox=mailbox_id,
     )
     return int(rows[0][0])

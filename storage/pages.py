@@ -173,7 +173,7 @@ def after(tx: Tx, mailbox_id: str, conversation_id: str, seq: int, limit: int) -
     """The `limit` first message entries of a conversation numbered above `seq`, in order."""
     rows = tx.run(
         f"SELECT {_ENTRY} FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c AND kind = 'message'"
-        " AND seq > :seq ORDER BY seq LIMIT :limit",
+        " AND seq > :seq AND folder <> 'gone' ORDER BY seq LIMIT :limit",
         mailbox=mailbox_id,
         c=conversation_id,
         seq=seq,
@@ -198,7 +198,7 @@ def files_beside(tx: Tx, mailbox_id: str, conversation_id: str, seq: int, reach:
     """The files of the `reach` messages on either side of an entry, and of its own, in order."""
     near = (
         "SELECT seq, space_id, message_id FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c"
-        " AND kind = 'message' AND seq {} :seq ORDER BY seq {} LIMIT :reach"
+        " AND kind = 'message' AND folder <> 'gone' AND seq {} :seq ORDER BY seq {} LIMIT :reach"
     )
     rows = tx.run(
         f"SELECT {_columns('id, message_id, position, blob_id, part, facts')} FROM"

@@ -38,7 +38,7 @@ def below(tx: Tx, mailbox_id: str, before: int, limit: int, wanted: Wanted) -> l
         "SELECT e.seq, e.space_id, m.id, m.conversation_id, m.at, m.kind, m.author_kind, m.author_id, m.body,"
         f" m.raw_blob, m.in_reply_to, m.size, m.files FROM entries e{threads}"
         " JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
-        " WHERE e.mailbox_id = :mailbox AND e.seq < :before AND e.kind = 'message'"
+        " WHERE e.mailbox_id = :mailbox AND e.seq < :before AND e.kind = 'message' AND e.folder <> 'gone'"
         f" AND m.at >= :since AND m.at < :until{' AND m.files > 0' if wanted.files else ''}"
         f"{f' AND {FILTERS[wanted.name]}' if narrowed else ''}"
         " ORDER BY e.seq DESC LIMIT :limit",

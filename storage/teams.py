@@ -160,18 +160,26 @@ def assignments(tx: Tx, team_id: str) -> dict[str, Assignment]:
     return {row[0]: Assignment(*row[1:]) for row in rows}
 
 
+# A message of this thread, whatever folder a mail client put it into.
+_WRITTEN = (
+    "JOIN messages m ON m.space_id = {0}.space_id AND m.id = {0}.message_id WHERE {0}.mailbox_id = t.mailbox_id"
+    " AND {0}.conversation_id = t.conversation_id AND {0}.kind = 'message'"
+)
+
+
 def board(tx: Tx, mailbox_id: str, limit: int) -> list[Waiting]:
     """The `limit` conversations of a team's mailbox where something happened last."""
     rows = tx.run(
         "SELECT t.conversation_id, t.space_id, t.last_seq,"
         " COALESCE((SELECT message_id FROM entries e WHERE e.mailbox_id = t.mailbox_id"
-        "  AND e.conversation_id = t.conversation_id AND e.kind = 'message' ORDER BY e.seq DESC LIMIT 1), ''),"
-        " COALESCE((SELECT message_id FROM entries e WHERE e.mailbox_id = t.mailbox_id"
-        "  AND e.conversation_id = t.conversation_id AND e.kind = 'message' AND e.folder = 'inbox'"
-        "  AND e.seq > COALESCE((SELECT MAX(s.seq) FROM entries s WHERE s.mailbox_id = t.mailbox_id"
-        "   AND s.conversation_id = t.conversation_id AND s.kind = 'message' AND s.folder = 'sent'), 0)"
+        "  AND e.conversation_id = t.conversation_id AND e.kind = 'message' AND e.folder <> 'gone'"
+        "  ORDER BY e.seq DESC LIMIT 1), ''),"
+        f" COALESCE((SELECT e.message_id FROM entries e {_WRITTEN.format('e')} AND m.author_id <> b.account_id"
+        "  AND e.folder <> 'gone' AND e.seq > COALESCE((SELECT MAX(s.seq) FROM entries s"
+        f"   {_WRITTEN.format('s')} AND m.author_id = b.account_id AND m.kind <> 'bounce'), 0)"
         "  ORDER BY e.seq LIMIT 1), '')"
-        " FROM threads t WHERE t.mailbox_id = :m ORDER BY t.last_seq DESC LIMIT :limit",
+        " FROM threads t JOIN mailboxes b ON b.id = t.mailbox_id"
+        " WHERE t.mailbox_id = :m AND t.last_seq > 0 ORDER BY t.last_seq DESC LIMIT :limit",
         m=mailbox_id,
         limit=limit,
     )

@@ -15,9 +15,9 @@ import time_machine
 from mail_gateway import notices, peers, trust
 from mail_gateway.compose import failure_report
 from mail_gateway.headers import Mailbox
-from server import reading
+from server import access, reading
 from server.settings import Settings, problems, routes
-from storage import deliveries, entries
+from storage import deliveries
 from storage.database import Tx
 from storage.ids import now_ms
 from tests import letters
@@ -304,7 +304,8 @@ async def test_bounce_meets_bounce_and_all_is_quiet(tmp_path: Path, sqlite_url: 
         await bring(house, plain("Bonjour", headers={"Disposition-Notification-To": FROM}))
         (entry,) = await house.entries("dominique")
         box = await house.mailbox("dominique")
-        await reading.set_flags(house.app, box, entry.message.id, lambda flags: flags | entries.SEEN)
+        conversation = await access.conversation(house.app, box, entry.conversation)
+        await reading.mark_read(house.app, conversation, entry.seq)
         await house.delivered()
         (ours,) = peer.got
         for sender in ("", FROM):

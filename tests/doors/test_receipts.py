@@ -11,6 +11,7 @@ import pytest
 
 from server import access, reading
 from storage import entries
+from storage.database import Tx
 from tests import letters
 from tests.doors.test_delivery_queue import opened
 from tests.doors.test_submission import submit
@@ -73,10 +74,14 @@ async def test_a_letter_is_opened_once_whatever_is_done_with_it_later(both: tupl
     house, peer = both
     await bring(house, plain("Bonjour", headers=ASKED))
     await open_letter(house)
-    box = await house.mailbox("dominique")
     ((entry), *_) = await house.entries("dominique")
-    for change in (lambda flags: flags & ~entries.SEEN, lambda flags: flags | entries.SEEN):
-        await reading.set_flags(house.app, box, entry.message.id, change)
+
+    def unread(tx: Tx) -> None:
+        known = entries.of_message(tx, house.dominique.mailbox_id, entry.message.id)
+        assert known is not None
+        entries.set_flags(tx, known, known.flags & ~entries.SEEN)
+
+    await house.app.db.write(unread)
     await open_letter(house)
     assert len(peer.got) == 1
 
