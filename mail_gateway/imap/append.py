@@ -18,6 +18,7 @@ from mail_gateway.imap.answers import No, cannot
 from mail_gateway.imap.capabilities import APPEND_LIMIT
 from mail_gateway.imap.client import Client
 from mail_gateway.imap.commands import Append, Command
+from mail_gateway.imap.draft_shelf import DraftShelf
 from mail_gateway.imap.folders import Drawer
 from mail_gateway.imap.syntax import BadCommand, Cursor, Part
 from server import filing
@@ -26,7 +27,7 @@ from server.handles import MailboxHandle
 from storage import entries, mail_sizes
 from storage.database import Tx
 
-DRAFTS, SENT = "drafts", "sent"
+DRAFTS, SENT = "drafts", "sent"  # roles of `folders`
 
 
 async def append(client: Client, command: Command) -> str:
@@ -34,7 +35,7 @@ async def append(client: Client, command: Command) -> str:
     assert isinstance(asked, Append)  # noqa: S101 - the parser's word
     if asked.utf8 and not client.enabled.plain_names:
         return "BAD UTF8=ACCEPT first"  # RFC 6855 § 4
-    drawer = await _drawer(client, asked.mailbox)
+    drawer = await client.boxes.drawer(asked.mailbox)  # no TRYCREATE when it is not there: none can be made
     if asked.message.size > APPEND_LIMIT:
         raise No("Message trop grand / Message too large", "TOOBIG")
     handle = await client.boxes.handle(drawer)
@@ -63,19 +64,11 @@ def wants_whole(parts: Sequence[Part]) -> bool:
     return name.rpartition(b"/")[2] == b"Drafts"
 
 
-async def _drawer(client: Client, name: str) -> Drawer:
-    """A folder that is not there: no TRYCREATE, since none can be made."""
-    return await client.boxes.drawer(name)
-
-
 async def _keep(client: Client, handle: MailboxHandle, asked: Append) -> int:
     if len(asked.message.data) != asked.message.size:
         raise No("Trop d'envois a la fois, reessayez / Too many at once, try again", "LIMIT")
     await quota.has_room(client, handle, asked.message.size)
-    from mail_gateway.imap.draft_shelf import DraftShelf
-
-    shelf = DraftShelf(client.app, handle)
-    return await shelf.append(asked.message.data, asked.flags, asked.at)
+    return await DraftShelf(client.app, handle).append(asked.message.data, asked.flags, asked.at)
 
 
 async def _known(client: Client, handle: MailboxHandle, drawer: Drawer, asked: Append) -> int:

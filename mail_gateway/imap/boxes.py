@@ -73,4 +73,3 @@ class Boxes:
             await self._app.db.read(lambda tx: access.still_open(self._app, tx, handle))
         except Refused:
             raise Bye(LEFT) from None
-

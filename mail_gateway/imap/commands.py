@@ -95,7 +95,7 @@ class Listing:
 @dataclass(frozen=True, slots=True)
 class Status:
     """`items` in capitals: MESSAGES, RECENT, UIDNEXT, UIDVALIDITY, UNSEEN, DELETED, SIZE, HIGHESTMODSEQ, MAILBOXID,
-    APPENDLIMIT.
+    APPENDLIMIT, DELETED-STORAGE.
     """
 
     mailbox: str

@@ -141,9 +141,7 @@ class Desk:
         try:
             known = await self._tell(expunge=True)
             idler = Idler(self._wire, self._handle.mailbox_id if self._open is not None else "", known)
-            done = await idle(
-                self._wire, self._idlers, idler, partial(self._tell, expunge=True), self._still_in_force
-            )
+            done = await idle(self._wire, self._idlers, idler, partial(self._tell, expunge=True), self._still_in_force)
         finally:
             self._idling = False
         return "OK Done" if done else "BAD DONE expected"
@@ -257,5 +255,7 @@ class Desk:
                 "D'une boite a l'autre, la conversation se confie sur le web",
                 "From one mailbox to another, hand the conversation over on the web",
             )
+        if to.role == append.DRAFTS:
+            raise cannot("Un brouillon s'ecrit, il ne se copie pas", "A draft is written, not copied")
         do = self._selected.move if command.name == "MOVE" else self._selected.copy
         return await do(asked, to.role, uid=command.uid)

@@ -69,7 +69,9 @@ class Idlers:
         while True:
             await asyncio.sleep(TICK_S)
             try:
-                while await self._some():
+                more = True
+                while more:
+                    more = await self._some()
                     await asyncio.sleep(0)
             except (DatabaseDown, OSError) as error:
                 log.warning("imap.idlers", error=type(error).__name__)
@@ -77,7 +79,7 @@ class Idlers:
     async def _some(self) -> bool:
         """See to the first who are due; False when nobody is."""
         now = time.monotonic()
-        due = []
+        due: list[Idler] = []
         for idler, at in self._due.items():
             if at > now or len(due) == TOGETHER:
                 break

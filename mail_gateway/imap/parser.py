@@ -43,6 +43,7 @@ MAX_WORDS = 50  # in a list of options or capabilities
 STATUS_ITEMS = frozenset({
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "HIGHESTMODSEQ", "MAILBOXID",
     "APPENDLIMIT",
+    "DELETED-STORAGE",
 })  # fmt: skip
 _SELECTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 _RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})

@@ -13,7 +13,8 @@ from mail_gateway.imap.client import Client
 from mail_gateway.imap.commands import Command, Folder
 from mail_gateway.imap.folders import Drawer
 from server.handles import MailboxHandle
-from storage import mail_sizes
+from storage import drafts, mail_sizes
+from storage.database import Tx
 
 UNIT = 1024  # octets of one STORAGE (§ 5.1)
 MOST_MESSAGES = 2**32 - 1
@@ -47,12 +48,22 @@ def _root(drawer: Drawer) -> str:
 
 async def _tell(client: Client, drawer: Drawer, root: str) -> None:
     handle = await client.boxes.handle(drawer)
-    messages, octets = await client.app.db.read(mail_sizes.of_mailbox, handle.mailbox_id)
+    messages, octets = await _held(client, handle)
     resources = f"MESSAGE {messages} {MOST_MESSAGES}"
     if most := _most(client):
         resources = f"STORAGE {-(-octets // UNIT)} {most // UNIT} {resources}"
     said = names.said(root, utf8=client.enabled.plain_names)
     client.wire.write(b"* QUOTA %b (%b)\r\n" % (said, resources.encode("ascii")))
+
+
+async def _held(client: Client, handle: MailboxHandle) -> tuple[int, int]:
+    """(messages, octets): of the mailbox, and of what this person's mail clients keep among the drafts."""
+
+    def read(tx: Tx) -> tuple[int, int]:
+        messages, octets = mail_sizes.of_mailbox(tx, handle.mailbox_id)
+        return messages, octets + drafts.octets(tx, handle.mailbox_id, handle.actor.account_id)
+
+    return await client.app.db.read(read)
 
 
 def _most(client: Client) -> int:
@@ -65,6 +76,6 @@ async def has_room(client: Client, handle: MailboxHandle, octets: int) -> None:
     most = _most(client)
     if not most:
         return
-    _, held = await client.app.db.read(mail_sizes.of_mailbox, handle.mailbox_id)
+    _, held = await _held(client, handle)
     if held + octets > most:
         raise No("La boite est pleine / The mailbox is full", "OVERQUOTA")

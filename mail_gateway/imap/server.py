@@ -16,8 +16,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from mail_gateway import relays
+from mail_gateway.imap.idle import Idlers
 from mail_gateway.imap.session import Session
-from mail_gateway.imap.wire import HANDSHAKE_S, Wire
+from mail_gateway.imap.wire import HANDSHAKE_S, Room, Wire
 from mail_gateway.listening import Listener
 from mail_gateway.preparing import prepared
 from mail_gateway.sign_ins import SignIns
@@ -43,16 +44,18 @@ class Doorkeeper:
         self._mailboxes: Counter[str] = Counter()
         self._sessions: dict[asyncio.Task[None], Wire] = {}
         self.sign_ins = SignIns(app)
+        self.idlers = Idlers(app)
+        self._room = Room()
         self.tokens = MailTokens(app)
         self.relays = relays.refused(app.settings)
 
     def connect(self) -> Wire:
         """A new connection's protocol, in clear so far."""
-        return Wire(self._opened)
+        return Wire(self._opened, self._room)
 
     async def secure(self, accepted: socket.socket, source: str) -> None:
         """A caller who begins with the handshake. Without one there is no way to say no but to go."""
-        wire = Wire(self._secured)
+        wire = Wire(self._secured, self._room)
         if self._tls is None or not self._let_in(source):
             accepted.close()
             return
@@ -154,7 +157,7 @@ async def imap_door(app: App) -> AsyncIterator[None]:
     at_once = Listener(keeper.secure)
     try:
         await _open_at_once(app, at_once)
-        async with keeper.sign_ins.rounds(), prepared(app):
+        async with keeper.sign_ins.rounds(), keeper.idlers.rounds(), prepared(app):
             yield
     finally:
         listener.close()

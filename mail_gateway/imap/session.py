@@ -19,6 +19,7 @@ import structlog
 from mail_gateway import sasl
 from mail_gateway.imap import capabilities
 from mail_gateway.imap.answers import Bye, No
+from mail_gateway.imap.append import wants_whole
 from mail_gateway.imap.commands import Authenticate, Command, Identify, Login
 from mail_gateway.imap.desk import IDLE_S, Desk, Handler
 from mail_gateway.imap.parser import parse
@@ -106,15 +107,16 @@ class Session:
         signed_in = self._desk is not None
         try:
             async with asyncio.timeout(IDLE_S if signed_in else PASSWORD_S if self._wire.secure else FIRST_S):
-                parts = await self._wire.command(MAX_MAIL if signed_in else BEFORE_SIGN_IN)
+                parts = await self._wire.command(MAX_MAIL if signed_in else BEFORE_SIGN_IN, wants_whole)
         except TooMuch as much:
-            self._wire.say(f"{much.tag} BAD [TOOBIG] Commande trop longue / Command too long")
+            how = "NO" if much.of_mail else "BAD"  # RFC 7889 § 4
+            self._wire.say(f"{much.tag} {how} [TOOBIG] Commande trop longue / Command too long")
             if much.fatal:
                 raise Bye("Commande trop longue / Command too long") from much
             self._count_bad()
             return
         try:
-            command = parse(parts)
+            command = parse(parts, utf8=self._desk is not None and self._desk.client.enabled.plain_names)
             handler = self._handler(command.name)
             if handler is None:
                 raise BadCommand("Not now", command.tag)
@@ -293,10 +295,15 @@ class Session:
             raise Bye("[LIMIT] Trop de connexions a cette boite / Too many connections to this mailbox")
         self._box, self._proof, self._checked = box, signed.hash, time.monotonic()
         self._keeper.sign_ins.enter(self, signed.hash, box if box.ground == access.TEAM else None)
-        self._desk = Desk(self._app, self._wire, box, self._still_in_force)
+        self._desk = Desk(self._app, self._wire, box, self._still_in_force, self._visits, self._keeper.idlers)
         if self._client:
             await mail_passwords.called(self._app, self._proof, self._client)
         return f"OK [CAPABILITY {self._capabilities()}] Bonjour / Hello"
+
+    def _visits(self, team: MailboxHandle | None) -> None:
+        """The folder of a team was opened, or closed: who leaves the team is shown out of it."""
+        own = self._box if self._box is not None and self._box.ground == access.TEAM else None
+        self._keeper.sign_ins.enter(self, self._proof, team or own)
 
     def _not_a_relay(self) -> None:
         """Before the password is looked at, and again when it says its name later. Raises No; Bye once signed in."""

@@ -26,6 +26,7 @@ STALL_S = 300  # a peer that takes nothing for so long is gone
 LINGER_S = 30  # to take the last words
 _HIGH_WATER = 256 * 1024
 _PIECE = 64 * 1024
+_APPEND = re.compile(rb"\S+ APPEND ", re.IGNORECASE)
 _LITERAL = re.compile(rb"(~?)\{([0-9]{1,12})(\+?)\}$")
 
 
@@ -34,12 +35,15 @@ class Closed(Exception):
 
 
 class TooMuch(Exception):
-    """A line or literal over its limit. `fatal`: what follows is on its way and cannot be told from commands."""
+    """A line or literal over its limit. `fatal`: what follows is on its way and cannot be told from commands.
+    `of_mail`: the literal was a mail of APPEND.
+    """
 
-    def __init__(self, tag: str, *, fatal: bool) -> None:
+    def __init__(self, tag: str, *, fatal: bool, of_mail: bool = False) -> None:
         super().__init__("too much")
         self.tag = tag
         self.fatal = fatal
+        self.of_mail = of_mail
 
 
 class Room:
@@ -184,8 +188,8 @@ class Wire(asyncio.Protocol):
             size, waits = int(announced[2]), not announced[3]
             parts.append(text[: announced.start()])
             if size > literal_limit:
-                first = parts[0]
-                raise TooMuch(tag_of(first[:200]) if isinstance(first, bytes) else "*", fatal=not waits)
+                line = parts[0] if isinstance(parts[0], bytes) else b""
+                raise TooMuch(tag_of(line[:200]), fatal=not waits, of_mail=_APPEND.match(line) is not None)
             literal_limit -= size
             if waits:
                 self.write(b"+ Go ahead\r\n")
