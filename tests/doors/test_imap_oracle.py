@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.house import PASSWORD
-from tests.imap_client import MOREL, imap_house, trusting
+from tests.imap_client import imap_house, trusting
 from tests.imap_oracle import hostile, mails, script, served
 from tests.imap_oracle.differences import KNOWN
 from tests.imap_oracle.mails import Mail
@@ -35,7 +36,7 @@ async def both(folder: Path, holding: list[Mail]) -> AsyncIterator[tuple[Side, S
         theirs = stack.enter_context(dovecot.dovecot())
         house = await stack.enter_async_context(imap_house(folder))
         names = tuple(await served.bring(house, holding))
-        ours = house.app.ports["imap"], MOREL, PASSWORD, trusting(house.app)
+        ours = house.app.ports["imap"], house.leroy.address, PASSWORD, trusting(house.app)
         doors = ours, (theirs.port, dovecot.USER, dovecot.PASSWORD, None)
         talks = [[await stack.enter_async_context(connected(*door)) for _ in (*CLIENTS, "eye")] for door in doors]
         await served.copy(talks[0][-1], talks[1][-1], holding)
@@ -49,17 +50,30 @@ class Compared:
     def __init__(self, ours: Side, theirs: Side) -> None:
         self.ours, self.theirs = ours, theirs
         self.steps = 0
+        self._said: Counter[str] = Counter()
         self.found: dict[tuple[str, str], tuple[str, str]] = {}
 
     async def say(self, step: str, *literals: bytes) -> dict[str, Any]:
         """Their answer."""
         self.steps += 1
+        self._said[step] += 1
+        again = f" ({self._said[step]})" if self._said[step] > 1 else ""
         one, other = await self.ours.do(step, *literals), await self.theirs.do(step, *literals)
         for where, mine, yours in differences(one, other):
-            self.found[step, where] = mine, yours
+            self.found[step + again, where] = mine, yours
         return other
 
     async def all(self, steps: Iterator[str]) -> None:
         for step in steps:
             drafts = [script.DRAFT % (self.steps, self.steps)] if "{}" in step else []
             await self.say(step, *drafts)
+
+    async def describe(self, holding: list[Mail]) -> None:
+        """What is said of every mail, and every piece of it."""
+        for step in script.described(holding):
+            said = await self.say(step)
+            for name, _ in holding if said and "BODYSTRUCTURE" in step else ():
+                if name in said["fetch"]:
+                    found = list(script.parts(said["fetch"][name]["BODYSTRUCTURE"]))
+                    await self.all(script.pieces(name, found))
+                    await self.all(script.decoded(name, found))

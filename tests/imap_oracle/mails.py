@@ -9,7 +9,7 @@ import base64
 from collections.abc import Iterable
 from pathlib import Path
 
-FROM = b"Dr Paul PETIT <paul.petit@pli.example>"
+FROM = b"Claire PETIT <claire.petit@pli.example>"
 PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 Mail = tuple[str, bytes]
 
@@ -23,7 +23,7 @@ def head(name: str, *fields: bytes, drop: str = "", day: int = 1) -> bytes:
     usual = {
         "from": b"From: " + FROM,
         "to": b"To: Dominique PAT-TROIS <279035121518989@patient.pli.example>",
-        "cc": b"Cc: Dr Agathe MOREL <agathe.morel@pli.example>",
+        "cc": b"Cc: Dr Paul LEROY <paul.leroy@pli.example>",
         "subject": b"Subject: " + name.encode(),
         "date": b"Date: Mon, %02d Jun 2026 10:%02d:00 +0200" % (day, len(name) % 60),
         "message-id": b"Message-ID: <" + name.encode().replace(b" ", b".") + b"@elsewhere.example>",
@@ -177,7 +177,7 @@ def named() -> Iterable[Mail]:
     ordinary = b"Texte.\r\n"
     yield letter("encoded words", b"Subject: =?utf-8?Q?R=C3=A9sultats_d=27analyse?=", drop="subject", body=ordinary)
     yield letter(
-        "encoded people", b"From: =?iso-8859-1?Q?Ren=E9?= PETIT <paul.petit@pli.example>",
+        "encoded people", b"From: =?iso-8859-1?Q?Ren=E9?= PETIT <claire.petit@pli.example>",
         b"To: =?utf-8?B?w4lsb8Ovc2U=?= <a@b.example>, \"Petit, Paul\" <c@d.example>", drop="from to", body=ordinary,
     )  # fmt: skip
     yield letter(

@@ -3,8 +3,9 @@ r"""One answer in a form in which two servers can be compared: what may differ w
 Which is, and by which clause (RFC 9051 unless said): numbers become the messages they stand for, since UIDs, validity
 and MODSEQ are each server's own (§ 2.3.1, RFC 7162 § 3.1); the text of a status (§ 7.1); \Recent and RECENT, dropped
 by § 2.3.2; the order of flags, of items (§ 7.5.2), of untagged responses, and of EXPUNGE, whose numbers shift; a UID
-or FLAGS said unasked (§ 7.5.2: "servers may also send unilaterally"); case where the grammar has none; how an instant
-is written (§ 2.3.3).
+or FLAGS said unasked (§ 7.5.2: "servers may also send unilaterally"), and attributes of a folder that LIST was not asked
+for (RFC 5258 § 3.2, RFC 6154 § 2); case where the grammar has none; how an instant is written (§ 2.3.3);
+which keywords of the registry a folder names before they are used (§ 2.3.2); what a PREVIEW says (RFC 8970 § 3.1).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from tests.imap_oracle.reader import Value, fetched
 from tests.imap_oracle.talk import Answer, Untagged
 
-SAID = {"EXISTS", "EXPUNGE", "FETCH", "SEARCH", "ESEARCH", "VANISHED", "RECENT", "FLAGS"}
+SPECIAL = {"\\archive", "\\drafts", "\\sent", "\\trash"}
 
 
 class Folder:
@@ -101,7 +102,7 @@ class Normal:
         pass
 
     def _flags(self, one: Untagged) -> None:
-        self.found["flags"] = flags(one.values[0])
+        self.found["flags"] = own(flags(one.values[0]))
 
     def _fetch(self, one: Untagged) -> None:
         items = self.found.setdefault("fetch", {}).setdefault(self._message(one.number or 0), {})
@@ -110,7 +111,7 @@ class Normal:
                 if "UID" in self.command:
                     items["UID"] = self.folder.name(int(str(value)))
             else:
-                items[name] = item(name, value)
+                items[name.replace('"', "")] = item(name, value)
 
     def _search(self, one: Untagged) -> None:
         found = [value for value in one.values if isinstance(value, str)]
@@ -144,13 +145,27 @@ class Normal:
             masked = ("UIDNEXT", "UIDVALIDITY", "HIGHESTMODSEQ", "RECENT", "MAILBOXID")
             items = {str(name): "a value" if name in masked else value
                      for name, value in zip(listed[::2], listed[1::2], strict=True)}  # fmt: skip
-            self.found.setdefault("status", {})[str(text(one.values[0]))] = items
+            name = text(one.values[0])
+            self.found.setdefault("status", {})["INBOX" if name.upper() == "INBOX" else name] = items
         elif one.name in ("LIST", "LSUB"):
             attributes, separator, name, *more = one.values
-            row = {"attributes": flags(attributes), "separator": separator, "more": more}
+            row = {"attributes": self._asked(flags(attributes)), "separator": separator, "more": more}
             self.found.setdefault(one.name.lower(), {})[text(name)] = row
+        elif one.name == "ID":
+            self.found["id"] = True
         else:
             self.found.setdefault("other", []).append([one.name, *(plain(value) for value in one.values)])
+
+    def _asked(self, attributes: list[str]) -> list[str]:
+        """Of a folder's attributes, those that were asked for."""
+        extended = self.command.startswith("LIST (") or '("' in self.command or "RETURN" in self.command
+        if self.command.startswith("LSUB") or (extended and "CHILDREN" not in self.command):
+            attributes = [one for one in attributes if one not in ("\\haschildren", "\\hasnochildren")]
+        if extended and "SPECIAL-USE" not in self.command:
+            attributes = [one for one in attributes if one not in SPECIAL]
+        if extended and "SUBSCRIBED" not in self.command:
+            attributes = [one for one in attributes if one != "\\subscribed"]
+        return attributes
 
     # ---- codes ----
 
@@ -170,15 +185,20 @@ class Normal:
             by_uid = self.command.startswith("UID")
             return f"{name} {sorted(self.folder.name(n) if by_uid else self._message(n) for n in numbers(rest))}"
         if name == "PERMANENTFLAGS":
-            return f"{name} {flags(rest.strip('()').split())}"
+            return f"{name} {own(flags(rest.strip('()').split()))}"
         return f"{name} {rest}".strip()
 
 
 def flags(value: Value) -> list[str]:
     r"""Sorted, system flags in one case, without \Recent."""
-    assert isinstance(value, list), value
-    found = [str(flag).lower() if str(flag).startswith(("\\", "$")) else str(flag) for flag in value]
+    words = value if isinstance(value, list) else []
+    found = [str(flag).lower() if str(flag).startswith(("\\", "$")) else str(flag) for flag in words]
     return sorted({flag for flag in found if flag != "\\recent"})
+
+
+def own(found: list[str]) -> list[str]:
+    """Of the flags of a folder, those that it has anywhere (§ 2.3.2) or that were made there."""
+    return [flag for flag in found if not flag.startswith("$")]
 
 
 def item(name: str, value: Value) -> Any:
@@ -187,6 +207,8 @@ def item(name: str, value: Value) -> Any:
         return flags(value)
     if name == "INTERNALDATE":
         return datetime.strptime(text(value).strip(), "%d-%b-%Y %H:%M:%S %z").timestamp()
+    if name == "PREVIEW" and value is not None:
+        return "a text"
     if name in ("MODSEQ", "EMAILID", "THREADID", "SAVEDATE"):
         return "a value"
     if name in ("BODY", "BODYSTRUCTURE"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from tests.imap_oracle.mails import Mail
 
@@ -30,7 +31,7 @@ def basics() -> Iterator[str]:
     yield from ("SELECT Nothing", "EXAMINE Nothing", "SELECT", 'SELECT ""', "DELETE INBOX", "DELETE Nothing")
     yield from ("SUBSCRIBE INBOX", "SUBSCRIBE Sent", "UNSUBSCRIBE Trash", 'LSUB "" "*"', "SUBSCRIBE Trash")
     yield from ("SUBSCRIBE Nothing", 'LSUB "" "Tr%"', "GETQUOTAROOT Nothing", "ENABLE NOSUCH", "ENABLE")
-    yield from ("ID NIL", 'ID ("name" "oracle")', "ID", "IDLE extra", "APPEND", "APPEND INBOX", "RENAME Sent")
+    yield from ("ID NIL", 'ID ("name" "oracle")', "ID", "APPEND", "APPEND INBOX", "RENAME Sent")
 
 
 def opening() -> Iterator[str]:
@@ -41,31 +42,51 @@ def opening() -> Iterator[str]:
     yield from ('SELECT "INBOX"', "STATUS INBOX (MESSAGES UNSEEN)", "UNSELECT", "SELECT INBOX")
 
 
+def describing(name: str) -> str:
+    return f"FETCH {{m:{name}}} (RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE)"
+
+
 def described(mails: Sequence[Mail]) -> Iterator[str]:
     """Each mail: what is said of it, and its octets."""
-    for name, _ in mails:
-        yield f"FETCH {{m:{name}}} (RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE)"
+    yield from (describing(name) for name, _ in mails)
     yield "FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)"
     yield "FETCH 1:* (BODY.PEEK[])"
     yield "FETCH 1:* (BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[]<10.40> BODY.PEEK[TEXT]<3.7>)"
     yield f"FETCH 1:* (BODY.PEEK[HEADER.FIELDS {FIELDS}])"
     yield f"FETCH 1:* (BODY.PEEK[HEADER.FIELDS.NOT {FIELDS}])"
     yield "FETCH 1:* (BODY.PEEK[HEADER.FIELDS (Nothing)] BODY.PEEK[HEADER.FIELDS.NOT (Nothing)])"
-    yield "FETCH 1:* (BODY.PEEK[1] BODY.PEEK[1.MIME] BODY.PEEK[2.MIME] BODY.PEEK[2.1] BODY.PEEK[1.1.MIME])"
+    yield "FETCH {m:plain} (BODY.PEEK[2] BODY.PEEK[1.1] BODY.PEEK[2.MIME] BODY.PEEK[1.HEADER] BODY.PEEK[1.TEXT])"
+    yield "FETCH {m:mixed} (BODY.PEEK[3] BODY.PEEK[1.1] BODY.PEEK[2.1.MIME] BODY.PEEK[2.HEADER] BODY.PEEK[99999])"
+    yield "FETCH {m:forwarded} (BODY.PEEK[2.2] BODY.PEEK[2.1.1] BODY.PEEK[2.1.HEADER] BODY.PEEK[3.TEXT])"
     yield "FETCH 1:* (BODY.PEEK[HEADER]<5.10> BODY.PEEK[1]<4.8> BODY.PEEK[HEADER.FIELDS (Subject)]<4.9>)"
 
 
-def pieces(name: str, numbers: Iterable[str]) -> Iterator[str]:
-    """Every section of every part of a mail; `numbers` of its parts."""
-    for number in numbers:
-        sections = " ".join(f"BODY.PEEK[{number}{kind}]" for kind in ("", ".MIME", ".HEADER", ".TEXT"))
-        yield f"FETCH {{m:{name}}} ({sections} BODY.PEEK[{number}.HEADER.FIELDS (Subject)] BODY.PEEK[{number}]<2.9>)"
+def parts(node: dict[str, Any], number: str = "", within: str = "") -> Iterator[tuple[str, bool]]:
+    """(number, whether it is a mail) of every part in a BODYSTRUCTURE (RFC 9051 § 6.4.5.1). `within`: its mail's."""
+    for place, part in enumerate(node.get("parts", ())[:6], 1):
+        yield from parts(part, f"{number}.{place}" if number else f"{place}")
+    if "parts" in node:
+        if number != within:
+            yield number, False
+        return
+    own = number or "1"
+    inner = node.get("structure")
+    yield own, inner is not None
+    if inner is not None:
+        yield from parts(inner, own if "parts" in inner else f"{own}.1", own)
 
 
-def decoded(name: str, numbers: Iterable[str]) -> Iterator[str]:
+def pieces(name: str, found: Iterable[tuple[str, bool]]) -> Iterator[str]:
+    """Every section of every part of a mail."""
+    kinds = {True: ("", ".MIME", ".HEADER", ".TEXT", ".HEADER.FIELDS (Subject)"), False: ("", ".MIME")}
+    sections = [f"BODY.PEEK[{number}{kind}]" for number, mail in found for kind in kinds[mail]]
+    yield f"FETCH {{m:{name}}} ({' '.join(sections)})"
+
+
+def decoded(name: str, found: Iterable[tuple[str, bool]]) -> Iterator[str]:
     """The parts of a mail with their encoding undone (RFC 3516)."""
-    for number in numbers:
-        yield f"FETCH {{m:{name}}} (BINARY.PEEK[{number}] BINARY.SIZE[{number}])"
+    sections = [f"BINARY.PEEK[{number}] BINARY.SIZE[{number}]" for number, _ in found]
+    yield f"FETCH {{m:{name}}} ({' '.join(sections)})"
 
 
 def asking() -> Iterator[str]:
@@ -80,7 +101,7 @@ def asking() -> Iterator[str]:
     yield from ('FETCH 1 BODY.PEEK[HEADER.FIELDS ("Date")]', "FETCH 1 BODY.PEEK[]<0.5>", "FETCH 1 BODY.PEEK[]<99999.5>")
     yield from ("FETCH 1 BODY.PEEK[TEXT]<0.99999>", "FETCH 1 BODY.PEEK[]<5>", "FETCH 1 BODY.PEEK[]<5.0>")
     yield from ("FETCH 1 (BODY.PEEK[] BODY.PEEK[]<0.3>)", "FETCH 1 NOSUCH", "FETCH 1 (FLAGS", "FETCH 1", "FETCH")
-    yield from ("FETCH 1 ()", "FETCH a FLAGS", "FETCH 1: FLAGS", "FETCH ,1 FLAGS", "FETCH 1 BODY[", "FETCH 1 BODY[0]")
+    yield from ("FETCH 1 ()", "FETCH a FLAGS", "FETCH 1: FLAGS", "FETCH ,1 FLAGS", "FETCH 1 BODY[", "FETCH 1 BODY.PEEK[0]")
     yield "NOOP"
     yield from ("FETCH 1 BODY.PEEK[NOSUCH]", "FETCH 1 BODY.PEEK[MIME]", "FETCH 1 BODY.PEEK[1.NOSUCH]")
     yield from ("FETCH 1 BODY.PEEK[HEADER.FIELDS]", "FETCH 1 BODY.PEEK[HEADER.FIELDS ()]", "FETCH 1 ALL FLAGS")
@@ -101,6 +122,7 @@ def marks() -> Iterator[str]:
     yield from ("STORE 1 +FLAGS ($Forwarded)", "STORE 2:3 +FLAGS ($MDNSent $Junk)", "STORE 3 -FLAGS ($Junk)")
     yield from ("STORE 4:6 +FLAGS (Urgent)", "FETCH 1:6 FLAGS", "STORE 5 -FLAGS (urgent)", "STORE 6 FLAGS (URGENT)")
     yield from ("FETCH 4:6 FLAGS", "STORE 1 +FLAGS (\\Recent)", "STORE 1 +FLAGS (\\NoSuch)", "STORE 1 FLAGS", "STORE 1")
+    yield "STORE 1 FLAGS (\\Seen)"
     yield from ("STORE 1 =FLAGS (\\Seen)", "STORE 1 FLAGZ (\\Seen)", "STORE 1 +FLAGS (\\Seen", "STORE 1 ++FLAGS ()")
     yield from ("NOOP", "STORE 20 +FLAGS (\\Deleted)", "STORE 20 -FLAGS (\\Deleted)", "FETCH 1:21 FLAGS")
 
@@ -120,9 +142,9 @@ def searching(names: Sequence[str]) -> Iterator[str]:
     yield from (f"SEARCH SENT{key} {when}" for key in ("BEFORE", "ON", "SINCE")
                 for when in ("1-Jun-2026", "10-Jun-2026", '"15-Jun-2026"', "1-Jan-1999", "3-Jun-2026", "2-Jun-2026"))  # fmt: skip
     yield from ("SEARCH LARGER 1000", "SEARCH SMALLER 500", "SEARCH LARGER 0", "SEARCH SMALLER 0", "SEARCH LARGER 99999")
-    yield from ("SEARCH FROM petit", "SEARCH FROM PETIT", "SEARCH FROM paul.petit@pli.example", "SEARCH FROM nobody")
-    yield from ("SEARCH TO dominique", "SEARCH TO 279035121518989", "SEARCH CC morel", "SEARCH BCC undisclosed")
-    yield from ("SEARCH CC p39@b.example", 'SEARCH TO "bob@c.example"', "SEARCH FROM \"Dr Paul\"", "SEARCH BCC petit")
+    yield from ("SEARCH FROM petit", "SEARCH FROM PETIT", "SEARCH FROM claire.petit@pli.example", "SEARCH FROM nobody")
+    yield from ("SEARCH TO dominique", "SEARCH TO 279035121518989", "SEARCH CC leroy", "SEARCH BCC undisclosed")
+    yield from ("SEARCH CC p39@b.example", 'SEARCH TO "bob@c.example"', "SEARCH FROM \"Claire P\"", "SEARCH BCC petit")
     yield from ("SEARCH SUBJECT parts", "SEARCH SUBJECT ALTERNATIVE", "SEARCH SUBJECT nosuch", 'SEARCH SUBJECT "no "')
     yield from ('SEARCH SUBJECT ""', 'SEARCH HEADER X-A ""', "SEARCH HEADER X-A 1", "SEARCH HEADER x-a 2")
     yield from ('SEARCH HEADER Message-ID "<plain@"', "SEARCH HEADER Received more", 'SEARCH HEADER Nothing ""')
@@ -176,7 +198,7 @@ def drafts() -> Iterator[str]:
 
 
 DRAFT = (
-    b"From: agathe.morel@pli.example\r\nTo: 279035121518989@patient.pli.example\r\nSubject: brouillon %d\r\n"
+    b"From: paul.leroy@pli.example\r\nTo: 279035121518989@patient.pli.example\r\nSubject: brouillon %d\r\n"
     b"Message-ID: <brouillon.%d@client.example>\r\nDate: Mon, 15 Jun 2026 10:00:00 +0200\r\n\r\nA finir.\r\n"
 )
 

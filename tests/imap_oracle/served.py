@@ -1,4 +1,4 @@
-"""The same mailbox in both: letters reach Dr Morel in Pli, and what her INBOX then holds is appended to Dovecot's."""
+"""The same mailbox in both: letters reach Dr Leroy in Pli, and what her INBOX then holds is appended to Dovecot's."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.imap_oracle.talk import Talk
 
 
 async def bring(house: House, mails: Iterable[Mail]) -> list[str]:
-    """Dr Petit writes each to Dominique with Dr Morel in copy, as the submission door hands letters on; their names.
+    """Claire Petit writes each to Dominique with Dr Leroy in copy, as the submission door hands letters on; their names.
 
     What the door would hold (a document about nobody known) is put into the conversation as it came.
     """
     space = await access.patient(house.app, house.petit, house.ins("dominique"))
     names = []
     for name, raw in mails:
-        sent = Sent(house.petit, house.petit.address, raw, (member(house.morel),))
+        sent = Sent(house.petit, house.petit.address, raw, (member(house.leroy),))
         to = [(house.ins("dominique"), space)]
         # A letter's Bcc is nobody's to read, and the door takes it out: it would not be as it came.
         if b"\r\nBcc:" in raw or await letterbox.deliver(house.app, sent, await letterbox.read(raw), to):

@@ -60,6 +60,9 @@ plugin {{
 namespace inbox {{
   inbox = yes
   separator = /
+  mailbox INBOX {{
+    auto = subscribe
+  }}
 {special}}}
 service imap-login {{
   chroot =
