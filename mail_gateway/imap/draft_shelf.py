@@ -159,8 +159,8 @@ class DraftShelf:
         """To Trash: thrown away. Trash keeps no drafts, so none has a number there."""
         if to != TRASH:
             raise cannot("Un brouillon reste dans Drafts, ou part a la corbeille", "A draft stays, or goes to Trash")
-        await mail_drafts.take_away(self._app, self._box, frozenset(uids), marked=False)
-        return []
+        gone = await mail_drafts.take_away(self._app, self._box, frozenset(uids), marked=False)
+        return [(uid, 0) for uid in gone]
 
     async def expunge(self, uids: Sequence[int] | None = None) -> list[int]:
         chosen = None if uids is None else frozenset(uids)

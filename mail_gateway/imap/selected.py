@@ -207,7 +207,8 @@ class Selected:
         pairs = await self.shelf.move(uids, to)
         if not pairs:
             return _LEFT if uids else "OK Done"
-        self._wire.say(f"* OK [{self._copied(pairs)}] Done")
+        if there := [pair for pair in pairs if pair[1]]:  # a draft in the trash is thrown away: it has no number there
+            self._wire.say(f"* OK [{self._copied(there)}] Done")
         self.view.leave(uid for uid, _ in pairs)
         return await self._left()
 

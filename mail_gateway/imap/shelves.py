@@ -126,7 +126,8 @@ class Shelf(Protocol):
     async def copy(self, uids: Sequence[int], to: str) -> list[tuple[int, int]]:
         """Into another folder (`to`, as storage calls it) of the mailbox: (number here, number there) of each."""
 
-    async def move(self, uids: Sequence[int], to: str) -> list[tuple[int, int]]: ...
+    async def move(self, uids: Sequence[int], to: str) -> list[tuple[int, int]]:
+        """As `copy`; 0 for one that left and is kept nowhere."""
 
     async def expunge(self, uids: Sequence[int] | None = None) -> list[int]:
         r"""What is marked \Deleted (of `uids`, when given) leaves. Returns what left."""

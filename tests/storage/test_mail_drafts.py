@@ -244,6 +244,6 @@ async def test_a_draft_goes_to_the_trash_for_good_and_nowhere_else(core: House) 
     with pytest.raises(No, match="brouillon"):
         await shelf.copy([uid], "trash")
     standing = await shelf.standing()
-    assert await shelf.move([uid], "trash") == []
+    assert await shelf.move([uid], "trash") == [(uid, 0)]
     assert list((await shelf.news(standing.modseq)).left) == [uid]
     assert await _on_the_web(core) == []
