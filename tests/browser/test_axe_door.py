@@ -8,7 +8,7 @@ from typing import Any
 from playwright.async_api import Browser, Page
 
 from tests.browser.chromium import Window, window
-from tests.browser.looking import PHONE, look
+from tests.browser.looking import PHONE, look, look_further
 from tests.signing import IDENTIFIER, PASSWORD, link_for, open_outside
 
 
@@ -23,7 +23,7 @@ async def test_every_step_by_sms_and_by_e_mail_is_for_everybody(
             await page.fill(f"[name={field}]", value)
         if button:
             await press(page, button)
-        if found := await look(seen):
+        if found := await look(seen) + await look_further(seen):
             faults[name] = found
 
     async with open_outside(tmp_path / "pli", sqlite_url) as outside:
