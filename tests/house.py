@@ -189,6 +189,24 @@ def _invariants(tx: Tx) -> list[str]:
          "SELECT t.mailbox_id, t.unread FROM threads t WHERE t.unread <> (SELECT COUNT(*) FROM entries e WHERE"
          " e.mailbox_id = t.mailbox_id AND e.conversation_id = t.conversation_id AND e.kind = 'message' AND e.flags % "
          "2 = 0)")  # fmt: skip
+    none("a count of stars that is not the count of stars",
+         "SELECT t.mailbox_id, t.flagged FROM threads t WHERE t.flagged <> (SELECT COUNT(*) FROM entries e WHERE"
+         " e.mailbox_id = t.mailbox_id AND e.conversation_id = t.conversation_id AND e.kind = 'message' AND (e.flags & "
+         "4) <> 0)")  # fmt: skip
+    none("a conversation whose last message is not the last that is there",
+         "SELECT t.mailbox_id, t.last_seq FROM threads t WHERE t.last_seq <> (SELECT COALESCE(MAX(e.seq), 0) FROM "
+         "entries e WHERE e.mailbox_id = t.mailbox_id AND e.conversation_id = t.conversation_id"
+         " AND e.kind = 'message' AND e.folder <> 'gone')")  # fmt: skip
+    none("a message that does not say who has its conversation",
+         "SELECT e.mailbox_id, e.seq FROM entries e JOIN threads t ON t.mailbox_id = e.mailbox_id AND t.conversation_id"
+         " = e.conversation_id WHERE e.kind = 'message' AND (e.flags & t.assigned) <> t.assigned")  # fmt: skip
+    none("a message that is filed nowhere, or gone and somewhere",
+         "SELECT e.mailbox_id, e.seq, e.folder FROM entries e WHERE e.kind = 'message' AND (CASE WHEN EXISTS (SELECT 1 "
+         "FROM placements p WHERE p.mailbox_id = e.mailbox_id AND p.seq = e.seq) THEN e.folder = 'gone' ELSE e.folder ="
+         " 'filed' END)")  # fmt: skip
+    none("a place in a folder without its message",
+         "SELECT p.mailbox_id, p.uid FROM placements p LEFT JOIN entries e ON e.mailbox_id = p.mailbox_id AND e.seq = "
+         "p.seq AND e.kind = 'message' WHERE e.seq IS NULL")  # fmt: skip
     none("a number above the mailbox's last",
          "SELECT m.id FROM mailboxes m WHERE m.last_seq < (SELECT COALESCE(MAX(seq), 0) FROM entries e WHERE "
          "e.mailbox_id = m.id)")  # fmt: skip

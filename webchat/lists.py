@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LIST = 40  # conversations a page
 PAGES = 5  # « afficher plus » makes the page longer that often; then it begins a new one
 FIRST = ("all", "unread")
-OTHERS = ("waiting", "documents", "appointments", "machines", "pinned", "archived")
+OTHERS = ("followed", "waiting", "documents", "appointments", "machines", "pinned", "archived")
 
 
 def add_routes(app: App, site: web.Application) -> None:
@@ -53,6 +53,8 @@ async def _listed(visit: Visit) -> dict[str, Any]:
     found = await listing.page(visit.app, visit.box, chosen, before, LIST * pages)
     # Who is waiting for an answer is the first question of an office; a patient has few, and each row says it.
     first = FIRST if visit.box.owner_kind == "holder" else (*FIRST, "waiting")
+    if found.counts["followed"]:
+        first = (*first, "followed")
     return {
         "listed": found,
         "conversations": found.rows,

@@ -1,4 +1,4 @@
-"""Keeping conversations on screen: archive, pin, mute and label by forms; the labels of a mailbox."""
+"""Keeping conversations on screen: follow, archive, pin, mute and label by forms; the labels of a mailbox."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 from aiohttp import web
 
-from server import access, marks
+from server import access, filing, marks
 from server.errors import Invalid, PliError
 from webchat.forms import read_form
 from webchat.lists import choice, place
@@ -17,7 +17,8 @@ from webchat.visit import Visit, number, route
 if TYPE_CHECKING:
     from server.app import App
 
-ACTS = {f"{kind}-{state}" for kind in ("archived", "pinned", "muted") for state in ("on", "off")}
+FOLLOWED = "followed"
+ACTS = {f"{kind}-{state}" for kind in ("archived", "pinned", "muted", FOLLOWED) for state in ("on", "off")}
 
 
 def add_routes(app: App, site: web.Application) -> None:
@@ -30,14 +31,17 @@ def add_routes(app: App, site: web.Application) -> None:
 
 
 async def mark(visit: Visit) -> web.StreamResponse:
-    """Archive, pin or mute (`do`: archived-on, pinned-off …), and back to where the button was."""
+    """Follow, archive, pin or mute (`do`: archived-on, pinned-off …), and back to where the button was."""
     conversation = visit.request.match_info["conversation"]
     form = await read_form(visit.request)
     if form["do"] not in ACTS:
         raise Invalid
     kind, _, state = form["do"].partition("-")
     handle = await access.conversation(visit.app, visit.box, conversation)
-    await marks.put(visit.app, visit.box, handle, kind, state == "on", "")
+    if kind == FOLLOWED:
+        await filing.follow(visit.app, visit.box, handle, state == "on")
+    else:
+        await marks.put(visit.app, visit.box, handle, kind, state == "on", "")
     if wants_json(visit.request):
         return web.json_response({"done": form["do"]})
     raise web.HTTPSeeOther(_back(visit, conversation, archived=form["do"] == "archived-on"))
