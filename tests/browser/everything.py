@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
+from mail_gateway.imap.draft_shelf import DraftShelf
 from server import (
     absence,
     access,
@@ -59,6 +60,12 @@ REPORT = made.cda(
     results=made.GLUCOSE_TWICE, measures=[made.WEIGHT], immunisations=[made.TETANUS], treatments=[made.PARACETAMOL],
     allergies=[made.PENICILLIN], problems=[made.DIABETES],
 )  # fmt: skip
+MAIL_DRAFT = (
+    "To: Dr Yves Lambert <yves.lambert@clinique-des-lilas-et-des-roses.example>\r\nSubject: Avis demandé\r\n"
+    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain;"
+    " charset=utf-8\r\n\r\nCher confrère,\r\n\r\nQue pensez-vous de ces clichés ?\r\n--b\r\nContent-Type: image/png;"
+    " name=genou_droit_de_face_et_de_profil_2026.png\r\n\r\nx\r\n--b--\r\n"
+).encode()
 NADIA = people.Traits("279035121518990", "1.2.250.1.213.1.4.10", "NEUF", "Nadia", "1980-01-01", "F", "75056")
 RELAY = {"notice_smtp": "127.0.0.1:1", "notice_tls": "none", "notice_from": "avis@pli.example"}
 
@@ -246,6 +253,9 @@ async def _kept(scene: Everything) -> None:
         await marks.put(app, box, await _open(scene, name), kind, True, label if kind == "label" else "")
     ids["draft"] = "x" * 22
     await keeping.keep(app, box, ids["draft"], 0, ids["several"], keeping.Writing(text="Encore une question"))
+    office = await scene.house.mailbox("morel")
+    await DraftShelf(app, office).append(MAIL_DRAFT, (), None)
+    ids["mail_draft"] = (await keeping.kept(app, office))[0].id
 
 
 async def _office(scene: Everything) -> None:
