@@ -70,6 +70,7 @@ from webchat import (
     health,
     journal,
     lists,
+    mail_access,
     mail_setup,
     marks,
     measures,
@@ -153,6 +154,7 @@ def add_routes(app: App, site: web.Application) -> None:
     signing.add_routes(app, site)
     passkeys.add_routes(app, site)
     devices.add_routes(app, site)
+    mail_access.add_routes(app, site)
     step_up.add_routes(app, site)
     closing.add_routes(app, site)
     prescriptions.add_routes(app, site)

@@ -45,7 +45,7 @@ async def show(visit: Visit) -> web.Response:
         passkeys=await passkeys.of_account(app, me),
         trusted=await devices.of_account(app, me),
         sessions=[way for way in ways if way.kind == "session"],
-        clients=[way for way in ways if way.kind == "mail"],
+        clients=[way for way in ways if way.kind in ("mail", "mail_token")],
         tokens=[way for way in ways if way.kind == "bearer"],
         at=lambda ms: datetime.fromtimestamp(ms / 1000, UTC),
         now=datetime.now(UTC),

@@ -221,6 +221,7 @@ PAGES: dict[tuple[str, str], Rule] = {
     # One's own account.
     ("GET", "/account"): R.SIGNED_IN,
     ("GET", "/account/devices"): R.SIGNED_IN,
+    ("GET", "/account/mail"): R.OFFICE,
     ("GET", "/account/notices"): R.SIGNED_IN,
     ("GET", "/account/notices/offer"): R.SIGNED_IN,
     ("GET", "/account/people"): R.SIGNED_IN,
@@ -233,6 +234,8 @@ PAGES: dict[tuple[str, str], Rule] = {
     ("POST", "/account/devices/everywhere"): R.SIGNED_IN,
     ("POST", "/account/devices/forget"): R.SIGNED_IN,
     ("POST", "/account/devices/others"): R.SIGNED_IN,
+    ("POST", "/account/mail"): R.OFFICE,
+    ("POST", "/account/mail/end"): R.OFFICE,
     ("POST", "/account/notices"): R.SIGNED_IN,
     ("POST", "/account/notices/offer"): R.SIGNED_IN,
     ("POST", "/account/notices/offline"): R.SIGNED_IN,
