@@ -36,10 +36,11 @@ def trusting(app: App) -> ssl.SSLContext:
 
 
 class Client:
-    """imaplib on threads, so that the server on this loop can answer."""
+    """imaplib on threads, so that the server on this loop can answer. `shown_out`: the server has said goodbye."""
 
     def __init__(self, imap: imaplib.IMAP4) -> None:
         self.imap = imap
+        self.shown_out = False
 
     async def do(self, name: str, *args: Any) -> list[Any]:
         """The data of a command that must succeed."""
@@ -106,11 +107,11 @@ async def client(
             imap.select(folder)
         return imap
 
-    imap = await asyncio.to_thread(connect)
+    program = Client(await asyncio.to_thread(connect))
     try:
-        yield Client(imap)
+        yield program
     finally:
-        await asyncio.to_thread(imap.logout)
+        await asyncio.to_thread(program.imap.shutdown if program.shown_out else program.imap.logout)
 
 
 async def exchange(house: House) -> str:

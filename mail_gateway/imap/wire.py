@@ -68,7 +68,7 @@ class Wire(asyncio.Protocol):
         self._on_open: Callable[[Wire], None] | None = on_open
         self._room = room or Room()
         self._held = 0  # octets of it that are kept here
-        self._nudged = False
+        self.nudged = False
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._reader: asyncio.Future[None] | None = None
@@ -154,12 +154,12 @@ class Wire(asyncio.Protocol):
 
     async def line_or_nudge(self) -> bytes | None:
         """The next line, or None when `nudge` was called first. Raises as `line`."""
-        while not self._nudged and b"\n" not in self._buffer:
+        while not self.nudged and b"\n" not in self._buffer:
             if len(self._buffer) > MAX_LINE:
                 raise TooMuch("*", fatal=True)
             await self._more()
-        if self._nudged:
-            self._nudged = False
+        if self.nudged:
+            self.nudged = False
             return None
         return await self.line()
 
@@ -167,7 +167,7 @@ class Wire(asyncio.Protocol):
         """Something has come up that whoever waits in `line_or_nudge` wants to know: no task of its own waits for it,
         so that thousands may.
         """
-        self._nudged = True
+        self.nudged = True
         self._wake_reader()
 
     async def command(self, literal_limit: int, whole: Callable[[list[Part]], bool] | None = None) -> list[Part]:
