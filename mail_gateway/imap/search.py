@@ -33,7 +33,8 @@ CHARSETS = {
 _FLAGS = {"ANSWERED": ANSWERED, "DELETED": DELETED, "DRAFT": DRAFT, "FLAGGED": FLAGGED, "SEEN": SEEN}
 _MONTHS = {name: number for number, name in enumerate(b"jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _DATE = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
-_FOLD = re.compile(r"\r?\n(?=[ \t])")
+_FOLD = re.compile(rb"\r?\n(?=[ \t])")
+_ONE_LINE = bytes(max(octet, 32) for octet in range(256))
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}+")
 _NUMBERS = re.compile(rb"(?=[1-9*$])")
 
@@ -63,9 +64,10 @@ class Subject:
         """The values of a field, folded to be compared."""
         return [fold(decode_words(value)) for value in self._headers().all(name)]
 
-    def unfolded(self) -> str:
-        """The header block, its fields on a line each."""
-        return _FOLD.sub("", self.header.decode("utf-8", "replace"))
+    def whole_header(self) -> str:
+        """The header block as one line of words, folded to be compared."""
+        block = _FOLD.sub(b"", self.header).translate(_ONE_LINE)
+        return fold(decode_words(block.decode("utf-8", "replace")))
 
     def sent(self) -> date | None:
         moment = header_date(self._headers().get("date"))
@@ -231,12 +233,7 @@ def _field(name: str, words: str) -> Key:
 def _text(words: str, *, with_header: bool) -> Key:
     if not with_header:
         return Key(TEXT, lambda subject: words in fold(subject.text.replace("\n", " ")))
-    return Key(
-        TEXT,
-        lambda subject: (
-            words in fold(subject.text.replace("\n", " ")) or words in fold(decode_words(subject.unfolded()))
-        ),
-    )
+    return Key(TEXT, lambda subject: words in fold(subject.text.replace("\n", " ")) or words in subject.whole_header())
 
 
 def _size(octets: int, *, larger: bool) -> Key:
