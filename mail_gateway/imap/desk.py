@@ -150,8 +150,11 @@ class Desk:
 
     async def _enable(self, command: Command) -> str:
         assert isinstance(command.what, Enable)  # noqa: S101 - the parser's word
+        counted = self.client.enabled.condstore
         turned = self.client.enabled.enable(command.what.capabilities)
         self._wire.say(" ".join(["* ENABLED", *(_SAID.get(name, name) for name in turned)]))
+        if self._open is not None and self.client.enabled.condstore and not counted:
+            self._open.say_highest()  # RFC 7162 § 3.1.2
         return "OK Done"
 
     async def _select(self, command: Command) -> str:
@@ -192,7 +195,7 @@ class Desk:
             self._wire.say(f"* OK [UNSEEN {unseen}] First unseen")
         self._wire.say(f"* OK [UIDVALIDITY {view.validity}] UIDs valid")
         self._wire.say(f"* OK [UIDNEXT {view.known + 1}] Next UID")
-        self._wire.say(f"* OK [HIGHESTMODSEQ {max(1, view.known)}] Highest")
+        opened.say_highest()
         self._wire.say(f"* OK [MAILBOXID ({self.client.mailbox_id(drawer)})] Ok")
         if rev2:
             found = folders.listing(Listing("", (drawer.name,)), await self.client.boxes.drawers())

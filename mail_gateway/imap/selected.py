@@ -87,6 +87,15 @@ class Selected:
             self._wire.write(news.flags_of(self.view, places[start : start + 10 * CHUNK], self._enabled))
             await self._wire.drain()
 
+    def count_changes(self) -> None:
+        """The client speaks of MODSEQ: from now on it is told of it, and from which number on (RFC 7162 § 3.1)."""
+        if not self._enabled.condstore:
+            self._enabled.condstore = True
+            self.say_highest()
+
+    def say_highest(self) -> None:
+        self._wire.say(f"* OK [HIGHESTMODSEQ {max(1, self.view.known)}] Highest")
+
     def forget(self) -> None:
         """Something else than FETCH is done."""
         self._fetching.forget()
@@ -100,7 +109,7 @@ class Selected:
         if asked.vanished and not self._enabled.qresync:
             return "BAD QRESYNC first"  # RFC 7162 § 3.2.6
         if asked.changed_since is not None or "MODSEQ" in asked.wanted.names:
-            self._enabled.condstore = True  # RFC 7162 § 3.1
+            self.count_changes()
         if asked.vanished and asked.changed_since is not None:
             await self._tell_vanished(asked.ids, asked.changed_since)
         return await self._fetching.fetch(asked, self._places(asked.ids, uid=uid), uid=uid)
@@ -115,7 +124,7 @@ class Selected:
 
     async def search(self, asked: Search, tag: str, *, uid: bool) -> str:
         if asked.modseq:
-            self._enabled.condstore = True
+            self.count_changes()
         self._wire.write(await self._searching.search(asked, tag, uid=uid))
         if self._searching.missed:
             return "NO [UNAVAILABLE] Des messages n'ont pu etre ouverts / Some messages could not be opened"
@@ -129,7 +138,7 @@ class Selected:
         if not uid and asked.ids.beyond(len(self.view.uids)):
             return _BEYOND
         if asked.unchanged_since is not None:
-            self._enabled.condstore = True
+            self.count_changes()
         change = _change(asked.change, await self._bits(asked))
         uids = self._uids(asked.ids, uid=uid)
         modified: list[int] = []
@@ -144,7 +153,7 @@ class Selected:
             stored += len(done)
         if modified:
             return f"OK [MODIFIED {self._said(modified, uid=uid)}] Modifies entre-temps / Changed meanwhile"
-        return _LEFT if uids and not stored else "OK Done"
+        return "OK [EXPUNGEISSUED] Done" if stored < len(uids) else "OK Done"
 
     async def _bits(self, asked: Store) -> int:
         """The flags asked for; keywords that are new to this mailbox are made, but not in order to be taken away."""

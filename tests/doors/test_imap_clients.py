@@ -122,7 +122,7 @@ async def test_what_is_done_on_either_side_reaches_the_other_by_mbsync(house: Ho
     before = copy.state()
     await copy.sync()
     assert copy.state() == before
-    page = await reading.thread(house.app, await in_the_chat(house, "morel", conversation))
+    page = await reading.thread(house.app, await in_the_chat(house, "dominique", conversation))
     assert len(page.entries) == 4  # what was thrown away left the mailbox, not the conversation
 
 

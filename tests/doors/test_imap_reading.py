@@ -19,6 +19,7 @@ from server.app import App
 from server.drafts import Author, Draft, Member
 from server.posting import post
 from storage.database import Tx
+from storage.ids import now_ms
 from storage.vault import SpaceKeys
 from tests.house import House
 from tests.imap_client import MOREL, client, exchange, imap_house
@@ -166,7 +167,9 @@ async def test_ten_thousand_messages_are_opened_and_listed_without_opening_one(
             " WHERE mailbox_id = :m AND seq = 2",
             m=house.morel.mailbox_id,
         )
-        tx.run("UPDATE mailboxes SET last_seq = 10003 WHERE id = :m", m=house.morel.mailbox_id)
+        # Opened by a client today already: nothing is made ready behind the test's back.
+        today = "UPDATE mailboxes SET last_seq = 10003, mail_at = :now WHERE id = :m"
+        tx.run(today, m=house.morel.mailbox_id, now=now_ms())
 
     def none(tx: Tx) -> None:
         tx.run("DELETE FROM entries WHERE seq > 3 AND mailbox_id = :m", m=house.morel.mailbox_id)
@@ -177,7 +180,8 @@ async def test_ten_thousand_messages_are_opened_and_listed_without_opening_one(
         vault_space = house.app.vault.space
 
         def counted(space_id: str, wrapped: bytes) -> SpaceKeys:
-            opened.append(space_id)
+            if space_id != house.morel.space_id:  # her own holds the names of keywords
+                opened.append(space_id)
             return vault_space(space_id, wrapped)
 
         monkeypatch.setattr(house.app.vault, "space", counted)
