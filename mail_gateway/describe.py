@@ -15,11 +15,11 @@ from urllib.parse import quote
 import msgspec
 
 from mail_gateway import prose, structure
-from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Mailbox, addresses, clean
+from mail_gateway.headers import MAX_HEADER_BYTES, Headers, Written, clean, unquoted, written
 from mail_gateway.structure import Node
 from server.formats.malformed import Malformed
 
-VERSION = 2  # raised when the same octets come to be described otherwise: kept descriptions are then made anew
+VERSION = 3  # raised when the same octets come to be described otherwise: kept descriptions are then made anew
 PREVIEW = 200  # characters (RFC 8970 § 3.1)
 _PREVIEWED = 64 * 1024  # octets of a text looked at for it
 _ASCII = "us-ascii"
@@ -52,7 +52,7 @@ def tree(raw: bytes) -> Node:
         end = raw.find(b"\r\n\r\n", 0, MAX_HEADER_BYTES)
         start = end + 4 if end >= 0 else 0
         lines = raw.count(b"\n", start)
-        return Node("", "text", "plain", {}, "8bit", "", "", "", "", 0, start, start, len(raw), lines, ())
+        return Node("", "text", "plain", {}, "8bit", "", "", "", 0, start, start, len(raw), lines, ())
 
 
 def preview(raw: bytes, root: Node) -> str:
@@ -83,8 +83,8 @@ def envelope(header: bytes) -> bytes:
         fields = Headers(header)
     except Malformed:
         return b"(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)"
-    writers = addresses(fields.get("from"))
-    people = {name: addresses(fields.get(name)) for name in ("sender", "reply-to", "to", "cc", "bcc")}
+    writers = written(fields.get("from"))
+    people = {name: written(fields.get(name)) for name in ("sender", "reply-to", "to", "cc", "bcc")}
     people["sender"] = people["sender"] or writers
     people["reply-to"] = people["reply-to"] or writers
     return b"(%b)" % b" ".join(
@@ -103,7 +103,7 @@ def body(raw: bytes, node: Node, *, extended: bool = False) -> bytes:
     """BODY, or BODYSTRUCTURE when `extended`. A hundred levels at most (`structure`), so recursion is safe."""
     if node.type == "multipart" and node.children:
         parts = b"".join(body(raw, child, extended=extended) for child in node.children)
-        more = b" %b %b NIL NIL" % (_parameters(node.params), _disposition(node)) if extended else b""
+        more = b" %b %b" % (_parameters(node.params), _extension(node)) if extended else b""
         return b"(%b %b%b)" % (parts, nstring(node.subtype.upper()), more)
     kind, subtype = node.type, node.subtype
     if not node.children and (kind == "multipart" or (kind == "message" and subtype == "rfc822")):
@@ -116,7 +116,7 @@ def body(raw: bytes, node: Node, *, extended: bool = False) -> bytes:
         nstring(subtype.upper()),
         _parameters(params),
         nstring(f"<{node.content_id}>" if node.content_id else None),
-        nstring(node.description or None),
+        nstring(node.said.description or None),
         nstring((node.encoding or "7bit").upper()),
         b"%d" % (node.body_end - node.body_start),
     ]
@@ -128,7 +128,7 @@ def body(raw: bytes, node: Node, *, extended: bool = False) -> bytes:
     elif kind == "text":
         fields.append(b"%d" % node.lines)
     if extended:
-        fields += [b"NIL", _disposition(node), b"NIL", b"NIL"]
+        fields += [nstring(node.said.md5 or None), _extension(node)]
     return b"(%b)" % b" ".join(fields)
 
 
@@ -156,12 +156,16 @@ def _words(text: str) -> str:
     return " ".join(f"=?utf-8?B?{base64.b64encode(word).decode(_ASCII)}?=" for word in words)
 
 
-def _people(mailboxes: Iterable[Mailbox]) -> bytes:
-    """((name NIL local domain) …) or NIL. Groups come flattened."""
+def _people(people: Iterable[Written]) -> bytes:
+    """((name route local domain) …) or NIL; a group as RFC 3501 § 7.4.2 marks where it begins and ends."""
     found = b""
-    for mailbox in mailboxes:
-        local, _, domain = mailbox.address.rpartition("@")
-        found += b"(%b NIL %b %b)" % (nstring(mailbox.name or None), nstring(local), nstring(domain))
+    for one in people:
+        if one.address:
+            local, _, domain = one.address.rpartition("@")
+            name, route = nstring(one.name or None), nstring(one.route or None)
+            found += b"(%b %b %b %b)" % (name, route, nstring(unquoted(local)), nstring(domain))
+        else:
+            found += b"(NIL NIL %b NIL)" % nstring(one.name or None)
     return b"(%b)" % found if found else b"NIL"
 
 
@@ -177,8 +181,10 @@ def _parameters(params: dict[str, str]) -> bytes:
     return b"(%b)" % b" ".join(pairs) if pairs else b"NIL"
 
 
-def _disposition(node: Node) -> bytes:
-    if not node.disposition:
-        return b"NIL"
-    name = {"filename": node.filename} if node.filename else {}
-    return b"(%b %b)" % (nstring(node.disposition.upper()), _parameters(name))
+def _extension(node: Node) -> bytes:
+    """disposition, language, location."""
+    said, disposition = node.said, b"NIL"
+    if node.disposition:
+        disposition = b"(%b %b)" % (nstring(node.disposition.upper()), _parameters(said.disposition))
+    languages = b"(%b)" % b" ".join(map(nstring, said.languages)) if said.languages else b"NIL"
+    return b"%b %b %b" % (disposition, languages, nstring(said.location or None))

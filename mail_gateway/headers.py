@@ -17,8 +17,8 @@ from server.formats.malformed import Malformed
 from server.formats.words import clean, decode_base64, decode_text, decode_words
 
 __all__ = [
-    "Headers", "Mailbox", "Malformed", "addresses", "clean", "date", "decode_base64", "decode_text", "decode_words",
-    "message_ids", "parameters",
+    "Headers", "Mailbox", "Malformed", "Written", "addresses", "clean", "date", "decode_base64", "decode_text",
+    "decode_words", "message_ids", "parameters", "unquoted", "written",
 ]  # fmt: skip
 
 MAX_HEADER_BYTES = 100_000
@@ -173,19 +173,40 @@ def addresses(value: str | None) -> tuple[Mailbox, ...]:
 
     What is not an address is left out; after an unclosed `<` nothing more is read. Never raises.
     """
+    return tuple(
+        Mailbox(decode_words(one.name).strip()[:200], _lower_domain(one.address))
+        for one in written(value)
+        if one.address
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Who, as it stands in the field: the name with its encoded words, `route` ("@a,@b" or ""), the address. Without an
+    address it opens a group of that name, or, without a name, closes one.
+    """
+
+    name: str
+    route: str
+    address: str
+
+
+def written(value: str | None) -> tuple[Written, ...]:
+    """As `addresses`, which says the same people: nobody is shown that was not looked at. Never raises."""
     if not value:
         return ()
     simple = _SIMPLE.fullmatch(value)
     if simple is not None and (simple[3] is None) == (simple[5] is None):
-        return (Mailbox(clean((simple[1] or simple[2] or "").strip())[:200], _lower_domain(simple[4])),)
+        return (Written((simple[1] or simple[2] or "").strip(), "", simple[4]),)
     return _address_list(value)
 
 
-def _address_list(value: str) -> tuple[Mailbox, ...]:
-    found: list[Mailbox] = []
+def _address_list(value: str) -> tuple[Written, ...]:
+    found: list[Written] = []
     phrase: list[str] = []
     spec: list[str] = []
     comment = angle = ""
+    grouped = False
     position = 0
     # Between them the alternatives match every character: there is no match only at the end.
     while len(found) < MAX_ADDRESSES and (match := _TOKEN.match(value, position)):
@@ -200,7 +221,8 @@ def _address_list(value: str) -> tuple[Mailbox, ...]:
         elif special == "(":
             position, comment = _skip_comment(value, position)
         elif special == ":":  # the name of a group
-            phrase, spec = [], []
+            found.append(Written(" ".join(phrase), "", ""))
+            phrase, spec, grouped = [], [], True
         elif special == "<":
             bracket = _ANGLE.match(value, match.start(), match.start() + 2 * MAX_ADDRESS_LENGTH)
             if bracket is None:
@@ -209,20 +231,24 @@ def _address_list(value: str) -> tuple[Mailbox, ...]:
         elif separator is not None and ("," in separator or ";" in separator):
             _flush(found, phrase, spec, angle, comment)
             phrase, spec, comment, angle = [], [], "", ""
+            if grouped and ";" in separator:
+                found.append(Written("", "", ""))
+                grouped = False
     if len(found) < MAX_ADDRESSES:
         _flush(found, phrase, spec, angle, comment)
     return tuple(found)
 
 
-def _flush(found: list[Mailbox], phrase: list[str], spec: list[str], angle: str, comment: str) -> None:
+def _flush(found: list[Written], phrase: list[str], spec: list[str], angle: str, comment: str) -> None:
+    route = ""
     if angle:
         if angle.lstrip().startswith("@"):  # RFC 5322 §4.4, an obsolete route
-            angle = angle.rpartition(":")[2]
+            route, _, angle = angle.rpartition(":")
         address, name = angle.strip(), " ".join(phrase)
     else:
         address, name = "".join(spec), comment
     if len(address) <= MAX_ADDRESS_LENGTH and _ADDRESS.fullmatch(address):
-        found.append(Mailbox(decode_words(name).strip()[:200], _lower_domain(address)))
+        found.append(Written(name, route.strip(), address))
 
 
 def _skip_comment(value: str, position: int) -> tuple[int, str]:
@@ -236,6 +262,11 @@ def _skip_comment(value: str, position: int) -> tuple[int, str]:
             if depth == 0:
                 return match.end(), value[position : match.start()]
     return len(value), ""
+
+
+def unquoted(local: str) -> str:
+    """A local part without the quotes of RFC 5322 §3.2.4."""
+    return _ESCAPE.sub(r"\1", local[1:-1]) if local.startswith('"') else local
 
 
 def _lower_domain(address: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mail_gateway.headers import MAX_HEADER_BYTES, Headers, clean, decode_base64, decode_text, decode_words, parameters
 from server.formats.malformed import Malformed
@@ -32,6 +32,20 @@ _LINE_END = re.compile(rb"(--)?+[ \t]*+(?:\r?\n|\r?\Z)")
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What else the header of a part says, as it is written ("" when it does not): `disposition` its parameters."""
+
+    description: str = ""
+    md5: str = ""
+    languages: tuple[str, ...] = ()
+    location: str = ""
+    disposition: dict[str, str] = field(default_factory=dict)
+
+
+_NOTHING = Said()
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
     """One part. Offsets are in the raw message; `header_end` counts the empty line in and is where the body starts.
 
@@ -48,13 +62,13 @@ class Node:
     disposition: str
     filename: str
     content_id: str
-    description: str
     header_start: int
     header_end: int
     body_start: int
     body_end: int
     lines: int
     children: tuple[Node, ...]
+    said: Said = _NOTHING
 
 
 def index(raw: bytes) -> Node:
@@ -133,10 +147,10 @@ class _Indexer:
         headers = Headers(raw[start:body])
         content_type = headers.get("content-type")
         maintype, subtype, params = _content_type(content_type or "", default)
-        field = headers.get("content-transfer-encoding")
-        encoding = field.partition("(")[0].strip(' "').lower() if field else "7bit"
-        field = headers.get("content-disposition")
-        disposition, extra = parameters(field) if field else ("", {})
+        value = headers.get("content-transfer-encoding")
+        encoding = value.partition("(")[0].strip(' "').lower() if value else "7bit"
+        value = headers.get("content-disposition")
+        disposition, extra = parameters(value) if value else ("", {})
         filename = extra.get("filename") or params.get("name") or ""
         children: tuple[Node, ...] = ()
         if maintype == "multipart":
@@ -148,11 +162,12 @@ class _Indexer:
         if maintype == "message" and subtype in ("rfc822", "global") and encoding in ("7bit", "8bit", "binary"):
             self.spend(end - body)
             children = (self.node(body, end, number or "1", level + 1, "text/plain", enclosed=True)[0],)
-        field = headers.get("content-id")
+        value = headers.get("content-id")
         node = Node(
             number, maintype, subtype, params, encoding, disposition, file_name(filename) if filename else "",
-            clean(field).strip(" <>") if field else "", decode_words(headers.get("content-description") or "")[:998],
+            clean(value).strip(" <>") if value else "",
             start, body, body, end, raw.count(b"\n", body, end) if maintype in ("text", "message") else 0, children,
+            _said(headers, extra),
         )  # fmt: skip
         return node, headers
 
@@ -232,6 +247,15 @@ def _content_type(value: str, default: str) -> tuple[str, str, dict[str, str]]:
         maintype, _, subtype = default.partition("/")
         return maintype, subtype, params
     return match[1], match[2], params
+
+
+def _said(headers: Headers, disposition: dict[str, str]) -> Said:
+    description, md5 = headers.get("content-description"), headers.get("content-md5")
+    language, location = headers.get("content-language"), headers.get("content-location")
+    if not (disposition or description or md5 or language or location):
+        return _NOTHING
+    languages = tuple(filter(None, (tag.strip() for tag in (language or "").partition("(")[0].split(","))))
+    return Said(description or "", md5 or "", languages, location or "", disposition)
 
 
 def file_name(name: str) -> str:

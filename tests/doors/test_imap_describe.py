@@ -49,9 +49,9 @@ def test_the_parts_of_a_mail_are_numbered_as_the_standard_does() -> None:
 def test_an_envelope_and_a_structure_say_what_is_in_a_mail() -> None:
     facts = describe.facts(NESTED)
     assert facts.envelope == (
-        b'(NIL "=?utf-8?B?w6k=?=" (("=?utf-8?B?SMOpbMOobmU=?=" NIL "labo" "pli.example"))'
-        b' (("=?utf-8?B?SMOpbMOobmU=?=" NIL "labo" "pli.example"))'
-        b' (("=?utf-8?B?SMOpbMOobmU=?=" NIL "labo" "pli.example"))'
+        b'(NIL "=?utf-8?B?w6k=?=" (("=?utf-8?Q?H=C3=A9l=C3=A8ne?=" NIL "labo" "pli.example"))'
+        b' (("=?utf-8?Q?H=C3=A9l=C3=A8ne?=" NIL "labo" "pli.example"))'
+        b' (("=?utf-8?Q?H=C3=A9l=C3=A8ne?=" NIL "labo" "pli.example"))'
         b' ((NIL NIL "a" "b.fr")("Le \\"Dr\\"" NIL "c" "d.fr")) NIL NIL NIL "<1@pli.example>")'
     )
     assert facts.body.startswith(

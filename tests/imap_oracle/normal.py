@@ -61,11 +61,12 @@ class Normal:
         self.command = command.upper()
         self.found: dict[str, Any] = {}
         self._after: list[int] = []
+        self._into: Folder | None = None
 
     def answer(self, answer: Answer, after: list[int], into: Folder | None) -> dict[str, Any]:
         """`after`: the UIDs that the folder has once the command is done; `into`: where it copied to."""
-        self.found = {"result": answer.result, "code": self._code(answer.code, into)}
-        self._after = after
+        self._after, self._into = after, into
+        self.found = {"result": answer.result, "code": self._code(answer.code)}
         for one in answer.said:
             getattr(self, f"_{one.name.lower()}", self._other)(one)
         for key in ("expunged", "vanished", "other", "codes"):
@@ -137,7 +138,7 @@ class Normal:
 
     def _other(self, one: Untagged) -> None:
         if one.name in ("OK", "NO"):
-            code = self._code(one.code, None)
+            code = self._code(one.code)
             if code:
                 self.found.setdefault("codes", []).append(code)
         elif one.name == "STATUS":
@@ -169,9 +170,9 @@ class Normal:
 
     # ---- codes ----
 
-    def _code(self, code: str, into: Folder | None) -> str:
+    def _code(self, code: str) -> str:
         name, _, rest = code.partition(" ")
-        name = name.upper()
+        name, into = name.upper(), self._into
         if name in ("UIDVALIDITY", "UIDNEXT", "HIGHESTMODSEQ", "MAILBOXID", "CAPABILITY"):
             return f"{name} a value"
         if name == "APPENDUID" and into is not None:

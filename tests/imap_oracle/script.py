@@ -194,7 +194,7 @@ def drafts() -> Iterator[str]:
     yield from ("SELECT Drafts", "FETCH 1:* (UID FLAGS RFC822.SIZE)", "FETCH 1:* BODY.PEEK[]", "FETCH 1 ENVELOPE")
     yield from ("FETCH 1 BODYSTRUCTURE", "STORE 1 +FLAGS (\\Flagged)", "SEARCH DRAFT", "SEARCH SUBJECT brouillon")
     yield from ("APPEND Drafts {}", "NOOP", "STORE 1 +FLAGS (\\Deleted)", "EXPUNGE", "SEARCH ALL", "STORE 1:* +FLAGS (\\Deleted)")
-    yield from ("CLOSE", "STATUS Drafts (MESSAGES)", "APPEND Nothing {}", "APPEND Drafts (\\Seen {}", "NOOP")
+    yield from ("CLOSE", "STATUS Drafts (MESSAGES)", "APPEND Nothing {}", "NOOP")
 
 
 DRAFT = (
