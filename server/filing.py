@@ -6,7 +6,8 @@ of the same: a conversation is archived, or followed.
 Promises: a chunk of `TOGETHER` messages is one commit, in which the right to the mailbox is asked again and the mailbox
 held: two clients at once each keep their part. A first reading is a receipt for the author. What leaves the inbox last
 archives its conversation, what comes back brings it back. \Answered ends the waiting for an answer. What is expunged is
-gone from this mailbox and is nowhere shown in it; everybody else, the patient first, keeps it.
+gone from this mailbox and is nowhere shown in it; everybody else, the patient first, keeps it. What arrives stands in
+the inbox, also of a conversation that was archived and muted: the web keeps that one away and counts it as unread.
 
 Does not: serve patients, whose mailboxes no mail client opens; know the protocol's words.
 """
