@@ -67,6 +67,10 @@ def wants_whole(parts: Sequence[Part]) -> bool:
 async def _keep(client: Client, handle: MailboxHandle, asked: Append) -> int:
     if len(asked.message.data) != asked.message.size:
         raise No("Trop d'envois a la fois, reessayez / Too many at once, try again", "LIMIT")
+    if (
+        b"\0" in asked.message.data
+    ):  # RFC 3516 § 4.4: sent as it is (8BITMIME, BINARYMIME), which could not be shown again
+        raise No("Octet nul / NUL octet", "UNKNOWN-CTE")
     await quota.has_room(client, handle, asked.message.size)
     return await DraftShelf(client.app, handle).append(asked.message.data, asked.flags, asked.at)
 
