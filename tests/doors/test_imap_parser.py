@@ -67,6 +67,50 @@ def test_store_append_copy_and_search_are_read_to_their_end() -> None:
     assert [numbers.uid for numbers, _ in search.numbers] == [False, True]
 
 
+# As programs are known to write them: Thunderbird, Apple Mail, Outlook, K-9, mutt, mbsync, offlineimap, imaplib.
+_KNOWN = r"""
+ID ("name" "Thunderbird" "version" "140.4.0")
+ID ("name" "Mac OS X Mail" "version" "16.0" "os" "Mac OS X" "vendor" "Apple Inc.")
+list (subscribed) "" "*" return (special-use)
+list "" "" return (special-use)
+lsub "" "*"
+LIST "" "INBOX" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY UNSEEN HIGHESTMODSEQ))
+select "INBOX" (CONDSTORE)
+SELECT INBOX (QRESYNC (1600000000 54 1:30))
+getquotaroot "INBOX"
+UID fetch 1:* (FLAGS)
+UID fetch 31:* (FLAGS) (CHANGEDSINCE 54)
+UID fetch 1,3,5 (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (From To Cc Bcc Subject Date Message-ID Priority)])
+UID fetch 1 (UID RFC822.SIZE BODY.PEEK[]<0.65536>)
+uid store 1,2 +Flags (\Seen $label1 Junk)
+UID STORE 1 (UNCHANGEDSINCE 3) +FLAGS.SILENT (\Deleted)
+FETCH 1:* (FLAGS UID MODSEQ) (CHANGEDSINCE 0)
+UID SEARCH RETURN (ALL) 1:* NOT DELETED
+UID SEARCH UID 1:* SINCE 1-Jan-2026
+UID SEARCH 1:* NOT DELETED
+UID SEARCH CHARSET UTF-8 (OR SUBJECT "genou" FROM "marcel") UNDELETED
+UID SEARCH HEADER Message-ID <a@b.example>
+UID SEARCH KEYWORD X-OfflineIMAP
+UID FETCH 2 (BODYSTRUCTURE ENVELOPE INTERNALDATE)
+FETCH 1:5 (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (DATE FROM SENDER X-LABEL)])
+FETCH 1 (RFC822)
+FETCH 1 RFC822.HEADER
+UID MOVE 1:4 "Archive"
+UID COPY 9 Trash
+UID EXPUNGE 9
+STATUS "Equipes/Accueil" (UIDNEXT MESSAGES UNSEEN RECENT)
+STATUS Sent (UIDVALIDITY)
+ENABLE QRESYNC
+ENABLE UTF8=ACCEPT
+AUTHENTICATE XOAUTH2 dXNlcj1tb3JlbAFhdXRoPUJlYXJlciB4AQE=
+"""
+
+
+@pytest.mark.parametrize("line", _KNOWN.strip().splitlines())
+def test_what_known_programs_write_is_a_command(line: str) -> None:
+    assert one(b"A0001 " + line.encode()).tag == "A0001"
+
+
 _REFUSED = b"""
 a
 a NOOP x
