@@ -287,9 +287,13 @@ async def throw_away(app: App, box: MailboxHandle, draft_id: str) -> bool:
 def ending(box: MailboxHandle, draft_id: str) -> Callable[[Doing], None]:
     """The effect of sending it: the draft ends in the transaction of its message."""
 
-    def effect(doing: Doing) -> None:
+    def end(tx: Tx) -> None:
         at, me = now_ms(), box.actor.account_id
-        if _is_id(draft_id) and not drafts.end(doing.tx, box.mailbox_id, me, draft_id, at):
-            drafts.never(doing.tx, box.mailbox_id, KeptDraft(draft_id, box.space_id, "", me, b"", 0, at), at)
+        if not drafts.end(tx, box.mailbox_id, me, draft_id, at):
+            drafts.never(tx, box.mailbox_id, KeptDraft(draft_id, box.space_id, "", me, b"", 0, at), at)
+
+    def effect(doing: Doing) -> None:
+        if _is_id(draft_id):
+            doing.then.append(lambda: end(doing.tx))
 
     return effect
