@@ -15,6 +15,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MAX_RANGES = 20_000
+MAX_WORDS = 50  # in a list of options
 MAX_FLAGS = 100
 MAX_FLAG = 255  # octets of one
 _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]++')
@@ -25,6 +26,7 @@ _ESCAPED = re.compile(rb'\\(["\\])')
 _NUMBER = re.compile(rb"[0-9]{1,20}+")
 _SET = re.compile(rb"[0-9*:,$]++")
 _FLAG = re.compile(rb'\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]++')
+_RETURN = re.compile(rb"RETURN (?=\()", re.IGNORECASE)
 _LARGEST = 2**32 - 1
 LARGEST_64 = 2**63 - 1  # number64 and mod-sequence-value (RFC 9051 § 9, RFC 7162 § 7)
 
@@ -175,6 +177,16 @@ class Cursor:
     def keyword(self) -> str:
         """An atom, in upper case."""
         return self.atom().upper()
+
+    def one_of(self, known: frozenset[str]) -> str:
+        name = self.keyword()
+        if name not in known:
+            raise self.bad("Unknown option")
+        return name
+
+    def returning(self) -> bool:
+        """RETURN, as far as the list of what is to be returned (RFC 4466 § 2.6.1, 5258 § 3)."""
+        return self.match(_RETURN) is not None
 
     def string(self, otherwise: re.Pattern[bytes] = _ASTRING) -> bytes:
         """A quoted string, a literal, or what `otherwise` matches."""

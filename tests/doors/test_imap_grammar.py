@@ -28,7 +28,8 @@ from mail_gateway.imap.commands import (
     What,
 )
 from mail_gateway.imap.fetch import ITEMS, Section, Wanted, internal_date
-from mail_gateway.imap.parser import MAX_NAME, parse
+from mail_gateway.imap.mailboxes import MAX_NAME
+from mail_gateway.imap.parser import parse
 from mail_gateway.imap.syntax import BadCommand, Ids, Literal, Part
 
 ONE = Ids(((1, 1),))

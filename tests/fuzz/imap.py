@@ -23,7 +23,8 @@ from mail_gateway import describe
 from mail_gateway.imap import names
 from mail_gateway.imap.commands import Append, Command, Copy, Fetch, Folder, Listing, Search, Select, Status, Store
 from mail_gateway.imap.fetch import ITEMS, UnknownEncoding, cut, opening
-from mail_gateway.imap.parser import MAX_NAME, parse, tag_of
+from mail_gateway.imap.mailboxes import MAX_NAME
+from mail_gateway.imap.parser import parse, tag_of
 from mail_gateway.imap.search import Subject
 from mail_gateway.imap.syntax import BadCommand, Ids, Literal, Part
 
@@ -213,7 +214,7 @@ def by_ourselves(seconds: float, seed: int) -> None:
 def by_atheris(seconds: float) -> None:
     """Coverage-guided, in libFuzzer's loop, which ends the process: what was seen is said at each doubling."""
     atheris = importlib.import_module("atheris")
-    for module in ("names", "syntax", "search", "fetch", "items", "parser"):
+    for module in ("names", "syntax", "search", "fetch", "items", "mailboxes", "parser"):
         loaded = importlib.import_module(f"mail_gateway.imap.{module}")
         for thing in list(vars(loaded).values()):
             if getattr(thing, "__module__", "") == loaded.__name__:
