@@ -61,20 +61,20 @@ def test_a_level_without_messages_says_so_and_children_are_told_of() -> None:
     found = listed("*", "Admissions")
     assert found["Equipes"] == ("\\NonExistent", "\\Noselect", "\\HasChildren")
     assert found["Equipes/Admissions"] == ("\\HasChildren",)
-    assert found["INBOX"] == ("\\HasNoChildren",)
+    assert found["INBOX"] == ("\\Noinferiors", "\\HasNoChildren")
 
 
 def test_a_folder_says_what_it_is_for_and_a_team_s_never_does() -> None:
     """A client looking for where to keep a draft must not take that of a team."""
     found = listed("*", "Admissions", options="SPECIAL-USE")
     assert found == {
-        name: ("\\HasNoChildren", f"\\{name}") for name in ("Drafts", "Sent", "Archive", "Trash")
+        name: ("\\Noinferiors", "\\HasNoChildren", f"\\{name}") for name in ("Drafts", "Sent", "Archive", "Trash")
     }  # fmt: skip
 
 
 def test_everything_is_subscribed_to_and_a_level_is_listed_for_what_is_under_it() -> None:
     found = listed("%", "Admissions", options="SUBSCRIBED RECURSIVEMATCH")
-    assert found["INBOX"] == ("\\HasNoChildren", "\\Subscribed")
+    assert found["INBOX"] == ("\\Noinferiors", "\\HasNoChildren", "\\Subscribed")
     assert found["Equipes"] == ("\\NonExistent", "\\Noselect", "\\HasChildren", "SUBSCRIBED")
     assert "Equipes" not in listed("%", "Admissions", options="SUBSCRIBED")
     assert "Equipes" in listed("%", "Admissions", lsub=True)
@@ -92,18 +92,18 @@ async def test_the_folders_are_listed_and_say_what_they_are_for(house: House) ->
     async with client(house, house.address("leroy"), folder=None) as leroy:
         lines = await said(leroy, 'LIST "" "*"')
         assert lines == [
-            '* LIST (\\HasNoChildren) "/" INBOX',
-            '* LIST (\\HasNoChildren \\Drafts) "/" Drafts',
-            '* LIST (\\HasNoChildren \\Sent) "/" Sent',
-            '* LIST (\\HasNoChildren \\Archive) "/" Archive',
-            '* LIST (\\HasNoChildren \\Trash) "/" Trash',
+            '* LIST (\\Noinferiors \\HasNoChildren) "/" INBOX',
+            '* LIST (\\Noinferiors \\HasNoChildren \\Drafts) "/" Drafts',
+            '* LIST (\\Noinferiors \\HasNoChildren \\Sent) "/" Sent',
+            '* LIST (\\Noinferiors \\HasNoChildren \\Archive) "/" Archive',
+            '* LIST (\\Noinferiors \\HasNoChildren \\Trash) "/" Trash',
         ]
         assert await said(leroy, 'LIST "" ""') == ['* LIST (\\Noselect) "/" ""']
         assert await said(leroy, 'LIST "" "Brouillons"') == []
         assert len(await said(leroy, 'LSUB "" "*"')) == 5
         assert await said(leroy, "NAMESPACE") == ['* NAMESPACE (("" "/")) NIL NIL']
         assert await said(leroy, 'LIST (SPECIAL-USE) "" "*" RETURN (SUBSCRIBED)') == [
-            f'* LIST (\\HasNoChildren \\Subscribed \\{name}) "/" {name}' for name in OWN[1:]
+            f'* LIST (\\Noinferiors \\HasNoChildren \\Subscribed \\{name}) "/" {name}' for name in OWN[1:]
         ]
         assert await said(leroy, 'LIST "" ("INBOX" "S%")') == [lines[0], lines[2]]
         answer, _ = await leroy.raw('LIST (RECURSIVEMATCH) "" "*"')
@@ -115,9 +115,9 @@ async def test_a_list_tells_the_status_of_each_folder_in_one_go(house: House) ->
     async with client(house, folder=None) as morel:
         lines = await said(morel, 'LIST "" ("INBOX" "Sent" "Equipes") RETURN (STATUS (MESSAGES UNSEEN))')
         assert lines == [
-            '* LIST (\\HasNoChildren) "/" INBOX',
+            '* LIST (\\Noinferiors \\HasNoChildren) "/" INBOX',
             "* STATUS INBOX (MESSAGES 1 UNSEEN 1)",
-            '* LIST (\\HasNoChildren \\Sent) "/" Sent',
+            '* LIST (\\Noinferiors \\HasNoChildren \\Sent) "/" Sent',
             "* STATUS Sent (MESSAGES 1 UNSEEN 0)",
             '* LIST (\\NonExistent \\Noselect \\HasChildren) "/" Equipes',
         ]
@@ -203,7 +203,7 @@ async def test_revision_two_is_answered_in_its_own_way(house: House) -> None:
         assert await said(morel, "ENABLE IMAP4rev2 NIMPORTE") == ["* ENABLED IMAP4rev2"]
         assert await said(morel, "ENABLE IMAP4rev2") == ["* ENABLED"]
         lines = await said(morel, "SELECT INBOX")
-        assert '* LIST (\\HasNoChildren) "/" INBOX' in lines
+        assert '* LIST (\\Noinferiors \\HasNoChildren) "/" INBOX' in lines
         assert not [line for line in lines if "RECENT" in line or "UNSEEN" in line]
         [found] = await said(morel, "SEARCH UNSEEN")
         assert found.startswith("* ESEARCH (TAG ")
