@@ -115,8 +115,8 @@ def _meets(drawer: Drawer, option: str) -> bool:
 
 
 def _attributes(drawer: Drawer, parent: bool, tell: bool) -> tuple[str, ...]:
-    r"""RFC 5258 § 3.4, RFC 3348: old clients know \Noselect, newer ones \NonExistent. Folders are fixed: no leaf will ever
-    have one under it (RFC 9051 § 7.3.1), and Thunderbird archives into Archive itself, not into a folder a year.
+    r"""RFC 5258 § 3.4, RFC 3348: old clients know \Noselect, newer ones \NonExistent. Folders are fixed: no leaf will
+    ever have one under it (RFC 9051 § 7.3.1), and Thunderbird archives into Archive, not into a folder a year.
     """
     told = [] if drawer.selectable else ["\\NonExistent", "\\Noselect"]
     told += ["\\HasChildren"] if parent else ["\\Noinferiors", "\\HasNoChildren"]
