@@ -62,6 +62,18 @@ async def end(visit: Visit) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"{PAGE}?done=ended")
 
 
+async def refused(visit: Visit) -> list[tuple[str, int]]:
+    """(day, how many) of the sign-ins by mail that were refused lately; of who has no mail client here, none."""
+    if visit.actor.kind not in mail_sign_in.KINDS:
+        return []
+    return [(_day(visit, last), many) for last, many in await mail_sign_in.refusals(visit.app, visit.actor)]
+
+
+def _day(visit: Visit, ms: int) -> str:
+    then, today = datetime.fromtimestamp(ms / 1000, PLACE).date(), datetime.now(PLACE).date()
+    return visit.words.near_day(then, today) or visit.words.date(then)
+
+
 def _for_offices(visit: Visit) -> None:
     if visit.actor.kind not in mail_sign_in.KINDS:
         raise Refused
@@ -69,19 +81,13 @@ def _for_offices(visit: Visit) -> None:
 
 async def _page(visit: Visit, *, made: str = "", error: str = "", name: str = "", status: int = 200) -> web.Response:
     _for_offices(visit)
-    today = datetime.now(PLACE).date()
-
-    def day(ms: int) -> str:
-        then = datetime.fromtimestamp(ms / 1000, PLACE).date()
-        return visit.words.near_day(then, today) or visit.words.date(then)
-
     app, servers = visit.app, mail_servers.servers(visit.app.settings, visit.app.ports)
     return visit.page(
         "mail_access.html",
         "account",
         status=status,
         devices=await mail_passwords.listed(app, visit.actor.account_id),
-        refusals=await mail_sign_in.refusals(app, visit.actor),
+        refused=await refused(visit),
         main_password=app.settings.mail_main_password,
         reading=servers.reading[0],
         writing=servers.writing[0],
@@ -93,7 +99,6 @@ async def _page(visit: Visit, *, made: str = "", error: str = "", name: str = ""
         done=visit.request.query.get("done") == "ended",
         most=mail_passwords.MOST,
         most_name=mail_passwords.MAX_NAME,
-        day=day,
         at=lambda ms: datetime.fromtimestamp(ms / 1000, UTC),
         now=datetime.now(UTC),
     )

@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from server import factors, gateways, securing, sessions, step_up
 from server.errors import PliError, StepUp, Unauthorised
-from webchat import security
+from webchat import mail_access, security
 from webchat.forms import Form, read_fields
 from webchat.visit import Visit, route
 
@@ -102,6 +102,7 @@ async def _page(
         kept=kept,
         key=" ".join(key[start : start + 4] for start in range(0, len(key), 4)),
         qr=picture,
+        refused=await mail_access.refused(visit),
         by_mail=gateways.sends_mail(app),
         by_sms=gateways.sends_sms(app),
         day=lambda ms: visit.words.date(datetime.fromtimestamp(ms / 1000, UTC).date()),

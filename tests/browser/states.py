@@ -284,9 +284,6 @@ ACCOUNT = [
     State("dominique", "/account"),
     State("dominique", "/account/security"),
     State("dominique", "/account/devices"),
-    State("morel", "/account/mail"),
-    State("morel", "/account/mail", submit(".mail-new", name="Thunderbird au cabinet"), name="a new password"),
-    State("morel", "/account/mail", submit(".mail-new", name=""), name="without a name"),
     State("dominique", "/account/notices"),
     State("dominique", "/notices/{notice}"),
     State("dominique", "/account/people"),
@@ -354,6 +351,9 @@ ACTING = [
 ]
 OFFICES = [
     State("morel", "/mail"),
+    State("morel", "/account/mail"),
+    State("morel", "/account/mail", submit(".mail-new", name="Thunderbird au cabinet"), name="a new password"),
+    State("morel", "/account/mail", submit(".mail-new", name=""), name="without a name"),
     State("morel", "{anesthesia}/mail", name="of a team"),
     State("morel", "/"),
     State("morel", "/c/{letter}"),

@@ -66,7 +66,7 @@ async def test_its_owner_sees_which_program_used_it_and_how(house: House) -> Non
         await program.raw('ID ("name" "Thunderbird" "version" "140.0")')
     async with visitor(house, "morel") as she:
         page = await she.get(PAGE)
-    assert re.search(r"Thunderbird au cabinet Thunderbird 140.0 Créé .* · a lu ", page.said)
+    assert re.search(r"Thunderbird au cabinet Thunderbird 140.0 Créé .* · dernière lecture ", page.said)
     assert re.search(r"Ma tablette Créé [^·]* · jamais utilisé", page.said)
     auth = base64.b64encode(f"\0{MOREL}\0{unused}".encode()).decode()
     reader, writer = await asyncio.open_connection(
@@ -188,7 +188,8 @@ async def test_strangers_who_guess_keep_no_device_out_and_its_owner_learns_of_th
     assert told == ["bad_credentials"] * 3 + ["recovery_only"] * 2
     assert await by_mail(house, PASSWORD, source="192.0.2.9") == "recovery_only"
     async with visitor(house, "morel") as she:
-        assert "Hier : 3 essais refusés" in (await she.get(PAGE)).said
+        for page in (PAGE, "/account/security"):
+            assert "Hier : 3 essais refusés" in (await she.get(page)).said
     async with visitor(house, "leroy") as he:
         assert "Personne n’a essayé en vain" in (await he.get(PAGE)).said
     assert await by_mail(house, given, source="192.0.2.9") == "in", "what nobody can guess is not braked"
