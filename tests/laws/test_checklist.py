@@ -21,6 +21,7 @@ CHECKLIST = """
    doors/test_ways_out.py: test_every_way_out_closes_its_doors_and_no_other
    doors/test_socket_limits.py: test_what_ends_a_sign_in_ends_its_sockets_within_five_seconds
    doors/test_push.py: test_every_way_out_ends_the_push
+   doors/test_imap_team.py: test_who_leaves_the_team_while_waiting_in_its_folder_is_shown_out_within_seconds
 3 sessions end; a dangerous act asks for a fresh second factor
    doors/test_sessions.py: test_half_an_hour_without_use_or_twelve_hours_end_a_session
    doors/test_passkeys.py: test_a_dangerous_act_asks_for_the_passkey_again_and_comes_back
@@ -49,6 +50,7 @@ CHECKLIST = """
    laws/test_matrix.py: test_every_event_has_a_rule_and_every_rule_an_event
    laws/test_matrix.py: test_nobody_is_shown_what_is_not_theirs_whatever_they_ask_for
    laws/test_matrix.py: test_nobody_does_in_the_live_chat_what_is_not_theirs
+   laws/test_matrix_imap.py: test_the_folders_of_a_team_are_there_for_who_works_in_it_and_for_nobody_else
 10 foreign and absent look the same
    laws/test_laws.py: test_law_5_absent_and_forbidden_are_the_same_answer
    doors/test_pages_refusals.py: test_what_is_not_marcels_looks_to_him_like_what_does_not_exist
@@ -58,6 +60,7 @@ CHECKLIST = """
    storage/test_delegations.py: test_at_eighteen_the_space_is_the_childs_and_the_parents_see_nothing_any_more
 15 the check and the use are one transaction
    storage/test_races.py: test_nothing_begins_after_a_right_has_ended
+   doors/test_imap_team.py: test_who_leaves_the_team_reads_nothing_of_it_from_then_on
 16 a wrong certificate gets no further than MAIL
    doors/test_mx.py: test_a_wrong_certificate_does_not_get_as_far_as_mail
    doors/test_mx.py: test_a_certificate_of_the_right_authority_does_not_speak_for_another_domain
