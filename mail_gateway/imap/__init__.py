@@ -1,16 +1,20 @@
-r"""The professional's mailbox over IMAP (RFC 3501): our store seen by an ordinary mail client.
+r"""The professional's mailbox over IMAP (RFC 3501 and 9051): our store seen by an ordinary mail client.
 
-    server    the door             session   until somebody is signed in   desk     what they may then ask for
-    wire      lines, literals, TLS parser    bytes → command               selected what is done in an open folder
-    syntax    the grammar's words  fetch     the pieces of a mail          view     which message has which number
-    folders   INBOX and Sent       search    what SEARCH keys match        answers  NO and BYE
+    the door        server wire      listens; lines, literals, TLS
+    what is asked   parser           bytes → `commands`, by `syntax`, `mailboxes`, `items`, `search`, `names`: all pure
+    the session     session desk     until somebody is signed in; then which folder is open, and what they are told
+                    client enabled   what a client is and has turned on     capabilities   what the door says it can do
+    the folders     boxes folders    whose mailboxes, and their folders     listing append quota   asked without opening
+    an open folder  selected         over a `shelves.Shelf`: messages, or drafts (`draft_shelf`)
+                    fetching fetch   the responses; the pieces of a mail    searching   which messages match
+                    view news idle   which message has which number; what is told of it; for as long as one likes
+    answers                          NO and BYE
 
-A UID is the number of an entry in its mailbox; INBOX and Sent are folders of one numbering. Flags are the entry's, so
-\Seen here and « lu » in the chat are one state. Expunging takes a message out of this mailbox; the conversation keeps
-it.
-Served: IMAP4rev1, STARTTLS (asked for before a password), AUTH=PLAIN, SASL-IR (RFC 4959), LITERAL+ (7888), ID (2971),
-NAMESPACE (2342), IDLE (2177), UIDPLUS (4315), UNSELECT (3691), SPECIAL-USE (6154).
-Not served, on purpose: folders of one's own, COPY and MOVE, keywords, APPEND of what was not sent here, \Recent.
+A UID is a number of its mailbox's one counter, whatever the folder: an entry's own where it is at home (INBOX, Sent), a
+new one where it was put. Flags are the entry's, \Deleted the place's, so \Seen here and « lu » in the chat are one
+state. Expunging takes a message out of this mailbox; the conversation keeps it.
+What is served stands in `capabilities`. Not served, on purpose: folders of one's own, APPEND of what was not sent here
+but to Drafts, \Recent, MULTIAPPEND, CATENATE, SORT, THREAD.
 """
 
 from __future__ import annotations
