@@ -17,15 +17,28 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.speed import country, documents, dossier, drain, filing, machine, mailin, peers, readers, reminders, screen
+from tests.speed import (
+    country,
+    documents,
+    dossier,
+    drain,
+    filing,
+    imap,
+    machine,
+    mailin,
+    peers,
+    readers,
+    reminders,
+    screen,
+)
 from tests.speed.house import House
 from tests.speed.load import Refused
 from tests.speed.posts import rows as posts_rows
 from tests.speed.table import Row, render
 
 PARTS = (
-    "mail", "live", "sockets", "screen", "xdm", "samples", "documents", "dossier", "drain", "large", "peak", "posts",
-    "reminders",
+    "imap", "mail", "live", "sockets", "screen", "xdm", "samples", "documents", "dossier", "drain", "large", "peak",
+    "posts", "reminders",
 )  # fmt: skip
 Measure = Callable[[], Awaitable[list[Row]]]
 SECONDS = 2.0  # of each measurement of mail and posts
@@ -89,6 +102,8 @@ async def run(chosen: Options, folder: Path) -> bool:
             for name, (title, measure) in parts.items():
                 if name in chosen.only:
                     good &= await _show(title, measure)
+    if "imap" in chosen.only:
+        good &= await _show("A mail client on a large mailbox", partial(imap.rows, folder, quick=quick))
     if "samples" in chosen.only:
         good &= await _show("Documents read", documents.samples)
     if "documents" in chosen.only:
