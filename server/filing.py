@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from server.app import App
 
 TOGETHER = 100  # messages a commit
+GONE_MOST = 200  # messages that a page which is open is told to take away
 T = TypeVar("T")
 
 
@@ -224,6 +225,13 @@ async def name_keywords(app: App, box: MailboxHandle, names: Sequence[str]) -> d
 
 def _name_keywords(doing: _Doing, names: Sequence[str]) -> dict[str, int]:
     return words.make(doing.app, doing.tx, doing.box, names)
+
+
+async def gone(app: App, box: MailboxHandle, conversation_id: str) -> list[str]:
+    """What was expunged of a conversation, for a page that shows it: the last `GONE_MOST` messages."""
+    if box.owner_kind == "holder":
+        return []
+    return await app.db.read(filing.gone, box.mailbox_id, conversation_id, GONE_MOST)
 
 
 # ---- one transaction -------------------------------------------------------------------------------------------------

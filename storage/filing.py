@@ -73,6 +73,18 @@ def settle(tx: Tx, mailbox_id: str, conversation_id: str) -> None:
     )
 
 
+def gone(tx: Tx, mailbox_id: str, conversation_id: str, most: int) -> list[str]:
+    """The messages of the conversation that were expunged here last."""
+    rows = tx.run(
+        "SELECT message_id FROM entries WHERE mailbox_id = :mailbox AND conversation_id = :c AND kind = 'message'"
+        f" AND folder = '{GONE}' ORDER BY modseq DESC LIMIT :most",
+        mailbox=mailbox_id,
+        c=conversation_id,
+        most=most,
+    )
+    return [row[0] for row in rows]
+
+
 def answered(tx: Tx, mailbox_id: str, conversation_id: str, seq: int) -> None:
     """A message was answered, as a mail client says: when it is the one that waits, nothing waits any more."""
     tx.run(

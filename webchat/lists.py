@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
-from server import listing, search
+from server import filing, listing, search
 from server.listing import Choice, Listed
 from server.marks import state
 from server.scopes import WRITE
@@ -105,13 +105,14 @@ def _waiting(found: list[ConversationView]) -> ConversationView | None:
 
 async def show_rows(visit: Visit) -> web.Response:
     """The same list, alone: what a live page puts in the place of the one it has. `open`: the conversation on screen,
-    beside which the list stands, and how it is kept.
+    beside which the list stands, how it is kept, and what a mail client threw away of it.
     """
     shown = await _listed(visit)
     open_ = visit.request.query.get("open", "")[:40]
     kept: dict[str, Any] = {}
     if open_:
         kept["kept_as"], _ = await state(visit.app, visit.box, open_)
+        kept["gone"] = await filing.gone(visit.app, visit.box, open_)
     text = present.page("rows.html", desk=visit.desk, words=visit.words, conversation=open_, **kept, **shown)
     return web.Response(text=text, content_type="text/html", headers={"X-Unread": str(shown["unread"])})
 

@@ -6,7 +6,8 @@ import random
 
 from playwright.async_api import Browser, Page, expect
 
-from server import access, marks
+from server import access, filing, marks
+from storage import entries
 from tests.browser.chromium import window
 from tests.browser.scenes import SUBJECT, letter_with_documents, offer
 from tests.browser.visitor import visitor
@@ -78,6 +79,30 @@ async def test_what_one_device_archives_pins_and_labels_shows_on_the_other_witho
         await expect(here.locator(f"#row-{knee.conversation}")).to_contain_text("Sans notification")
         assert await there.evaluate("document.activeElement.tagName") == "SUMMARY"
         assert phone.complaints == []
+
+
+async def test_what_a_mail_client_follows_and_throws_away_is_seen_at_once(browser: Browser, house: House) -> None:
+    sent = await house.letter("morel", "dominique", subject=SUBJECT)
+    words = [await house.answer("dominique", sent.conversation, text) for text in ("Bonjour docteur.", "J’ai mal.")]
+    box = await house.mailbox("morel")
+    first, last = [entry.seq for entry in await house.app.db.read(entries.folder, box.mailbox_id, "inbox")]
+    async with window(browser, house, "morel") as computer, window(browser, house, "morel") as phone:
+        here, there = await computer.go("/"), await phone.go(f"/c/{sent.conversation}")
+        await computer.live()
+        await phone.live()
+        await filing.store(house.app, box, "inbox", [last], lambda flags: flags | entries.FLAGGED)
+        for page in (here, there):
+            await expect(page.locator(".tag", has_text="À suivre").first).to_be_visible()
+        assert await phone.faults() == []
+        await there.get_by_label("Ranger cette conversation").click()
+        await expect(there.get_by_text("le patient garde la conversation entière")).to_be_visible()
+        await there.get_by_role("button", name="Ne plus suivre").click()
+        await expect(here.locator("ol.rows .tag", has_text="À suivre")).to_have_count(0)
+        await filing.store(house.app, box, "inbox", [first], lambda flags: flags | entries.DELETED)
+        await filing.expunge(house.app, box, "inbox")
+        await expect(there.locator(f"#m-{words[0].message}")).to_have_count(0)
+        await expect(there.locator(f"#m-{words[1].message}")).to_be_visible()
+        assert computer.complaints == phone.complaints == []
 
 
 async def test_after_any_sequence_with_cuts_each_device_shows_what_a_reload_shows(

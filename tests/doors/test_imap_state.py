@@ -118,7 +118,7 @@ async def test_what_is_thrown_away_leaves_the_professional_and_the_patient_keeps
     conversation = await asked(house)
     async with client(house) as computer, visitor(house, "morel") as morel:
         said = (await morel.get(f"/c/{conversation}")).said
-        assert "Ce que vous y supprimez quitte votre boîte ; le patient garde ses messages." in said
+        assert "Ce que vous y supprimez quitte votre boîte ; le patient garde la conversation entière." in said
         assert (await computer.raw("MOVE 1 Trash"))[0].startswith("OK")
         assert rows(await morel.get("/?filter=archived")) == ["Genou"]
         assert "Puis-je marcher ?" in (await morel.get(f"/c/{conversation}")).said

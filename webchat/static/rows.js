@@ -46,6 +46,7 @@ export class Rows {
     this.count(answer.headers.get("X-Unread") ?? "0", fresh);
     for (const part of ["[data-filters]", "[data-none]", "[data-more]"]) replace(this.place, fresh, part);
     replace(this.desk, fresh, "[data-thread-marks]");
+    for (const message of fresh.dataset.gone?.split(" ") ?? []) document.getElementById(`m-${message}`)?.remove();
     const present = this.place.querySelector("ol.rows");
     const rows = fresh.querySelector("ol.rows");
     if (present && rows) merge(present, rows);
