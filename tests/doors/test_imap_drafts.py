@@ -4,13 +4,15 @@ or thrown away at one place is gone from the other.
 
 from __future__ import annotations
 
+import asyncio
 import re
+import smtplib
 from email.message import EmailMessage
 
 from server import keeping
 from tests.browser.visitor import Answer, Visitor, visitor
-from tests.house import House
-from tests.imap_client import Client, client
+from tests.house import PASSWORD, House
+from tests.imap_client import Client, client, trusting
 from tests.storage.test_mail_drafts import letter
 
 
@@ -176,6 +178,35 @@ async def test_what_a_program_takes_away_or_moves_to_the_trash_is_thrown_away_on
         listed = (await web.get("/drafts")).said
         assert "Écrit sur la page" in listed
         assert "Écrit dans le train" not in listed
+
+
+async def test_sent_from_the_program_it_is_a_message_once_and_what_the_page_began_stays(house: House) -> None:
+    sent = await house.letter("morel", "dominique")
+    named = f"<{sent.message}@{house.app.settings.mail_domain}>"
+    fields = {"to": house.address("dominique"), "from": house.morel.address, "in_reply_to": named}
+    raw = letter("Du poste.", subject="Re: Consignes", message_id="<poste@pli.example>", **fields)
+
+    def submit() -> None:
+        with smtplib.SMTP("127.0.0.1", house.app.ports["submission"]) as smtp:
+            smtp.starttls(context=trusting(house.app))
+            smtp.login(house.morel.address, PASSWORD)
+            smtp.sendmail(house.morel.address, [house.address("dominique")], raw)
+
+    async with visitor(house, "morel") as web, client(house, folder="Drafts") as program:
+        await _begun(house, web, sent.conversation, "De la page.")
+        draft = await _append(program, raw)
+        await asyncio.to_thread(submit)
+        await program.do("append", "Sent", "(\\Seen)", None, raw)
+        await _take_away(program, draft)
+        assert [item.writing.text for item in await keeping.kept(house.app, await house.mailbox("morel"))] == [
+            "De la page."
+        ]
+        assert len(await _uids(program)) == 1
+        _, [told] = await program.raw("STATUS Sent (MESSAGES)")
+        assert b"MESSAGES 2" in told  # the first letter, and this one once
+        shown = await web.get(f"/c/{sent.conversation}")
+        assert _sheet(shown)["text"] == "De la page."
+        assert "Du poste." in shown.said
 
 
 async def test_a_draft_that_a_page_cannot_go_on_with_is_shown_whole_with_the_reason(house: House) -> None:

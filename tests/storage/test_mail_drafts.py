@@ -1,4 +1,4 @@
-"""A draft is the same on the web and in the folder Drafts of a mail client: on both engines."""
+"""A draft is the same on the web and in the folder Drafts of a mail client: what the tables hold, on both engines."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ async def _marked(shelf: DraftShelf, uid: int) -> None:
     assert await shelf.expunge([uid]) == [uid]
 
 
-async def test_what_dr_morel_writes_on_the_web_is_a_mail_in_its_thread_and_stays_the_same(core: House) -> None:
+async def test_what_dr_morel_writes_on_the_web_is_a_mail_in_its_thread_and_stays_the_same(sqlite_core: House) -> None:
+    core = sqlite_core
     sent = await core.letter("morel", "dominique")
     answer = await core.answer("dominique", sent.conversation, "J’ai mal.")
     shelf, draft = await _shelf(core), new_id()
@@ -133,7 +134,8 @@ async def test_a_draft_of_a_mail_client_is_written_on_on_the_web_with_its_files(
     assert [one.get_filename() for one in mail.iter_attachments()] == ["plan.pdf"]
 
 
-async def test_what_a_page_cannot_hold_stays_a_mail_of_its_own(core: House) -> None:
+async def test_what_a_page_cannot_hold_stays_a_mail_of_its_own(sqlite_core: House) -> None:
+    core = sqlite_core
     sent = await core.letter("morel", "dominique")
     named = f"<{sent.message}@{core.app.settings.mail_domain}>"
     shelf = await _shelf(core)
@@ -187,7 +189,8 @@ async def test_two_who_write_at_once_lose_nothing_and_two_drafts_stay_two(core: 
     }  # fmt: skip
 
 
-async def test_whom_a_draft_is_for_is_asked_of_nobody(core: House) -> None:
+async def test_whom_a_draft_is_for_is_asked_of_nobody(sqlite_core: House) -> None:
+    core = sqlite_core
     shelf = await _shelf(core)
     known = await core.letter("morel", "dominique")
     asked = {
@@ -205,7 +208,8 @@ async def test_whom_a_draft_is_for_is_asked_of_nobody(core: House) -> None:
         await _marked(shelf, uid)
 
 
-async def test_octets_that_are_no_mail_are_kept_as_they_came(core: House) -> None:
+async def test_octets_that_are_no_mail_are_kept_as_they_came(sqlite_core: House) -> None:
+    core = sqlite_core
     shelf = await _shelf(core)
     deep = b"".join(b'Content-Type: multipart/mixed; boundary="%d"\r\n\r\n--%d\r\n' % (n, n) for n in range(300))
     for raw in (b"", b"\0" * 100, b"Subject: ?\r\n" + deep, b"X" * 200_000):
@@ -235,7 +239,8 @@ async def test_drafts_are_their_writers_alone_and_have_a_limit_that_is_said(
     assert len(await _uids(theirs)) == 1
 
 
-async def test_a_draft_goes_to_the_trash_for_good_and_nowhere_else(core: House) -> None:
+async def test_a_draft_goes_to_the_trash_for_good_and_nowhere_else(sqlite_core: House) -> None:
+    core = sqlite_core
     shelf = await _shelf(core)
     uid = await shelf.append(letter("À jeter"), (), None)
     for to in ("inbox", "sent", "archive"):
