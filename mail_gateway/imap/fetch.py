@@ -145,7 +145,9 @@ def _header(section: Section, block: bytes) -> bytes:
         return block
     keep = section.kind == "HEADER.FIELDS"
     chosen = [match[0] for match in _FIELD.finditer(block) if (match[1].lower() in section.fields) is keep]
-    return b"".join(field if field.endswith(b"\n") else field + b"\r\n" for field in chosen) + b"\r\n"
+    # RFC 9051 § 6.4.5.1: with the blank line, unless the mail has none.
+    blank = b"\r\n" if block.endswith((b"\n\r\n", b"\n\n")) or block in (b"\r\n", b"\n") else b""
+    return b"".join(field if field.endswith(b"\n") else field + b"\r\n" for field in chosen) + blank
 
 
 def internal_date(at: int) -> bytes:

@@ -10,7 +10,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 FROM = b"Claire PETIT <claire.petit@pli.example>"
-PNG = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 Mail = tuple[str, bytes]
 
 
@@ -49,7 +51,7 @@ def multi(boundary: bytes, *parts: bytes, preamble: bytes = b"", epilogue: bytes
 
 
 def multipart(kind: bytes, boundary: bytes, more: bytes = b"") -> bytes:
-    return b'Content-Type: multipart/' + kind + b'; boundary="' + boundary + b'"' + more
+    return b"Content-Type: multipart/" + kind + b'; boundary="' + boundary + b'"' + more
 
 
 TEXT = b"Content-Type: text/plain; charset=utf-8"
@@ -152,9 +154,8 @@ def enclosed() -> Iterable[Mail]:
     deep = one
     for level in range(4):
         boundary = b"level%d" % level
-        deep = head(f"level {level}", multipart(b"mixed", boundary)) + b"\r\n"
-        deep += multi(boundary, plain, part(rfc822, body=one if level == 0 else last))
-        last = deep
+        outer = head(f"level {level}", multipart(b"mixed", boundary)) + b"\r\n"
+        deep = outer + multi(boundary, plain, part(rfc822, body=deep))
     yield letter("mails in depth", multipart(b"mixed", b"d"), body=multi(b"d", plain, part(rfc822, body=deep)), day=18)
     yield letter("rfc822 in rfc822", rfc822, body=lines(rfc822, b"Subject: milieu") + b"\r\n" + one, day=18)
     digest = [part(body=head(f"digest {number}", TEXT) + b"\r\nresume\r\n") for number in (1, 2)]
@@ -181,8 +182,8 @@ def named() -> Iterable[Mail]:
         b"To: =?utf-8?B?w4lsb8Ovc2U=?= <a@b.example>, \"Petit, Paul\" <c@d.example>", drop="from to", body=ordinary,
     )  # fmt: skip
     yield letter(
-        "groups", b"To: Equipe: Anne <anne@b.example>, bob@c.example;, seul@d.example", b"Bcc: undisclosed-recipients:;",
-        drop="to", body=ordinary,
+        "groups", b"To: Equipe: Anne <anne@b.example>, bob@c.example;, seul@d.example",
+        b"Bcc: undisclosed-recipients:;", drop="to", body=ordinary,
     )  # fmt: skip
     yield letter(
         "comments", b"To: (note) Jean (le vrai) <jean@b.example> (fin), marie@c.example (Marie)", drop="to",
@@ -232,7 +233,7 @@ def samples(folder: Path) -> Iterable[Mail]:
         kind = b"application/zip" if path.suffix.lower() == ".zip" else b"text/xml"
         name = path.name.encode()
         document = part(
-            b'Content-Type: %b; name="%b"' % (kind, name), B64, b'Content-Disposition: attachment; filename="%b"' % name,
-            body=coded(path.read_bytes()),
+            b'Content-Type: %b; name="%b"' % (kind, name), B64,
+            b'Content-Disposition: attachment; filename="%b"' % name, body=coded(path.read_bytes()),
         )  # fmt: skip
         yield letter(path.stem, multipart(b"mixed", b"x"), body=multi(b"x", part(TEXT, body=b"Ci-joint\r\n"), document))

@@ -3,8 +3,8 @@ r"""One answer in a form in which two servers can be compared: what may differ w
 Which is, and by which clause (RFC 9051 unless said): numbers become the messages they stand for, since UIDs, validity
 and MODSEQ are each server's own (§ 2.3.1, RFC 7162 § 3.1); the text of a status (§ 7.1); \Recent and RECENT, dropped
 by § 2.3.2; the order of flags, of items (§ 7.5.2), of untagged responses, and of EXPUNGE, whose numbers shift; a UID
-or FLAGS said unasked (§ 7.5.2: "servers may also send unilaterally"), and attributes of a folder that LIST was not asked
-for (RFC 5258 § 3.2, RFC 6154 § 2); case where the grammar has none; how an instant is written (§ 2.3.3);
+or FLAGS said unasked (§ 7.5.2: "servers may also send unilaterally"), and attributes of a folder that LIST was not
+asked for (RFC 5258 § 3.2, RFC 6154 § 2); case where the grammar has none; how an instant is written (§ 2.3.3);
 which keywords of the registry a folder names before they are used (§ 2.3.2); what a PREVIEW says (RFC 8970 § 3.1).
 """
 
@@ -69,7 +69,7 @@ class Normal:
         self.found = {"result": answer.result, "code": self._code(answer.code)}
         for one in answer.said:
             getattr(self, f"_{one.name.lower()}", self._other)(one)
-        for key in ("expunged", "vanished", "other", "codes"):
+        for key in ("expunged", "earlier", "other"):
             if key in self.found:
                 self.found[key].sort(key=repr)
         return {key: value for key, value in self.found.items() if value not in ("", [])}
@@ -138,16 +138,16 @@ class Normal:
 
     def _other(self, one: Untagged) -> None:
         if one.name in ("OK", "NO"):
-            code = self._code(one.code)
+            code, _, rest = self._code(one.code).partition(" ")
             if code:
-                self.found.setdefault("codes", []).append(code)
+                self.found.setdefault("codes", {})[code] = rest
         elif one.name == "STATUS":
             listed = one.values[1] if isinstance(one.values[1], list) else []
             masked = ("UIDNEXT", "UIDVALIDITY", "HIGHESTMODSEQ", "RECENT", "MAILBOXID")
             items = {str(name): "a value" if name in masked else value
                      for name, value in zip(listed[::2], listed[1::2], strict=True)}  # fmt: skip
-            name = text(one.values[0])
-            self.found.setdefault("status", {})["INBOX" if name.upper() == "INBOX" else name] = items
+            folder = text(one.values[0])
+            self.found.setdefault("status", {})["INBOX" if folder.upper() == "INBOX" else folder] = items
         elif one.name in ("LIST", "LSUB"):
             attributes, separator, name, *more = one.values
             row = {"attributes": self._asked(flags(attributes)), "separator": separator, "more": more}
@@ -158,7 +158,8 @@ class Normal:
             self.found.setdefault("other", []).append([one.name, *(plain(value) for value in one.values)])
 
     def _asked(self, attributes: list[str]) -> list[str]:
-        """Of a folder's attributes, those that were asked for."""
+        """Of a folder's attributes, those that were asked for. Ours say that they are fixed (RFC 9051 § 7.3.1)."""
+        attributes = [one for one in attributes if one != "\\noinferiors"]
         extended = self.command.startswith("LIST (") or '("' in self.command or "RETURN" in self.command
         if self.command.startswith("LSUB") or (extended and "CHILDREN" not in self.command):
             attributes = [one for one in attributes if one not in ("\\haschildren", "\\hasnochildren")]
@@ -190,7 +191,7 @@ class Normal:
         return f"{name} {rest}".strip()
 
 
-def flags(value: Value) -> list[str]:
+def flags(value: Value | list[str]) -> list[str]:
     r"""Sorted, system flags in one case, without \Recent."""
     words = value if isinstance(value, list) else []
     found = [str(flag).lower() if str(flag).startswith(("\\", "$")) else str(flag) for flag in words]
@@ -224,7 +225,7 @@ def structure(value: Value) -> Any:
     if value and isinstance(value[0], list):
         count = next((place for place, part in enumerate(value) if not isinstance(part, list)), len(value))
         rest = value[count:]
-        names = ("subtype", "parameters", "disposition", "language", "location", "extension")
+        names = ["subtype", "parameters", "disposition", "language", "location", "extension"]
         return {"parts": [structure(part) for part in value[:count]], **_named(names, rest)}
     names = ["type", "subtype", "parameters", "id", "description", "encoding", "size"]
     kind = f"{text(value[0])}/{text(value[1])}".upper() if len(value) > 1 else ""
@@ -232,10 +233,10 @@ def structure(value: Value) -> Any:
         names += ["envelope", "structure", "lines"]
     elif kind.startswith("TEXT/"):
         names += ["lines"]
-    return _named((*names, "md5", "disposition", "language", "location", "extension"), value)
+    return _named([*names, "md5", "disposition", "language", "location", "extension"], value)
 
 
-def _named(names: tuple[str, ...], values: list[Value]) -> dict[str, Any]:
+def _named(names: list[str], values: list[Value]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in zip(names, values, strict=False):
         if name in ("type", "subtype", "encoding"):

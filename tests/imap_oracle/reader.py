@@ -1,7 +1,7 @@
 """An IMAP answer, read: words, numbers, strings and lists (RFC 9051 § 9). Pure; small on purpose, and no code of ours.
 
-An atom is a `str` as it was sent, a string `bytes`, NIL `None`, a list a `list`; a data item with a section is one atom,
-`BODY[HEADER.FIELDS (Date)]<0>` for instance. What is not IMAP raises `NotImap`.
+An atom is a `str` as it was sent, a string `bytes`, NIL `None`, a list a `list`; a data item with its section is one
+atom, `BODY[HEADER.FIELDS (Date)]<0>` for instance. What is not IMAP raises `NotImap`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Union
 
-Value = Union[str, bytes, None, "list[Value]"]  # noqa: UP007 - a recursive alias
+Value = Union[str, bytes, None, "list[Value]"]
 Piece = bytes | bytearray
 
 _ATOM = re.compile(rb'[^\x00-\x20\x7f()"{\[\]]+')

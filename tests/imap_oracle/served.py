@@ -17,7 +17,7 @@ from tests.imap_oracle.talk import Talk
 
 
 async def bring(house: House, mails: Iterable[Mail]) -> list[str]:
-    """Claire Petit writes each to Dominique with Dr Leroy in copy, as the submission door hands letters on; their names.
+    """Claire Petit writes each to Dominique with Dr Leroy in copy, as the submission door hands it on; their names.
 
     What the door would hold (a document about nobody known) is put into the conversation as it came.
     """

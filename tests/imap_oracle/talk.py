@@ -137,9 +137,7 @@ def untagged(line: bytes) -> Untagged:
 
 
 @asynccontextmanager
-async def connected(
-    port: int, user: str, password: str, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Talk]:
+async def connected(port: int, user: str, password: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Talk]:
     """Somebody signed in, after STARTTLS when `tls` is given."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=64 * 1024 * 1024)
     talk = Talk(reader, writer)
