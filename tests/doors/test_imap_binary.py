@@ -1,10 +1,6 @@
-"""BINARY (RFC 3516): literals that may hold anything on the way in, parts with their encoding undone on the way out."""
+"""BINARY (RFC 3516): parts of a mail with their encoding undone."""
 
 from __future__ import annotations
-
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
@@ -12,8 +8,6 @@ from mail_gateway import describe
 from mail_gateway.imap.commands import Fetch
 from mail_gateway.imap.fetch import Section, UnknownEncoding, cut, opening
 from mail_gateway.imap.parser import parse
-from mail_gateway.imap.syntax import Literal
-from mail_gateway.imap.wire import KEPT_LITERAL, TooMuch, Wire
 
 MIXED = (
     b"Subject: x\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
@@ -73,59 +67,3 @@ def test_the_answer_is_called_as_what_was_asked_and_says_nul_in_a_literal_of_its
     assert opening(asked("BINARY.SIZE[1]"), bytes(5)) == b"BINARY.SIZE[1] 5"
     assert opening(asked("BINARY.SIZE[9]"), None) == b"BINARY.SIZE[9] 0"
     assert opening(asked("BODY[1]"), b"\0") == b"BODY[1] {1}\r\n"
-
-
-# ---- on the way in ---------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def connected() -> AsyncIterator[tuple[Wire, asyncio.StreamReader, asyncio.StreamWriter]]:
-    """Our end of a connection, and the client's."""
-    opened: asyncio.Future[Wire] = asyncio.get_running_loop().create_future()
-    door = await asyncio.get_running_loop().create_server(lambda: Wire(opened.set_result), "127.0.0.1", 0)
-    async with door:
-        reader, writer = await asyncio.open_connection(*door.sockets[0].getsockname())
-        wire = await opened
-        try:
-            yield wire, reader, writer
-        finally:
-            writer.close()
-            wire.abort()
-
-
-async def test_a_literal_is_waited_for_sent_at_once_or_binary() -> None:
-    async with connected() as (wire, reader, writer):
-        writer.write(b"a X {3+}\r\na\r\n ~{2+}\r\n\0\1 {1}\r\n")
-        reading = asyncio.create_task(wire.command(100))
-        assert await reader.readline() == b"+ Go ahead\r\n"
-        writer.write(b"z y\r\n")
-        assert await reading == [
-            b"a X ",
-            Literal(b"a\r\n", 3),
-            b" ",
-            Literal(b"\0\1", 2, binary=True),
-            b" ",
-            Literal(b"z", 1),
-            b" y",
-        ]
-
-
-async def test_a_literal_sent_at_once_may_be_as_large_as_any() -> None:
-    """LITERAL+ and not LITERAL- (RFC 7888 § 5): no 4096 octets; only the limit of the door."""
-    async with connected() as (wire, _, writer):
-        size = KEPT_LITERAL + 5000
-        writer.write(b"a X {%d+}\r\n" % size + b"x" * size + b"\r\n")
-        found = await wire.command(size)
-        assert isinstance(found[1], Literal)
-        assert (found[1].size, len(found[1].data)) == (size, KEPT_LITERAL)
-
-
-@pytest.mark.parametrize(("announced", "fatal"), [(b"{101}", False), (b"~{101}", False), (b"{101+}", True)])
-async def test_a_literal_too_large_is_refused_and_ends_the_session_only_when_it_is_already_on_its_way(
-    announced: bytes, fatal: bool
-) -> None:
-    async with connected() as (wire, _, writer):
-        writer.write(b"k1 X " + announced + b"\r\n")
-        with pytest.raises(TooMuch) as much:
-            await wire.command(100)
-        assert (much.value.tag, much.value.fatal) == ("k1", fatal)
