@@ -60,8 +60,9 @@ async def placed(app: App, box: MailboxHandle, found: Read) -> tuple[str, Writin
         handle = await access.conversation(app, box, place.conversation)
     except PliError:
         return "", _alone(writing, "people")
-    others = [one for one in await reading.people_in(app, handle) if one.member_id != handle.member]
-    mine = {box.actor.address.lower()}
+    people = await reading.people_in(app, handle)
+    others = [one for one in people if one.member_id != handle.member]
+    mine = {box.actor.address.lower(), *(one.address.lower() for one in people if one not in others)}
     asked = {_plain(app, one.address) for one in found.to} - mine
     if not asked <= {one.address.lower() for one in others}:
         return "", _alone(writing, "people")

@@ -102,17 +102,17 @@ async def _number(app: App, box: MailboxHandle) -> None:
     await app.db.write(number)
 
 
-async def opened(app: App, box: MailboxHandle, uids: Sequence[int]) -> list[DraftMail]:
-    """Those with these numbers, in order; what does not open, or has left, is left out."""
+async def opened(app: App, box: MailboxHandle, uids: Sequence[int]) -> list[DraftMail | int]:
+    """Those with these numbers, in order; what has left is left out, of what does not open there is the number."""
 
-    def read(tx: Tx) -> list[DraftMail]:
+    def read(tx: Tx) -> list[DraftMail | int]:
         access.still_open(app, tx, box)
         keys = reading.space_keys(app, tx, box.space_id)
-        found = []
+        found: list[DraftMail | int] = []
         for row in drafts.numbered(tx, box.mailbox_id, box.actor.account_id, uids):
             kept = keeping.opened(keys, row)
-            if kept is not None:
-                found.append(DraftMail(row, kept, keys, renditions.find(tx, row.space_id, row.id)))
+            made = renditions.find(tx, row.space_id, row.id)
+            found.append(DraftMail(row, kept, keys, made) if kept is not None else row.uid)
         return found
 
     return await app.db.read(read)
@@ -317,11 +317,11 @@ async def take_files(app: App, box: MailboxHandle, kept: Kept) -> Kept:
     own = await access.own_space(app, box.actor)
 
     def keep(tx: Tx) -> bool:
-        uploads.hold(tx, own, writing.uploads, ())
         now = drafts.find(tx, box.mailbox_id, kept.id)
         untaken = keeping.opened(keys, now) if now is not None else None
         if now is None or untaken is None or untaken.writing != kept.writing:
             return False  # another page took them at the same time
+        uploads.hold(tx, own, writing.uploads, ())
         return drafts.reseal(tx, box.mailbox_id, row, keys.seal("draft", row.id, msgspec.json.encode(writing)))
 
     if await app.db.write(keep):

@@ -60,6 +60,10 @@ class DraftShelf:
 
     async def open(self, uids: Sequence[int], *, facts: bool, text: bool = False) -> AsyncIterator[Opened | Unopened]:
         for draft in await mail_drafts.opened(self._app, self._box, uids):
+            if isinstance(draft, int):
+                self._app.metrics.unopened()
+                yield Unopened(draft)
+                continue
             kept, row = draft.kept, draft.row
             at = (kept.writing.mail.at if kept.writing.mail else 0) or row.updated_at
             # A number is of one version, and of one alone: as good a name of these octets as any (RFC 8474 § 5.1).
@@ -95,7 +99,9 @@ class DraftShelf:
         if await mail_drafts.describe(self._app, self._box, draft, blob, len(raw), sealed):
             return rendition.Rendered(blob.id if blob else kept_blob, len(raw), facts)
         for now in await mail_drafts.opened(self._app, self._box, [row.uid]):
-            if now.rendition is not None:  # another session was faster: that mail is the one
+            if (
+                isinstance(now, DraftMail) and now.rendition is not None
+            ):  # another session was faster: that mail is the one
                 return await self._facts(now)
         raise Refused  # somebody wrote on: this version has left
 
