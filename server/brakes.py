@@ -132,6 +132,18 @@ def source_of(app: App, request: web.Request) -> str:
             caller = ipaddress.ip_address(named.pop())
     except ValueError:
         return "unknown"
+    return _network(caller)
+
+
+def network(address: str) -> str:
+    """The source that a peer of a mail door is, as in `source_of`."""
+    try:
+        return _network(ipaddress.ip_address(address.partition("%")[0]))
+    except ValueError:
+        return address
+
+
+def _network(caller: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str:
     if isinstance(caller, ipaddress.IPv6Address) and caller.ipv4_mapped is None:
         return str(ipaddress.ip_network((caller, 64), strict=False))
     return str(caller)

@@ -62,7 +62,7 @@ def bad_credentials() -> Unauthorised:
 
 async def sign_in_by_mail(app: App, address: str, password: str, source: str, door: str = "imap") -> MailSignIn:
     """`source`: where from. `door`: imap, smtp. Raises `Unauthorised`, `Throttled`."""
-    address = address.strip().lower()
+    address, source = address.strip().lower(), brakes.network(source)
     who = f"mail:{address}"
     device = mail_passwords.hashed(app, password)
 
@@ -139,7 +139,7 @@ class MailTokens:
         """`address`: the box to open, '' for one's own. Raises `Unauthorised`, `Throttled`; `Unavailable` when the
         provider does not answer.
         """
-        app, address = self._app, address.strip().lower()
+        app, address, source = self._app, address.strip().lower(), brakes.network(source)
 
         def ours(tx: Tx) -> str:
             brakes.not_too_often(app, tx, "mail-token", source, WRONG_TOKENS)

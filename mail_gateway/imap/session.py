@@ -232,7 +232,9 @@ class Session:
         except _Cancelled:
             return "BAD Abandon / Cancelled"
         except sasl.BadAnswer:
-            self._count_bad()
+            self._sign_ins += 1
+            if self._sign_ins >= MAX_SIGN_INS:
+                raise Bye("Trop d'essais / Too many attempts") from None
             return f"BAD {asked.mechanism.upper()}"
 
     async def _given(self, exchange: sasl.Exchange, first: bytes | None) -> sasl.Given:
