@@ -221,7 +221,9 @@ def mail_still_good(tx: Tx, hashed: str, box: MailboxHandle | None = None) -> bo
     account = accounts.by_id(tx, found.account_id) if found else None
     if found is None or account is None or (found.kind == PASSWORD and found.how != secret_hash(account.password)):
         return False
-    return box is None or box.owner == account.id or teams.role(tx, box.owner, account.id) is not None
+    if box is None or box.owner == account.id:
+        return True
+    return accounts.in_force(tx, box.owner) and teams.role(tx, box.owner, account.id) is not None
 
 
 async def refusals(app: App, actor: Actor, days: int = 30) -> list[tuple[int, int]]:
