@@ -14,6 +14,9 @@ from storage.database import DatabaseDown, Row, Tx
 
 T = TypeVar("T")
 P = ParamSpec("P")
+DEADLOCK = "40P01"  # two units held what the other wanted, and PostgreSQL let one of them go
+TRIES = 4
+_DOWN = (OSError, sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.InternalError)
 
 
 @lru_cache(maxsize=512)
@@ -67,16 +70,19 @@ class PostgresDatabase:
         return await self._run(fn, args, kwargs)
 
     async def _run(self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T:
-        try:
-            async with self._engine.begin() as connection:
-                return await connection.run_sync(lambda sync: fn(PostgresTx(sync), *args, **kwargs))
-        except (
-            OSError,
-            sqlalchemy.exc.OperationalError,
-            sqlalchemy.exc.InterfaceError,
-            sqlalchemy.exc.InternalError,
-        ) as error:
-            raise DatabaseDown(str(error)) from error
+        """A unit that lost to another in a deadlock is run again: it may run twice."""
+        tries = 0
+        while True:
+            try:
+                async with self._engine.begin() as connection:
+                    return await connection.run_sync(lambda sync: fn(PostgresTx(sync), *args, **kwargs))
+            except (OSError, sqlalchemy.exc.DBAPIError) as error:
+                tries += 1
+                if getattr(getattr(error, "orig", None), "sqlstate", "") == DEADLOCK and tries < TRIES:
+                    continue
+                if isinstance(error, _DOWN):
+                    raise DatabaseDown(str(error)) from error
+                raise
 
     async def close(self) -> None:
         await self._engine.dispose()

@@ -86,6 +86,25 @@ async def test_a_postgresql_that_may_lose_what_it_acknowledged_is_refused(postgr
         await open_database(postgres_url)
 
 
+async def test_two_units_that_want_what_the_other_holds_are_both_done(postgres_url: str) -> None:
+    database = await open_database(postgres_url, strict=False)
+    for name in ("a", "b"):
+        await database.write(_name, name)
+    begun: list[str] = []
+
+    def hold(tx: Tx, first: str, second: str) -> None:
+        tx.run("SET LOCAL deadlock_timeout = '20ms'")
+        tx.run("UPDATE vault_keys SET wrapped = wrapped WHERE name = :n", n=first)
+        begun.append(first)
+        while len(begun) < 2:
+            tx.run("SELECT 1")  # until each holds its own
+        tx.run("UPDATE vault_keys SET wrapped = :w WHERE name = :n", n=second, w=first.encode())
+
+    await asyncio.gather(database.write(hold, "a", "b"), database.write(hold, "b", "a"))
+    assert len(begun) == 3, "one of them was run again"
+    await database.close()
+
+
 async def test_a_second_process_may_not_write_the_same_file(sqlite_url: str) -> None:
     database = await open_database(sqlite_url)
     code = (
