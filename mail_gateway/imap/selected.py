@@ -23,6 +23,7 @@ from server.errors import Throttled
 from storage.entries import SEEN
 
 _BEYOND = "BAD Numero inconnu / No such message number"  # RFC 9051 § 9, seq-number
+_KEPT = "Parti de cette boite ; le patient garde la conversation / Gone from here; the patient keeps the conversation"
 _LEFT = "NO [EXPUNGEISSUED] Ces messages ne sont plus la / These messages are gone"
 
 
@@ -228,7 +229,8 @@ class Selected:
         if not left:
             return "OK Done"
         self.view.leave(left)
-        return await self._left()
+        told = await self._left()
+        return told if self.shelf.folder == "drafts" else told.replace("Done", _KEPT)
 
     async def close(self) -> None:
         """CLOSE: what is marked deleted leaves, and nothing is said of it (RFC 9051 § 6.4.1)."""
