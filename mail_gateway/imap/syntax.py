@@ -22,7 +22,6 @@ _ATOM = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\\]]++')
 _ASTRING = re.compile(rb'[^\x00-\x20\x7f-\xff(){%*"\\]++')
 _PATTERN = re.compile(rb'[^\x00-\x20\x7f-\xff(){"\\]++')
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00]++|\\["\\])*+)"')
-_ESCAPED = re.compile(rb'\\(["\\])')
 _NUMBER = re.compile(rb"[0-9]{1,20}+")
 _SET = re.compile(rb"[0-9*:,$]++")
 _FLAG = re.compile(rb'\\?[^\x00-\x20\x7f-\xff(){%*"\\\]]++')
@@ -93,10 +92,11 @@ class Ids:
     def _merged(self, last: int) -> list[tuple[int, int]]:
         if not last:
             return []
-        ordered = sorted((min(a or last, b or last), max(a or last, b or last)) for a, b in self.ranges)
+        named = ((a or last, b or last) for a, b in self.ranges)
+        ordered = sorted((a, b) if a <= b else (b, a) for a, b in named)
         merged: list[tuple[int, int]] = []
         for low, high in ordered:
-            if merged and low <= merged[-1][1]:
+            if merged and low <= merged[-1][1] + 1:
                 if high > merged[-1][1]:
                     merged[-1] = (merged[-1][0], high)
             else:
@@ -201,7 +201,7 @@ class Cursor:
             return found.data
         quoted = self.match(_QUOTED)
         if quoted is not None:
-            return _ESCAPED.sub(rb"\1", quoted[1]) if b"\\" in quoted[1] else quoted[1]
+            return _unescaped(quoted[1])
         return self.word(otherwise, "String expected")
 
     def text(self) -> str:
@@ -249,6 +249,9 @@ class Cursor:
         return found
 
     def _range(self, piece: bytes) -> tuple[int, int]:
+        if piece.isdigit():
+            first = self._id(piece)
+            return first, first
         low, colon, high = piece.partition(b":")
         first = self._id(low)
         return first, self._id(high) if colon else first
@@ -282,3 +285,10 @@ class Cursor:
         if found is None:
             raise self.bad(otherwise)
         return found[0]
+
+
+def _unescaped(quoted: bytes) -> bytes:
+    r"""Without the backslashes before `"` and `\\`. There is no NUL in a quoted string, so it can stand in for one."""
+    if b"\\" not in quoted:
+        return quoted
+    return quoted.replace(b"\\\\", b"\0").replace(b'\\"', b'"').replace(b"\0", b"\\")
