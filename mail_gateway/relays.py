@@ -43,7 +43,7 @@ class _Row(msgspec.Struct, frozen=True):
 
 class _File(msgspec.Struct, frozen=True):
     version: str
-    about: str
+    basis: str
     relays: tuple[_Row, ...]
 
 

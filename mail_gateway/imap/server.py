@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MAX_SESSIONS = 10_000
 MAX_PER_SOURCE = 200  # a hospital stands behind one address
 TLS_BUFFER = 32 * 1024  # two TLS records; a read never returns more than one (RFC 8446 § 5.1)
-MAX_PER_MAILBOX = 30  # clients open one connection a folder, and a team shares a mailbox
+MAX_PER_ACCOUNT = 30  # clients open one connection a folder, and a team shares a mailbox
 
 
 class Doorkeeper:
@@ -41,7 +41,7 @@ class Doorkeeper:
         self._tls = tls
         self._inside = 0
         self._sources: Counter[str] = Counter()
-        self._mailboxes: Counter[str] = Counter()
+        self._accounts: Counter[str] = Counter()
         self._sessions: dict[asyncio.Task[None], Wire] = {}
         self.sign_ins = SignIns(app)
         self.idlers = Idlers(app)
@@ -110,17 +110,17 @@ class Doorkeeper:
         self._gone(source)
         self._app.metrics.sessions.labels("imap").dec()
 
-    def signed_in(self, mailbox_id: str) -> bool:
-        """Counts a session of this mailbox; False when there are too many."""
-        if self._mailboxes[mailbox_id] >= MAX_PER_MAILBOX:
+    def signed_in(self, account_id: str) -> bool:
+        """Counts a session of this account; False when there are too many."""
+        if self._accounts[account_id] >= MAX_PER_ACCOUNT:
             return False
-        self._mailboxes[mailbox_id] += 1
+        self._accounts[account_id] += 1
         return True
 
-    def signed_out(self, mailbox_id: str) -> None:
-        self._mailboxes[mailbox_id] -= 1
-        if not self._mailboxes[mailbox_id]:
-            del self._mailboxes[mailbox_id]
+    def signed_out(self, account_id: str) -> None:
+        self._accounts[account_id] -= 1
+        if not self._accounts[account_id]:
+            del self._accounts[account_id]
 
     async def close(self) -> None:
         """Everybody out."""

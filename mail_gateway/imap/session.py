@@ -176,7 +176,7 @@ class Session:
         if self._desk is not None:
             self._desk.leave()
         if self._box is not None:
-            self._keeper.signed_out(self._box.mailbox_id)
+            self._keeper.signed_out(self._box.actor.account_id)
 
     # ---- before signing in ----
 
@@ -293,8 +293,8 @@ class Session:
             pass
 
     async def _enter(self, signed: MailSignIn, box: MailboxHandle) -> str:
-        if not self._keeper.signed_in(box.mailbox_id):
-            raise Bye("[LIMIT] Trop de connexions a cette boite / Too many connections to this mailbox")
+        if not self._keeper.signed_in(box.actor.account_id):
+            raise Bye("[LIMIT] Trop de connexions de ce compte / Too many connections of this account")
         self._box, self._proof, self._checked = box, signed.hash, time.monotonic()
         self._keeper.sign_ins.enter(self, signed.hash, box if box.ground == access.TEAM else None)
         self._desk = Desk(self._app, self._wire, box, self._still_in_force, self._visits, self._keeper.idlers)

@@ -280,8 +280,8 @@ async def test_who_asks_for_much_and_reads_nothing_is_cut_off(house: House, monk
             assert len(await asyncio.wait_for(said.reader.read(), 20)) < 150 * 200_000
 
 
-async def test_a_mailbox_opened_too_often_says_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MAX_PER_MAILBOX", 1)
+async def test_an_account_that_is_here_too_often_hears_so(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MAX_PER_ACCOUNT", 1)
     async with connected(house) as first, connected(house) as second:
         assert (await first.authenticate("PLAIN", plain())).startswith("t OK")
         assert (await second.authenticate("PLAIN", plain())).startswith("* BYE [LIMIT]")

@@ -25,7 +25,7 @@ def table(folder: Path, **row: object) -> str:
     """A file of one relay."""
     shown = {"name": "Été Mail", "maker": "Éditeur", "on": True, "source": "s", "read": "2026-11-23", "basis": "b"}
     path = folder / "relays.json"
-    path.write_text(json.dumps({"version": "1", "about": "", "relays": [{**shown, **row}]}))
+    path.write_text(json.dumps({"version": "1", "basis": "", "relays": [{**shown, **row}]}))
     return str(path)
 
 

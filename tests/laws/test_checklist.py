@@ -22,11 +22,15 @@ CHECKLIST = """
    doors/test_socket_limits.py: test_what_ends_a_sign_in_ends_its_sockets_within_five_seconds
    doors/test_push.py: test_every_way_out_ends_the_push
    doors/test_imap_team.py: test_who_leaves_the_team_while_waiting_in_its_folder_is_shown_out_within_seconds
+   doors/test_mail_passwords.py: test_stopping_one_shows_its_program_out_at_once_and_no_other
+   doors/test_imap_sign_in.py: test_a_token_that_ended_shows_its_client_out
+   doors/test_mail_tokens.py: test_what_it_opened_lasts_the_hours_of_the_house_and_ends_with_everything_else
 3 sessions end; a dangerous act asks for a fresh second factor
    doors/test_sessions.py: test_half_an_hour_without_use_or_twelve_hours_end_a_session
    doors/test_passkeys.py: test_a_dangerous_act_asks_for_the_passkey_again_and_comes_back
    doors/test_delegates.py: test_what_changes_who_acts_asks_for_the_second_factor_again
    doors/test_sign_in_security.py: test_the_page_asks_for_a_second_factor_again_and_changes_nothing_without
+   doors/test_mail_passwords.py: test_making_one_asks_again_who_one_is
 4 a code works once, also of twenty at once
    doors/test_sign_in.py: test_twenty_at_once_with_one_code_let_one_in
    doors/test_passkeys.py: test_twenty_answers_to_one_challenge_open_one_session
@@ -40,9 +44,11 @@ CHECKLIST = """
    doors/test_sign_in_brakes.py: test_a_stranger_who_hammers_locks_nobody_out
    doors/test_sign_in_brakes.py: test_a_source_and_the_whole_house_are_slowed
    doors/test_sign_in_brakes.py: test_mail_clients_are_braked_as_people_are_and_by_every_process
+   doors/test_mail_passwords.py: test_strangers_who_guess_keep_no_device_out_and_its_owner_learns_of_them
 7 nobody learns who has an account
    doors/test_sign_in_brakes.py: test_nobody_learns_from_an_answer_whether_an_identifier_is_somebodys
    doors/test_sign_in_brakes.py: test_nobody_learns_from_the_work_an_answer_takes
+   doors/test_mail_passwords.py: test_known_and_unknown_addresses_are_counted_and_asked_alike
 8 passwords are hashed aside, and keep nobody waiting
    doors/test_sign_in_brakes.py: test_fifty_sign_ins_at_once_keep_nobody_else_waiting
 9 everybody asks for everything
