@@ -64,7 +64,8 @@ def host(settings: Settings) -> str:
     """The name that mail programs connect to: one of the doors' certificate."""
     if settings.mail_host or not settings.demo:
         return (settings.mail_host or settings.mail_domain).lower()
-    return "localhost" if settings.host in {"", "0.0.0.0", "::"} else settings.host  # noqa: S104 - compared only
+    here = {"", "0.0.0.0", "::", "127.0.0.1", "::1"}  # noqa: S104 - compared only
+    return "localhost" if settings.host in here else settings.host
 
 
 def told_ports(settings: Settings) -> dict[str, int]:

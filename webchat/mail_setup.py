@@ -81,16 +81,22 @@ async def give_autodiscover(app: App, request: web.Request) -> web.Response:
     """Outlook's: settings for the address it sends, or a refusal in the same schema; 200 either way, as it expects."""
     told = servers(app)
     try:
-        body = await request.content.read(mail_setup.MAX_REQUEST + 1)
-        if len(body) > mail_setup.MAX_REQUEST:
-            raise Invalid("600", "Invalid Request")
-        address = mail_setup.address_asked(body)
+        address = mail_setup.address_asked(await _body(request))
         if not mail_setup.ours(told, address):
             raise Invalid("500", "The email address can't be found.")
         found = mail_setup.autodiscover(told, address)
     except Invalid as error:
         found = mail_setup.autodiscover_error(error.code, error.detail, datetime.now(UTC))
     return web.Response(body=found, content_type=XML, charset="utf-8")
+
+
+async def _body(request: web.Request) -> bytes:
+    """All of it, in however many pieces it comes; no more than one may send."""
+    try:
+        await request.content.readexactly(mail_setup.MAX_REQUEST + 1)
+    except asyncio.IncompleteReadError as ended:
+        return ended.partial
+    raise Invalid("600", "Invalid Request")
 
 
 async def refuse_autodiscover(_app: App, _request: web.Request) -> web.Response:
