@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from types import ModuleType
 
 import pytest
 
 from server import access, filing, listing, marks, reading, search
-from server.drafts import Receipt
+from server.drafts import MailFacts, Member, Receipt
 from server.errors import Refused
 from server.handles import MailboxHandle
 from server.listing import Choice
 from server.search import Asked
 from storage import entries, placements
+from storage import filing as rows
 from storage.database import Tx
 from storage.entries import ANSWERED, DELETED, FLAGGED, MDN_SENT, SEEN
 from storage.placements import ARCHIVE, INBOX, SENT, TRASH
@@ -176,6 +178,52 @@ async def test_the_answered_message_says_so_whatever_answered_it_and_nothing_wai
     assert await shown(core, "morel", "waiting") == ["Genou"], "another one waits"
     await filing.store(core.app, box, INBOX, [last], lambda flags: flags | ANSWERED)
     assert await shown(core, "morel", "waiting") == []
+
+
+async def test_a_client_is_told_that_the_receipt_is_pli_s_to_send(core: House) -> None:
+    """RFC 3503: $MDNSent, on the first reading of a letter that asked for a receipt and whose author Pli tells."""
+    leroy = core.leroy
+    member = Member(leroy.account_id, leroy.mailbox_id, leroy.organisation_id, leroy.name, leroy.address, leroy.role)
+    for receipt_to, expected in ((core.morel.address, SEEN | MDN_SENT), ("", SEEN)):
+        facts = MailFacts(receipt_to=receipt_to, return_path=core.morel.address)
+        await core.letter("morel", "dominique", raw=b"Subject: Genou\r\n\r\nBonjour\r\n", mail=facts, members=(member,))
+        box = await core.mailbox("leroy")
+        uid = (await uids(core, box))[-1]
+        (changed,), _ = await filing.store(core.app, box, INBOX, [uid], lambda flags: flags | SEEN)
+        assert changed.flags == expected == (await flags(core, box))[uid]
+    (patient, *_) = await uids(core, await core.mailbox("dominique"))
+    handle = await access.conversation_of_message(
+        core.app, await core.mailbox("dominique"), (await reading.since(core.app, box, 0)).entries[0].message.id
+    )
+    await reading.mark_read(core.app, handle, patient)
+    assert (await flags(core, await core.mailbox("dominique")))[patient] == SEEN | MDN_SENT
+
+
+async def test_a_patient_s_word_costs_what_it_did_and_an_office_s_answer_two_statements(
+    core: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, list[str]] = {}
+
+    class Counting:
+        def __init__(self, tx: Tx, what: str) -> None:
+            self.engine, self._tx, self._what = tx.engine, tx, what
+
+        def run(self, sql: str, **params: object) -> list[tuple[object, ...]]:
+            told.setdefault(self._what, []).append(sql)
+            return self._tx.run(sql, **params)
+
+    def count(owner: ModuleType, name: str) -> None:
+        inner = getattr(owner, name)
+        monkeypatch.setattr(owner, name, lambda tx, *args, **more: inner(Counting(tx, name), *args, **more))
+
+    sent = await asked(core)
+    count(entries, "add")
+    count(rows, "mark_answered")
+    await core.answer("dominique", sent.conversation, "Un mot.")
+    assert {what: len(run) for what, run in told.items()} == {"add": 2 * 3}
+    told.clear()
+    await core.answer("morel", sent.conversation, "Un mot.")
+    assert {what: len(run) for what, run in told.items()} == {"add": 2 * 3, "mark_answered": 2}
 
 
 async def test_a_star_is_one_on_the_web_and_in_the_mail_client(core: House) -> None:
