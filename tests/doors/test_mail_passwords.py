@@ -119,6 +119,13 @@ async def test_it_opens_ones_own_mailbox_and_nothing_else(house: House) -> None:
         assert (await stranger.get("/api/v1/entries", headers=headers)).status == 401
 
 
+async def test_a_team_that_signs_in_itself_has_its_own(house: House) -> None:
+    """A shared post at a desk: one password for each computer."""
+    given = await made(house, "Accueil", who="admissions")
+    async with client(house, "admissions@pli.example", given) as desk:
+        assert (await desk.raw("NOOP"))[0].startswith("OK")
+
+
 async def test_patients_and_services_have_none(house: House) -> None:
     for who in ("dominique", "lab", "operator"):
         async with visitor(house, who) as visit:
