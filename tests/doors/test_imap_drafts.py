@@ -5,6 +5,7 @@ or thrown away at one place is gone from the other.
 from __future__ import annotations
 
 import asyncio
+import email.policy
 import re
 import smtplib
 from email.message import EmailMessage
@@ -225,6 +226,39 @@ async def test_a_draft_that_a_page_cannot_go_on_with_is_shown_whole_with_the_rea
     async with visitor(house, "petit") as other:
         place = re.findall(r'href="(/drafts/[^"]+)"', listed.text)[0]
         assert (await other.get(place)).status == 404
+
+
+async def test_a_file_that_no_page_can_take_stays_in_the_program_and_the_page_says_so(house: House) -> None:
+    sent = await house.letter("morel", "dominique")
+    mail = EmailMessage()
+    mail["In-Reply-To"] = f"<{sent.message}@{house.app.settings.mail_domain}>"
+    mail.set_content("Deux fichiers.")
+    mail.add_attachment(b"%PDF-1.4", maintype="application", subtype="pdf", filename="plan.pdf")
+    mail.add_attachment(b"", maintype="text", subtype="csv", filename="vide.csv")
+    async with visitor(house, "morel") as web, client(house, folder="Drafts") as program:
+        uid = await _append(program, mail.as_bytes(policy=email.policy.SMTP))
+        page = await web.get(f"/c/{sent.conversation}")
+        assert "Un fichier reste dans le brouillon de votre logiciel de messagerie" in page.said
+        assert "vide.csv" in page.said
+        form = _sheet(page)
+        assert sum(name.startswith("file.") for name in form) == 1
+        await web.post(f"/c/{sent.conversation}/draft", {**form, "text": "Un fichier."})
+        assert len(await _uids(program)) == 2
+        assert b"vide.csv" in (await program.fetch(uid))[1], "the mail stays as it is, beside what the page wrote"
+        assert "Deux fichiers." in (await web.get("/drafts")).said
+
+
+async def test_in_the_mailbox_of_a_team_each_has_their_own_drafts_at_both_places(house: House) -> None:
+    team = house.anesthesia
+    async with visitor(house, "morel") as web, client(house, folder=None) as program:
+        _, listed = await program.raw('LIST "" "Equipes/%/Drafts"')
+        folder = next(line.split(b'"/" ')[1].decode() for line in listed)
+        [said] = await program.do("append", folder, "(\\Draft)", None, letter("Pour le bloc", subject="Bloc"))
+        assert b"APPENDUID" in said
+        assert "Pour le bloc" in (await web.get(f"/for/{team.mailbox_id}/drafts")).said
+        assert "Pour le bloc" not in (await web.get("/drafts")).said
+    async with client(house, team.address, folder="Drafts") as whole_team:
+        assert await _uids(whole_team) == [], "what one of them begins is theirs alone"
 
 
 async def test_a_large_draft_is_kept_to_its_last_octet_and_searched(house: House) -> None:
