@@ -117,18 +117,6 @@ def wanting(tx: Tx, mailbox_id: str, above: int, before: int, limit: int) -> lis
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
-def sent_as(tx: Tx, mailbox_id: str, reference_hash: str) -> int | None:
-    """The number of the newest message of folder `sent` that has this Message-ID (hashed), or None."""
-    rows = tx.run(
-        "SELECT e.seq FROM entries e JOIN refs r ON r.space_id = e.space_id AND r.reference_hash = :hash"
-        " AND r.message_id = e.message_id"
-        " WHERE e.mailbox_id = :mailbox AND e.folder = 'sent' AND e.kind = 'message' ORDER BY e.seq DESC LIMIT 1",
-        mailbox=mailbox_id,
-        hash=reference_hash,
-    )
-    return int(rows[0][0]) if rows else None
-
-
 def ancestors(tx: Tx, space_id: str, message: Message, most: int) -> list[Message]:
     """What was written before it in its conversation, oldest first: the first message, and the `most` - 1 nearest."""
     # Said so that the index is walked from this instant backwards: an OR here would read the conversation whole.

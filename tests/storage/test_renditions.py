@@ -119,19 +119,6 @@ async def test_another_patients_key_opens_nothing(core: House) -> None:
         await rendition.octets(core.app, theirs, kept.blob_id)
 
 
-async def test_a_copy_is_known_by_its_message_id_in_ones_own_sent_folder_only(core: House) -> None:
-    letter = await core.letter("morel", "dominique")
-    answer = await core.answer("dominique", letter.conversation)
-    hashed = [
-        core.app.vault.lookup("reference", f"{receipt.message}@{core.app.settings.mail_domain}")
-        for receipt in (letter, answer)
-    ]
-    mailbox = core.morel.mailbox_id
-    assert await core.app.db.read(renditions.sent_as, mailbox, hashed[0]) == 1
-    assert await core.app.db.read(renditions.sent_as, mailbox, hashed[1]) is None  # received, not sent
-    assert await core.app.db.read(renditions.sent_as, core.admissions.mailbox_id, hashed[0]) is None
-
-
 async def test_dr_morel_reads_flags_and_throws_away_over_imap(core: House) -> None:
     letter = await core.letter("morel", "dominique")
     for number in range(5):
