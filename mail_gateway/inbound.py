@@ -184,6 +184,7 @@ class SubmissionDoor(_Common):
     async def sign_in(self, session: Session, given: Given) -> Actor:
         if relay := self.relays.at(session.peer):
             self.app.metrics.refused("submission", "relay")
+            await mail_sign_in.relayed(self.app, given.address, relay.maker)
             raise Refusal(535, "5.7.1", " / ".join(relay.why))
         if given.bearer:
             signed = await self.tokens.sign_in(given.address, given.secret, session.peer)

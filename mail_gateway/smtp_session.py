@@ -180,10 +180,10 @@ class Session(Connection):
     async def _signed_in(self, given: sasl.Given) -> Actor:
         try:
             return await self.handler.sign_in(self, given)
-        except Unauthorised:
+        except Unauthorised as error:
             if given.bearer:
                 await self._challenge(sasl.NO_BEARER)  # RFC 7628 § 3.2.3: whatever they answer, it ends here
-            raise Refusal(535, "5.7.8", "Adresse ou mot de passe incorrect") from None
+            raise Refusal(535, "5.7.8", error.detail) from None
         except Throttled:
             raise Refusal(454, "4.7.0", "Trop de tentatives, réessayez dans quelques minutes") from None
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from server.handles import MailboxHandle
 
 KINDS = frozenset({"professional", "team"})
+RELAY = "relay"  # ground of a refusal
 PASSWORD, TOKEN = "mail", "mail_token"  # kinds of credentials; a token of ours stands for itself (bearer)
 WRONG_TOKENS, WINDOW_MS = 60, 600_000  # one that ran out is wrong too: a whole hospital stands behind one source
 DAY_MS = 86_400_000
@@ -53,8 +54,18 @@ class MailSignIn:
     mailbox_id: str
 
 
-def bad_credentials() -> Unauthorised:
-    return Unauthorised("bad_credentials", "Adresse ou mot de passe incorrect.")
+def bad_credentials(app: App) -> Unauthorised:
+    return Unauthorised("bad_credentials", wrong(app)[0])
+
+
+def wrong(app: App) -> tuple[str, str]:
+    """What everybody hears whom nothing let in, in French and English, ASCII: the same whatever was wrong."""
+    if app.settings.mail_main_password == "allowed":  # noqa: S105 - a setting
+        return "Adresse ou mot de passe incorrect", "Wrong address or password"
+    return (
+        "Adresse ou mot de passe incorrect ; il faut un mot de passe d'appareil, a creer dans Mon compte",
+        "Wrong address or password; a device password is needed, made in My account",
+    )
 
 
 # ---- by password -----------------------------------------------------------------------------------------------------
@@ -95,7 +106,7 @@ async def sign_in_by_mail(app: App, address: str, password: str, source: str, do
 
     signed_in = await app.db.write(settle)
     if signed_in is None:
-        raise bad_credentials()
+        raise bad_credentials(app)
     return signed_in
 
 
@@ -164,7 +175,7 @@ class MailTokens:
 
         signed_in = await app.db.write(settle)
         if signed_in is None:
-            raise bad_credentials()
+            raise bad_credentials(app)
         return signed_in
 
     async def _vouched(self, token: str) -> Professional | None:
@@ -224,6 +235,30 @@ def mail_still_good(tx: Tx, hashed: str, box: MailboxHandle | None = None) -> bo
     if box is None or box.owner == account.id:
         return True
     return accounts.in_force(tx, box.owner) and teams.role(tx, box.owner, account.id) is not None
+
+
+async def relayed(app: App, address: str, maker: str) -> None:
+    """A program that reads by its maker's servers gave this address, and was refused: its owner may wonder why."""
+
+    def note(tx: Tx) -> None:
+        account = accounts.by_address(tx, address)
+        if account is not None and account.kind in KINDS:
+            actor, act = people.actor_in(app, tx, account), Act.SIGN_IN_REFUSED
+            audit.record_once(tx, act, actor, account.space_id, RELAY, maker, "refused", why=RELAY, within_ms=DAY_MS)
+
+    await app.db.write(note)
+
+
+async def relays_seen(app: App, actor: Actor, days: int = 30) -> list[tuple[int, str]]:
+    """(instant in ms, maker) of those that were refused lately, newest first, once a maker."""
+    act, since = Act.SIGN_IN_REFUSED.value[0], now_ms() - days * DAY_MS
+
+    def find(tx: Tx) -> list[tuple[int, str]]:
+        rows = [row for row in audit_rows.of_space(tx, actor.space_id, [act], since=since) if row.ground == RELAY]
+        last = {row.object: row.at for row in reversed(rows)}
+        return sorted(((at, maker) for maker, at in last.items()), reverse=True)
+
+    return await app.db.read(find)
 
 
 async def refusals(app: App, actor: Actor, days: int = 30) -> list[tuple[int, int]]:

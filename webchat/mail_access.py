@@ -13,7 +13,7 @@ Does not: decide anything (`server.mail_passwords`), or tell how to set up a pro
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -62,11 +62,18 @@ async def end(visit: Visit) -> web.StreamResponse:
     raise web.HTTPSeeOther(f"{PAGE}?done=ended")
 
 
-async def refused(visit: Visit) -> list[tuple[str, int]]:
-    """(day, how many) of the sign-ins by mail that were refused lately; of who has no mail client here, none."""
-    if visit.actor.kind not in mail_sign_in.KINDS:
-        return []
-    return [(_day(visit, last), many) for last, many in await mail_sign_in.refusals(visit.app, visit.actor)]
+async def refused(visit: Visit) -> dict[str, list[tuple[str, Any]]]:
+    """What the piece about refused sign-ins shows: `tries` (day, how many), `relays` (day, maker). Of who has no mail
+    client here, nothing.
+    """
+    app, me = visit.app, visit.actor
+    if me.kind not in mail_sign_in.KINDS:
+        return {"tries": [], "relays": []}
+    tries, relays = await mail_sign_in.refusals(app, me), await mail_sign_in.relays_seen(app, me)
+    return {
+        "tries": [(_day(visit, at), many) for at, many in tries],
+        "relays": [(_day(visit, at), maker) for at, maker in relays],
+    }
 
 
 def _day(visit: Visit, ms: int) -> str:

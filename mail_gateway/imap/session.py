@@ -196,8 +196,8 @@ class Session:
         if isinstance(command.what, Identify):
             told = command.what.fields
             self._client = f"{told.get('name') or ''} {told.get('version') or ''}".strip()
-            if self._desk is not None:
-                self._not_a_relay()
+            if self._box is not None:
+                await self._not_a_relay(self._box.actor.address)
                 await mail_passwords.called(self._app, self._proof, self._client)
         return "OK Done"
 
@@ -261,7 +261,7 @@ class Session:
 
     async def _sign_in(self, given: sasl.Given) -> str:
         self._need_tls()
-        self._not_a_relay()
+        await self._not_a_relay(given.address)
         self._sign_ins += 1
         try:
             signed = await self._known(given)
@@ -272,7 +272,7 @@ class Session:
                 await self._told_why()
             if self._sign_ins >= MAX_SIGN_INS:
                 raise Bye("Trop d'essais / Too many attempts") from error
-            raise No("Adresse ou mot de passe incorrect / Wrong address or password", "AUTHENTICATIONFAILED") from error
+            raise No(" / ".join(mail_sign_in.wrong(self._app)), "AUTHENTICATIONFAILED") from error
         except Throttled as error:
             self._app.metrics.refused("imap", error.code)
             raise No(
@@ -307,11 +307,12 @@ class Session:
         own = self._box if self._box is not None and self._box.ground == access.TEAM else None
         self._keeper.sign_ins.enter(self, self._proof, team or own)
 
-    def _not_a_relay(self) -> None:
+    async def _not_a_relay(self, address: str) -> None:
         """Before the password is looked at, and again when it says its name later. Raises No; Bye once signed in."""
         relay = self._keeper.relays.at(self._wire.peer) or self._keeper.relays.called(self._client)
         if relay is not None:
             self._app.metrics.refused("imap", "relay")
+            await mail_sign_in.relayed(self._app, address, relay.maker)
             text = " / ".join(relay.why)
             raise Bye(f"[CONTACTADMIN] {text}") if self._desk is not None else No(text, "CONTACTADMIN")
 

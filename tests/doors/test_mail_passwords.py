@@ -104,8 +104,12 @@ async def test_stopping_one_shows_its_program_out_at_once_and_no_other(
 
 def _signed_in(house: House, password: str) -> imaplib.IMAP4:
     imap = imaplib.IMAP4("127.0.0.1", house.app.ports["imap"], timeout=20)
-    imap.starttls(trusting(house.app))
-    imap.login(MOREL, password)
+    try:
+        imap.starttls(trusting(house.app))
+        imap.login(MOREL, password)
+    except imaplib.IMAP4.error:
+        imap.shutdown()
+        raise
     return imap
 
 
@@ -164,6 +168,8 @@ async def test_a_house_may_want_one_for_every_program(tmp_path: Path) -> None:
         given = await made(house)
         assert await by_mail(house, PASSWORD) == await by_mail(house, "un autre mot de passe") == "bad_credentials"
         assert await by_mail(house, given) == "in"
+        with pytest.raises(imaplib.IMAP4.error, match="il faut un mot de passe d'appareil"):
+            await asyncio.to_thread(_signed_in, house, PASSWORD)
         async with visitor(house, "morel") as she:
             assert "ne marche pas dans un logiciel" in (await she.get(PAGE)).said
 

@@ -15,6 +15,7 @@ import pytest
 from mail_gateway import relays
 from server import mail_sign_in
 from server.settings import BadSettings, Settings
+from tests.browser.visitor import visitor
 from tests.doors.test_imap_sign_in import connected, plain
 from tests.house import open_house, settings_for
 from tests.imap_client import MOREL, trusting
@@ -86,6 +87,9 @@ async def test_a_relay_hears_why_at_both_doors_and_no_password_is_looked_at(tmp_
             reply = await wire.say(f"AUTH PLAIN {coded}")
         assert reply.startswith("535 5.7.1 Ete Mail fait passer")
         assert await mail_sign_in.refusals(house.app, house.morel) == []
+        async with visitor(house, "morel") as she:
+            page = await she.get("/account/mail")
+        assert page.said.count("par les serveurs de Éditeur a été refusé") == 1, "she learns of it, once"
 
 
 async def test_a_relay_that_says_its_name_is_shown_out_before_and_after_it_signed_in(tmp_path: Path) -> None:
