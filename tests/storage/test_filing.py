@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from server import access, filing, listing, marks, reading, search
+from server import access, filing, listing, marks, reading, search, teams
 from server.drafts import MailFacts, Member, Receipt
 from server.errors import Refused
 from server.handles import MailboxHandle
@@ -51,7 +51,10 @@ async def keep(core: House, box: MailboxHandle, sent: Receipt, kind: str, on: bo
     await marks.put(core.app, box, handle, kind, on, "")
 
 
-async def test_flags_are_set_for_many_at_once_and_what_moved_meanwhile_is_left(core: House) -> None:
+async def test_flags_are_set_for_many_at_once_and_what_moved_meanwhile_is_left(
+    core: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filing, "TOGETHER", 2)  # five messages are three commits
     await asked(core, words=tuple(f"Message {number}" for number in range(5)))
     box = await core.mailbox("morel")
     every = await uids(core, box)
@@ -116,9 +119,35 @@ async def test_what_is_archived_on_the_web_moves_in_the_mail_client_and_back(cor
     await keep(core, box, sent, "archived", on=False)
     assert (len(await uids(core, box)), await uids(core, box, TRASH)) == (3, [])
 
+    await keep(core, box, sent, "muted")
+    await keep(core, box, sent, "archived")
+    await core.answer("dominique", sent.conversation, "Et une autre.")
+    assert (len(await uids(core, box)), await shown(core, "morel")) == (1, []), "there it arrives, here it stays away"
+
     patient = await core.mailbox("dominique")
     await keep(core, patient, sent, "archived")
     assert len(await uids(core, patient)) == 1, "a patient's messages stand in no folders"
+
+
+async def test_a_team_that_files_a_question_has_not_answered_it_and_hands_it_over_whole(core: House) -> None:
+    sent = await core.letter("admissions", "dominique")
+    await core.answer("dominique", sent.conversation, "À quelle heure ?")
+    box = await access.mailbox(core.app, core.petit, core.admissions.mailbox_id)
+    await keep(core, box, sent, "archived")
+    await filing.move(core.app, box, SENT, await uids(core, box, SENT), ARCHIVE)
+    (case,) = await teams.board(core.app, box)
+    assert (case.state, bool(case.since)) == ("waiting", True)
+    await core.answer("admissions", sent.conversation, "À huit heures.")
+    await filing.move(core.app, box, SENT, await uids(core, box, SENT), TRASH)
+    assert [case.state for case in await teams.board(core.app, box)] == ["answered"]
+    await filing.store(core.app, box, ARCHIVE, await uids(core, box, ARCHIVE), lambda flags: flags | DELETED)
+    await filing.expunge(core.app, box, ARCHIVE)
+    await teams.hand_over(core.app, box, sent.conversation, core.anesthesia.account_id)
+    other = await access.mailbox(core.app, core.morel, core.anesthesia.mailbox_id)
+    handle = await access.conversation(core.app, other, sent.conversation)
+    read = [entry.message.text for entry in (await reading.thread(core.app, handle)).entries]
+    assert read[:3] == ["Bonjour", "À quelle heure ?", "À huit heures."]
+    assert await reading.unread(core.app, other) == 1, "the line that tells of it: the rest was answered"
 
 
 async def test_what_is_expunged_is_gone_for_the_professional_and_stays_for_everybody_else(core: House) -> None:

@@ -99,6 +99,11 @@ async def test_no_program_assigns_or_closes(core: House) -> None:
     await teams.release(core.app, box, sent.conversation)
     await filing.store(core.app, box, SENT, [uid], lambda flags: sum(1 << bit for bit in known.values()))
     assert await carried(core, box, SENT) == [set()]
+    await teams.leave(core.app, core.admissions.account_id, core.petit.account_id)
+    with pytest.raises(Refused):
+        await filing.store(core.app, box, SENT, [uid], lambda flags: flags | entries.FLAGGED)
+    with pytest.raises(Refused):
+        await filing.name_keywords(core.app, box, ["mot"])
 
 
 async def test_a_team_too_large_for_its_keywords_takes_conversations_all_the_same(
