@@ -14,7 +14,7 @@ from mail_gateway.structure import Node
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # A field and the lines that continue it. Possessive: it cannot backtrack.
-_FIELD = re.compile(rb"^([!-9;-~]++)[ \t]*+:[^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+", re.MULTILINE)
+_FIELD = re.compile(rb"^([!-9;-~]++)([ \t]*+:[^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+)", re.MULTILINE)
 
 
 _ENCODINGS = frozenset({"", "7bit", "8bit", "binary", "base64", "quoted-printable"})
@@ -144,10 +144,13 @@ def _header(section: Section, block: bytes) -> bytes:
     if section.kind == "HEADER":
         return block
     keep = section.kind == "HEADER.FIELDS"
-    chosen = [match[0] for match in _FIELD.finditer(block) if (match[1].lower() in section.fields) is keep]
+    wanted = section.fields
+    chosen = [name + rest for name, rest in _FIELD.findall(block) if (name.lower() in wanted) is keep]
     # RFC 9051 § 6.4.5.1: with the blank line, unless the mail has none.
     blank = b"\r\n" if block.endswith((b"\n\r\n", b"\n\n")) or block in (b"\r\n", b"\n") else b""
-    return b"".join(field if field.endswith(b"\n") else field + b"\r\n" for field in chosen) + blank
+    if chosen and not chosen[-1].endswith(b"\n"):  # the block ended in the middle of a line
+        chosen[-1] += b"\r\n"
+    return b"".join(chosen) + blank
 
 
 def internal_date(at: int) -> bytes:

@@ -15,7 +15,7 @@ from mail_gateway.describe import Facts
 from mail_gateway.imap.commands import Fetch
 from mail_gateway.imap.enabled import Enabled
 from mail_gateway.imap.fetch import ITEMS, UnknownEncoding, Wanted, cut, internal_date, opening
-from mail_gateway.imap.shelves import CHUNK, Opened, Shelf, Unopened
+from mail_gateway.imap.shelves import CHUNK, READ, Opened, Shelf, Unopened
 from mail_gateway.imap.view import View
 from mail_gateway.imap.wire import Wire
 from mail_gateway.structure import Node
@@ -57,16 +57,18 @@ class Fetching:
             await self._listed(places, names)
             return "OK Done"
         one = _One(self, wanted, names)
-        for start in range(0, len(places), CHUNK):
-            uids = [view.uids[place] for place in places[start : start + CHUNK]]
-            if wanted.marks_seen and not view.read_only:
+        marks = wanted.marks_seen and not view.read_only
+        together = CHUNK if marks else READ
+        for start in range(0, len(places), together):
+            uids = [view.uids[place] for place in places[start : start + together]]
+            if marks:
                 one.seen = await self._see(uids)
             served = 0
             async for opened in self._shelf.open(uids, facts=wanted.needs_facts):
                 await one.write(view, self._enabled, opened)
                 served += 1
             one.gone |= served < len(uids)
-            await self._flush()
+            await self.flush()
         return one.outcome()
 
     async def _listed(self, places: Sequence[int], names: frozenset[str]) -> None:
@@ -77,26 +79,22 @@ class Fetching:
             await self._wire.drain()
             await asyncio.sleep(0)
 
-    async def say(self, data: bytes) -> None:
-        """Small pieces are written together: each write is a record of TLS."""
+    def say(self, data: bytes) -> bool:
+        """Small pieces are written together: each write is a record of TLS. Whether it is time to `flush`."""
         self._said.append(data)
         self._room -= len(data)
-        if self._room < 0:
-            await self._flush()
+        return self._room < 0
 
-    async def send(self, data: bytes) -> None:
-        """Some octets of a mail."""
-        if len(data) < TOGETHER:
-            await self.say(data)
-        else:
-            await self._flush()
-            await self._wire.send(data)
-
-    async def _flush(self) -> None:
+    async def flush(self) -> None:
         self._wire.write(b"".join(self._said))
         self._said.clear()
         self._room = TOGETHER
         await self._wire.drain()
+
+    async def send(self, data: bytes) -> None:
+        """Many octets of a mail, at the peer's pace."""
+        await self.flush()
+        await self._wire.send(data)
 
     async def raw(self, opened: Opened, *, parts: bool, keep: bool) -> tuple[bytes, Node | None]:
         """The mail, with its tree when `parts`; kept for the next FETCH when it is being taken in pieces, as
@@ -118,7 +116,9 @@ class _One:
         self._fetching = fetching
         self._wanted = wanted
         self._names = names
+        self._of_view = [item for item in _FROM_VIEW if item in names]
         self._of_row = [item for item in ITEMS if item in names and item in _OF_ROW]
+        self._octets = wanted.needs_octets
         self._of_facts = [item for item in ITEMS if item in names and item in _OF_FACTS]
         self.seen: frozenset[int] = frozenset()
         self.gone = False
@@ -143,10 +143,11 @@ class _One:
         if isinstance(opened, Unopened) or (self._wanted.needs_facts and facts is None):
             self._missed = True
             return
-        names = self._names
+        items = self._of_view
         if opened.uid in self.seen:
-            names |= {"FLAGS", "MODSEQ"} if enabled.condstore else {"FLAGS"}
-        said = [_item(view, place, name) for name in _FROM_VIEW if name in names]
+            also = {"FLAGS", "MODSEQ"} if enabled.condstore else {"FLAGS"}
+            items = [item for item in _FROM_VIEW if item in self._names | also]
+        said = [_item(view, place, item) for item in items]
         said += [_OF_ROW[item](opened) for item in self._of_row]
         if facts is not None:
             said += [_OF_FACTS[item](facts, opened.size) for item in self._of_facts]
@@ -159,24 +160,33 @@ class _One:
         start = b"* %d FETCH (%b" % (place + 1, b" ".join(said))
         glue = b" " if said else b""
         for label, data in sections:
-            await fetching.say(start + glue + label)
-            await fetching.send(data)
+            fetching.say(start + glue + label)
+            if len(data) < TOGETHER:
+                fetching.say(data)
+            else:
+                await fetching.send(data)
             start, glue = b"", b" "
-        await fetching.say(start + b")\r\n")
+        if fetching.say(start + b")\r\n"):
+            await fetching.flush()
 
     async def _sections(self, opened: Opened, facts: Facts) -> list[tuple[bytes, bytes]] | None:
         """Of each section how it begins and its octets; None when the mail does not open."""
-        asked, raw, root = self._wanted.sections, b"", None
+        asked = self._wanted.sections
         try:
-            if self._wanted.needs_octets:
+            if not self._octets:
+                found = [cut(section, facts.header, b"", None) for section in asked]
+            else:
                 parts = any(section.part or section.kind for section in asked)
                 keep = any(section.partial for section in asked)
                 raw, root = await self._fetching.raw(opened, parts=parts, keep=keep)
-            found = [cut(section, facts.header, raw, root) for section in asked]
+                found = [cut(section, facts.header, raw, root) for section in asked]
         except UnknownEncoding:
             self._unknown = True
             return None
-        except (CannotOpen, Refused, Unavailable):
+        except Refused:  # it left while it was being read
+            self.gone = True
+            return None
+        except (CannotOpen, Unavailable):
             self._missed = True
             return None
         return [

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from mail_gateway.describe import Facts
     from server.app import App
 
-CHUNK = 100  # messages read by one statement, and between two turns of the loop
+CHUNK = 100  # messages between two turns of the loop
+READ = 400  # messages read by one statement: each waits for a thread
 WORK_S = 0.008  # of work between two turns of the loop
-_NEAR = 4 * CHUNK  # numbers further apart than this are asked for in two statements
+_NEAR = READ  # numbers further apart than this are asked for in two statements
 
 
 class Pace:
@@ -177,18 +178,24 @@ class MessageShelf:
         pace = Pace()
         for run in _runs(uids):
             wanted = frozenset(run)
-            rows = await self._app.db.read(placements.mails, self.mailbox_id, self.folder, run[0], run[-1], facts=facts)
-            found = [self._unsealed(mail, facts=facts) for mail in rows if mail.uid in wanted]
-            await pace.step()
-            if facts:  # together, because what has to be made for the first time is then kept in one commit
-                await asyncio.gather(*(self._make(one) for one in found if one.opened and not one.opened.facts))
-            if text:
-                await self._read([one for one in found if one.opened])
-            for one in found:
-                if one.opened is None:
-                    self._app.metrics.unopened()
-                yield one.opened or Unopened(one.mail.uid)
-                await pace.step()
+            mailbox, folder = self.mailbox_id, self.folder
+            rows = await self._app.db.read(placements.mails, mailbox, folder, run[0], run[-1], facts=facts)
+            rows = [mail for mail in rows if mail.uid in wanted]
+            for start in range(0, len(rows), CHUNK):
+                for one in await self._found(rows[start : start + CHUNK], facts=facts, text=text):
+                    if one.opened is None:
+                        self._app.metrics.unopened()
+                    yield one.opened or Unopened(one.mail.uid)
+                    await pace.step()
+
+    async def _found(self, rows: Sequence[Mail], *, facts: bool, text: bool) -> list[_Found]:
+        found = [self._unsealed(mail, facts=facts) for mail in rows]
+        missing = [one for one in found if one.opened and not one.opened.facts] if facts else []
+        if missing:  # together, because what has to be made for the first time is then kept in one commit
+            await asyncio.gather(*(self._make(one) for one in missing))
+        if text:
+            await self._read([one for one in found if one.opened])
+        return found
 
     def _unsealed(self, mail: Mail, *, facts: bool) -> _Found:
         """From what was read, and nothing else."""
@@ -279,7 +286,7 @@ def _runs(uids: Sequence[int]) -> Iterator[list[int]]:
     """Cut where the numbers leap, so that a statement over a range reads little that was not asked for."""
     run: list[int] = []
     for uid in uids:
-        if run and (uid - run[-1] > _NEAR or len(run) >= CHUNK):
+        if run and (uid - run[-1] > _NEAR or len(run) >= READ):
             yield run
             run = []
         run.append(uid)

@@ -278,6 +278,6 @@ async def test_with_qresync_what_leaves_is_told_by_uid_and_up_to_where_one_knows
         await morel.raw(f"UID STORE {uids[1]}:* +FLAGS (\\Deleted)")
         answer, said = await morel.raw(f"UID EXPUNGE {uids[1]}")
         assert said[-1] == b"* VANISHED %d" % uids[1]
-        assert re.fullmatch(r"OK \[HIGHESTMODSEQ \d+\] Done", answer)
+        assert re.fullmatch(r"OK \[HIGHESTMODSEQ \d+\] .*", answer)
         _, again = await morel.raw("SELECT INBOX")
         assert number(rb"HIGHESTMODSEQ (\d+)", again) >= int(re.findall(r"\d+", answer)[0])
