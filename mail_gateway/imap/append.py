@@ -10,6 +10,7 @@ Promises: nothing is acknowledged that is not kept; whose mail it is, is never r
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from mail_gateway.headers import Headers, message_ids
@@ -27,6 +28,7 @@ from server.handles import MailboxHandle
 from storage import entries, mail_sizes
 from storage.database import Tx
 
+_TAG = re.compile(rb"\S++")
 DRAFTS, SENT = "drafts", "sent"  # roles of `folders`
 
 
@@ -53,7 +55,7 @@ def wants_whole(parts: Sequence[Part]) -> bool:
     """
     cursor = Cursor(parts)
     try:
-        cursor.atom()
+        cursor.match(_TAG)
         cursor.space()
         if cursor.keyword() != "APPEND":
             return False

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from mail_gateway.imap import imap_door
 from mail_gateway.imap.idle import Idler, Idlers
 from mail_gateway.imap.wire import Wire
 from storage import accounts
-from tests.house import House
+from tests.house import House, open_core_house, settings_for
 from tests.imap_client import Client, client, exchange, imap_house
 
 
@@ -25,14 +27,14 @@ async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
         yield opened
 
 
-async def idling(program: Client) -> Callable[[bytes], object]:
-    """In IDLE; returns how to hear the next line that is more than a sign of life."""
+async def idling(program: Client) -> None:
     await asyncio.to_thread(program.imap.send, b"i1 IDLE\r\n")
     assert (await asyncio.to_thread(program.imap.readline)).startswith(b"+ ")
-    return program.imap.send
 
 
 async def heard(program: Client, besides: bytes = b"* OK Still here\r\n") -> bytes:
+    """The next line that is more than a sign of life."""
+
     def listen() -> bytes:
         while (line := program.imap.readline()) == besides:
             pass
@@ -82,6 +84,16 @@ async def test_who_waits_is_shown_out_when_the_account_ends(house: House) -> Non
         await house.app.db.write(accounts.end, house.morel.account_id)
         assert (await heard(morel)).startswith(b"* BYE")
         morel.shown_out = True
+
+
+async def test_who_waits_hears_goodbye_when_the_door_closes(tmp_path: Path) -> None:
+    async with open_core_house(settings_for(tmp_path)) as core, AsyncExitStack() as open_door:
+        await open_door.enter_async_context(imap_door(core.app))
+        async with client(core) as morel:
+            await idling(morel)
+            await open_door.aclose()
+            assert (await heard(morel)).startswith(b"* BYE")
+            morel.shown_out = True
 
 
 async def test_thousands_who_wait_are_looked_after_by_a_few_queries(
