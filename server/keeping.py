@@ -118,7 +118,7 @@ async def keep(
         raise TooLarge("text_too_long", f"Le message est trop long ({MAX_TEXT} caractères au plus).")
     if not _is_id(draft_id):
         raise Invalid
-    own = await access.own_space(app, box.actor) if writing.uploads else None
+    own = await access.own_space(app, box.actor)
     keys = await app.db.read(lambda tx: reading.space_keys(app, tx, box.space_id))
     kept = await app.db.write(_keep, box, keys, draft_id, version, conversation, writing, bare, own)
     if kept.version == 1 or kept.other:
@@ -139,17 +139,16 @@ def _keep(
     conversation: str,
     writing: Writing,
     bare: bool,
-    own: SpaceHandle | None,
+    own: SpaceHandle,
 ) -> Kept:
     entries.hold(tx, box.mailbox_id)
     at, me = now_ms(), box.actor.account_id
-    if own is not None:
-        uploads.hold(tx, own, writing.uploads, ())
     known = drafts.find(tx, box.mailbox_id, draft_id)
     kept = Kept(draft_id, version, conversation, writing, reading.iso(at))
     if known is None:
         if writing.empty and not bare:
             return replace(kept, version=0)
+        uploads.hold(tx, own, writing.uploads, ())
         _insert(tx, box, keys, kept, at)
         return replace(kept, version=1)
     if known.ended_at is not None or known.account_id != me:
@@ -158,6 +157,7 @@ def _keep(
     if known.version != version and (before is None or _same(before.writing, writing)):
         return replace(kept, version=known.version)
     other = _beside(tx, box, keys, known, before, writing, late=known.version != version)
+    uploads.hold(tx, own, writing.uploads, before.writing.uploads if before and not other else ())
     if writing.empty and not bare and known.version == version:
         drafts.remove(tx, box.mailbox_id, draft_id)
         return replace(kept, version=0, other=other)
@@ -180,12 +180,18 @@ def _beside(
     """
     if before is None or before.writing.empty or not (before.writing.beyond or (late and not _goes_on(before, now))):
         return ""
-    other = new_id()
     if known.blob_id:
-        sealed = keys.seal("draft", other, msgspec.json.encode(before.writing))
-        drafts.part(tx, box.mailbox_id, known, other, sealed)
-    else:
-        _insert(tx, box, keys, replace(before, id=other), known.updated_at)
+        return _part(tx, box, keys, known, before)
+    other = new_id()
+    _insert(tx, box, keys, replace(before, id=other), known.updated_at)
+    return other
+
+
+def _part(tx: Tx, box: MailboxHandle, keys: SpaceKeys, known: KeptDraft, before: Kept) -> str:
+    """The mail of a draft is a draft of its own from now on. Returns its id."""
+    other = new_id()
+    sealed = keys.seal("draft", other, msgspec.json.encode(before.writing))
+    drafts.part(tx, box.mailbox_id, known, other, sealed)
     return other
 
 
@@ -285,15 +291,23 @@ async def throw_away(app: App, box: MailboxHandle, draft_id: str) -> bool:
 
 
 def ending(box: MailboxHandle, draft_id: str) -> Callable[[Doing], None]:
-    """The effect of sending it: the draft ends in the transaction of its message."""
+    """The effect of sending it: the draft ends in the transaction of its message. A file that no page could take, and
+    so was not sent, stays in the mail of whose client put it there.
+    """
 
-    def end(tx: Tx) -> None:
+    def end(app: App, tx: Tx) -> None:
         at, me = now_ms(), box.actor.account_id
+        known = drafts.find(tx, box.mailbox_id, draft_id)
+        if known is not None and known.account_id == me and known.blob_id:
+            keys = reading.space_keys(app, tx, box.space_id)
+            before = opened(keys, known)
+            if before is not None and before.writing.beyond:
+                _part(tx, box, keys, known, before)
         if not drafts.end(tx, box.mailbox_id, me, draft_id, at):
             drafts.never(tx, box.mailbox_id, KeptDraft(draft_id, box.space_id, "", me, b"", 0, at), at)
 
     def effect(doing: Doing) -> None:
         if _is_id(draft_id):
-            doing.then.append(lambda: end(doing.tx))
+            doing.then.append(lambda: end(doing.app, doing.tx))
 
     return effect

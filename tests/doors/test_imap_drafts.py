@@ -10,7 +10,12 @@ import re
 import smtplib
 from email.message import EmailMessage
 
+import pytest
+
+from mail_gateway.imap.draft_shelf import DraftShelf
+from mail_gateway.imap.shelves import Opened
 from server import keeping
+from server.errors import Refused
 from tests.browser.visitor import Answer, Visitor, visitor
 from tests.house import PASSWORD, House
 from tests.imap_client import Client, client, trusting
@@ -246,6 +251,11 @@ async def test_a_file_that_no_page_can_take_stays_in_the_program_and_the_page_sa
         assert len(await _uids(program)) == 2
         assert b"vide.csv" in (await program.fetch(uid))[1], "the mail stays as it is, beside what the page wrote"
         assert "Deux fichiers." in (await web.get("/drafts")).said
+        asked = re.findall(rf'"(/drafts/(?!{form["draft"]})[^"]+)"', (await web.get("/drafts")).text)[0]
+        place = (await web.get(asked)).place.partition("#")[0]
+        sent_now = await web.post(f"/c/{sent.conversation}", _sheet(await web.get(place)))
+        assert sent_now.status == 303
+        assert b"vide.csv" in (await program.fetch(uid))[1], "what did not go is still where it was said to be"
 
 
 async def test_in_the_mailbox_of_a_team_each_has_their_own_drafts_at_both_places(house: House) -> None:
@@ -272,3 +282,14 @@ async def test_a_large_draft_is_kept_to_its_last_octet_and_searched(house: House
     (kept,) = await keeping.kept(house.app, await house.mailbox("morel"))
     assert kept.writing.mail is not None
     assert kept.writing.mail.why == "long"
+
+
+async def test_a_draft_thrown_away_while_it_is_being_read_is_gone_and_not_damaged(house: House) -> None:
+    async with client(house, folder="Drafts") as desk:
+        uid = await _append(desk, letter(house, "Venez demain."))
+        shelf = DraftShelf(house.app, await house.mailbox("morel"))
+        [draft] = [one async for one in shelf.open([uid], facts=True)]
+        assert isinstance(draft, Opened)
+        await _take_away(desk, uid)
+    with pytest.raises(Refused):
+        await draft.octets()
