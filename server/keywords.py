@@ -97,7 +97,9 @@ def say_finished(tx: Tx, mailbox_id: str, conversation_id: str) -> None:
 
 
 def forget(tx: Tx, team: str, account_id: str) -> str:
-    """Somebody works in the team no longer: what they had taken is anybody's. Returns the team's mailbox."""
+    """Somebody works in the team no longer: what they had taken is anybody's, and their keyword is no more.
+    Returns the team's mailbox.
+    """
     owner = accounts.by_id(tx, team)
     if owner is None:
         return ""
@@ -106,28 +108,23 @@ def forget(tx: Tx, team: str, account_id: str) -> str:
         if word.kind == ASSIGNED and word.account_id == account_id:
             for conversation in rows.held_by(tx, owner.mailbox_id, 1 << word.bit):
                 rows.assign(tx, owner.mailbox_id, conversation, 0)
+            rows.remove(tx, owner.mailbox_id, word.bit)
     return owner.mailbox_id
 
 
 def _bit_of(app: App, tx: Tx, box: MailboxHandle, account_id: str) -> int:
-    """The bit of a member's keyword, made the first time. When every place is taken, that of somebody who has nothing
-    now; else none: who has the conversation stands on the web all the same.
+    """The bit of a member's keyword, made the first time; none when every place is taken: who has the conversation
+    stands on the web all the same.
     """
     words = rows.of(tx, box.mailbox_id)
     own = next((word.bit for word in words if word.kind == ASSIGNED and word.account_id == account_id), None)
     if own is not None:
         return 1 << own
-    keys = keys_of(app, tx, box.space_id, {})
     bit = rows.free_bit(words)
     if bit is None:
-        used = rows.in_use(tx, box.mailbox_id)
-        bit = next((word.bit for word in words if word.kind == ASSIGNED and 1 << word.bit not in used), None)
-        if bit is None:
-            return 0
-        rows.give_away(tx, box.mailbox_id, bit, _sealed(app, tx, box, keys, bit, account_id), account_id)
-    else:
-        sealed = _sealed(app, tx, box, keys, bit, account_id)
-        rows.insert(tx, box.mailbox_id, bit, sealed, ASSIGNED, account_id)
+        return 0
+    keys = keys_of(app, tx, box.space_id, {})
+    rows.insert(tx, box.mailbox_id, bit, _sealed(app, tx, box, keys, bit, account_id), ASSIGNED, account_id)
     return 1 << bit
 
 

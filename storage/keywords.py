@@ -81,23 +81,9 @@ def assign(tx: Tx, mailbox_id: str, conversation_id: str, bits: int) -> None:
     )
 
 
-def in_use(tx: Tx, mailbox_id: str) -> set[int]:
-    """The assigned bits that some conversation carries now."""
-    rows = tx.run(
-        "SELECT DISTINCT assigned FROM threads WHERE mailbox_id = :mailbox AND assigned <> 0", mailbox=mailbox_id
-    )
-    return {int(row[0]) for row in rows}
-
-
-def give_away(tx: Tx, mailbox_id: str, bit: int, name: Sealed, account_id: str) -> None:
-    """An assigned keyword that no conversation carries becomes somebody else's."""
-    tx.run(
-        "UPDATE keywords SET name = :name, account_id = :a WHERE mailbox_id = :mailbox AND bit = :bit",
-        name=name,
-        a=account_id,
-        mailbox=mailbox_id,
-        bit=bit,
-    )
+def remove(tx: Tx, mailbox_id: str, bit: int) -> None:
+    """Its place is free. No message may carry it any more."""
+    tx.run("DELETE FROM keywords WHERE mailbox_id = :mailbox AND bit = :bit", mailbox=mailbox_id, bit=bit)
 
 
 def held_by(tx: Tx, mailbox_id: str, bits: int) -> list[str]:

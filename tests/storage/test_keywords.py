@@ -116,9 +116,9 @@ async def test_a_team_too_large_for_its_keywords_takes_conversations_all_the_sam
     await teams.take(core.app, box, first.conversation)
     await teams.take(core.app, other, second.conversation)
     assert await carried(core, box, SENT) == [{PETIT}, set()]
-    await teams.release(core.app, box, first.conversation)
+    await teams.leave(core.app, core.admissions.account_id, core.petit.account_id)
     await teams.take(core.app, other, second.conversation, core.noel.account_id)
-    assert await carried(core, box, SENT) == [set(), {noel(core)}], "the place of somebody who has nothing now"
+    assert await carried(core, other, SENT) == [set(), {noel(core)}], "the place of somebody who left"
 
 
 def noel(core: House) -> str:
