@@ -74,7 +74,9 @@ class DraftShelf:
                 if facts:
                     made = await self._facts(draft)
                     opened.size, opened.facts = made.size, made.facts
-            except (CannotOpen, Refused, Unavailable):
+            except Refused:  # it left meanwhile
+                continue
+            except (CannotOpen, Unavailable):
                 self._app.metrics.unopened()
                 yield Unopened(row.uid)
                 continue
@@ -84,7 +86,16 @@ class DraftShelf:
 
     async def _octets(self, draft: DraftMail) -> bytes:
         blob_id = draft.row.blob_id or (await self._facts(draft)).blob_id
-        return await mail_drafts.octets(self._app, draft.keys, blob_id)
+        return await self._kept(draft, blob_id)
+
+    async def _kept(self, draft: DraftMail, blob_id: str) -> bytes:
+        """Raises `Refused` when the draft has left, and its octets with it; `CannotOpen` when they are damaged."""
+        try:
+            return await mail_drafts.octets(self._app, draft.keys, blob_id)
+        except CannotOpen:
+            if not await mail_drafts.opened(self._app, self._box, [draft.row.uid]):
+                raise Refused from None
+            raise
 
     async def _facts(self, draft: DraftMail) -> rendition.Rendered:
         """What is known of the mail; made, or described, the first time."""
@@ -92,7 +103,7 @@ class DraftShelf:
         if found is not None and (known := rendition.known_facts(keys, row.id, found)) is not None:
             return rendition.Rendered(found.blob_id, found.size, known)
         kept_blob = found.blob_id if found is not None else row.blob_id
-        raw = await mail_drafts.octets(self._app, keys, kept_blob) if kept_blob else await self._compose(draft)
+        raw = await self._kept(draft, kept_blob) if kept_blob else await self._compose(draft)
         facts = await _apart(raw, describe.facts)
         sealed = keys.seal("rendition", row.id, msgspec.msgpack.encode(facts))
         blob = None if kept_blob else await self._app.blobs.put(keys, raw)

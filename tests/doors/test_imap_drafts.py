@@ -286,7 +286,7 @@ async def test_a_large_draft_is_kept_to_its_last_octet_and_searched(house: House
 
 async def test_a_draft_thrown_away_while_it_is_being_read_is_gone_and_not_damaged(house: House) -> None:
     async with client(house, folder="Drafts") as desk:
-        uid = await _append(desk, letter(house, "Venez demain."))
+        uid = await _append(desk, letter("Venez demain."))
         shelf = DraftShelf(house.app, await house.mailbox("morel"))
         [draft] = [one async for one in shelf.open([uid], facts=True)]
         assert isinstance(draft, Opened)
