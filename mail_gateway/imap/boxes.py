@@ -58,7 +58,7 @@ class Boxes:
             if handle is None:
                 handle = await access.mailbox(self._app, self.own.actor, drawer.mailbox_id)
                 self._opened[drawer.mailbox_id] = handle
-            elif handle is not self.own:
+            else:
                 await self.ask_again(handle)
         except (Refused, Bye):
             self._opened.pop(drawer.mailbox_id, None)
@@ -67,7 +67,7 @@ class Boxes:
 
     async def ask_again(self, handle: MailboxHandle) -> None:
         """Before anything is done in a team's folder: whether one still works there. Raises `Bye`."""
-        if handle is self.own:
+        if handle.ground != access.TEAM:
             return
         try:
             await self._app.db.read(lambda tx: access.still_open(self._app, tx, handle))

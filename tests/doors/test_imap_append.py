@@ -137,6 +137,8 @@ async def test_a_mail_in_utf_8_is_taken_once_the_client_said_that_it_reads_it(ho
         assert await morel.do("select", "Drafts") == [b"1"]
         _, octets = await morel.fetch((await morel.uids("ALL"))[0])
         assert octets == mail
+        answer, _ = await morel.raw("APPEND Drafts ~{20+}\r\nSubject: a\r\n\r\n\0\0\0\0\0\0")
+        assert answer.startswith("NO [UNKNOWN-CTE]"), "it could not be shown again as it is"
 
 
 async def test_a_mailbox_says_what_it_holds_and_refuses_drafts_beyond_it_but_no_letter(house: House) -> None:
