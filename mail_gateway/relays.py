@@ -91,10 +91,13 @@ class Relays:
         return next((relay for start, relay in self._clients if client.startswith(start)), None)
 
 
+_NOBODY: Final = Relays(())
+
+
 def refused(settings: Settings) -> Relays:
     """Those that may not sign in. Raises `BadSettings` when the file of the setting is not one."""
     if settings.mail_relays == "allowed":
-        return Relays(())
+        return _NOBODY
     return _read(Path(settings.mail_relays_file) if settings.mail_relays_file else SHIPPED)
 
 

@@ -21,6 +21,7 @@ from mail_gateway.imap.session import Session
 from mail_gateway.imap.wire import HANDSHAKE_S, Room, Wire
 from mail_gateway.listening import Listener
 from mail_gateway.preparing import prepared
+from mail_gateway.relays import Relays
 from mail_gateway.sign_ins import SignIns
 from server.mail_sign_in import MailTokens
 
@@ -47,7 +48,12 @@ class Doorkeeper:
         self.idlers = Idlers(app)
         self._room = Room()
         self.tokens = MailTokens(app)
-        self.relays = relays.refused(app.settings)
+        relays.refused(app.settings)  # a table that cannot be read is said now
+
+    @property
+    def relays(self) -> Relays:
+        """Who is refused, as of now."""
+        return relays.refused(self._app.settings)
 
     def connect(self) -> Wire:
         """A new connection's protocol, in clear so far."""

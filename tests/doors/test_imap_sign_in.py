@@ -78,6 +78,12 @@ async def connected(house: House) -> AsyncIterator[Said]:
         writer.close()
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the doors open: they look every tenth of a second who may still sit there."""
+    monkeypatch.setattr(sign_ins, "ROUND_S", 0.1)
+
+
 # ---- TLS from the first octet ----------------------------------------------------------------------------------------
 
 
@@ -206,27 +212,23 @@ async def test_services_patients_and_operators_have_no_mail_client_by_token_eith
             assert told.startswith("t NO [AUTHENTICATIONFAILED]"), who
 
 
-async def test_who_leaves_the_team_reads_no_more_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_ins, "ROUND_S", 0.1)
-    async with open_house(settings_for(tmp_path / "pli")) as house:
-        token = await house.token("petit")
-        async with connected(house) as team, connected(house) as own:
-            assert (await team.authenticate("XOAUTH2", xoauth2(ADMISSIONS, token))).startswith("t OK")
-            assert (await own.authenticate("XOAUTH2", xoauth2(PETIT, token))).startswith("t OK")
-            await teams.leave(house.app, house.admissions.account_id, house.petit.account_id)
-            assert (await team.hear()).startswith("* BYE")
-            assert (await own.say("n NOOP")).startswith("n OK")
+async def test_who_leaves_the_team_reads_no_more_there(soon: None, house: House) -> None:
+    token = await house.token("petit")
+    async with connected(house) as team, connected(house) as own:
+        assert (await team.authenticate("XOAUTH2", xoauth2(ADMISSIONS, token))).startswith("t OK")
+        assert (await own.authenticate("XOAUTH2", xoauth2(PETIT, token))).startswith("t OK")
+        await teams.leave(house.app, house.admissions.account_id, house.petit.account_id)
+        assert (await team.hear()).startswith("* BYE")
+        assert (await own.say("n NOOP")).startswith("n OK")
 
 
-async def test_a_token_that_ended_shows_its_client_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_ins, "ROUND_S", 0.1)
-    async with open_house(settings_for(tmp_path / "pli")) as house:
-        token = await house.token("morel")
-        async with connected(house) as said:
-            assert (await said.authenticate("XOAUTH2", xoauth2("", token))).startswith("t OK")
-            [way] = [way for way in await sessions.ways(house.app, house.morel.account_id) if way.kind == "bearer"]
-            await sessions.end_way(house.app, house.morel.account_id, way.id)
-            assert (await said.hear()).startswith("* BYE")
+async def test_a_token_that_ended_shows_its_client_out(soon: None, house: House) -> None:
+    token = await house.token("morel")
+    async with connected(house) as said:
+        assert (await said.authenticate("XOAUTH2", xoauth2("", token))).startswith("t OK")
+        [way] = [way for way in await sessions.ways(house.app, house.morel.account_id) if way.kind == "bearer"]
+        await sessions.end_way(house.app, house.morel.account_id, way.id)
+        assert (await said.hear()).startswith("* BYE")
 
 
 async def test_too_many_tokens_that_are_none_from_one_place_wait(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ import imaplib
 import re
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import time_machine
@@ -18,7 +17,7 @@ from server import brakes, mail_passwords, mail_sign_in
 from server.errors import Invalid, Refused, Throttled, Unauthorised
 from storage import brakes as counts
 from tests.browser.visitor import visitor
-from tests.house import PASSWORD, House, open_house, settings_for
+from tests.house import PASSWORD, House
 from tests.imap_client import MOREL, client, trusting
 
 DAY_S = 86_400
@@ -41,6 +40,12 @@ async def by_mail(house: House, password: str, address: str = MOREL, source: str
     except (Unauthorised, Throttled) as error:
         return error.code
     return "in"
+
+
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the doors open: they look every tenth of a second who may still sit there."""
+    monkeypatch.setattr(sign_ins, "ROUND_S", 0.1)
 
 
 async def test_a_password_is_shown_once_and_opens_the_mailbox_however_it_is_typed(house: House) -> None:
@@ -81,25 +86,21 @@ async def test_its_owner_sees_which_program_used_it_and_how(house: House) -> Non
     ]
 
 
-async def test_stopping_one_shows_its_program_out_at_once_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sign_ins, "ROUND_S", 0.1)
-    async with open_house(settings_for(tmp_path / "pli")) as house:
-        lost, kept = await made(house, "Téléphone perdu"), await made(house)
-        async with client(house, MOREL, kept) as hers:
-            thief = await asyncio.to_thread(_signed_in, house, lost)
-            async with visitor(house, "morel") as she:
-                page = await she.get(PAGE)
-                [lost_id] = re.findall(r'name="id" value="(\w+)"><[^>]*Arrêter le mot de passe de Téléphone', page.text)
-                assert (await she.post(f"{PAGE}/end", {"id": lost_id})).place == f"{PAGE}?done=ended"
-                assert "Téléphone perdu" not in (await she.get(PAGE)).said
-                assert (await she.post(f"{PAGE}/end", {"id": lost_id})).status == 404
-            assert (await asyncio.to_thread(thief.readline)).startswith(b"* BYE")
-            thief.shutdown()
-            assert (await hers.raw("NOOP"))[0].startswith("OK")
-        assert await by_mail(house, lost) == "bad_credentials"
-        assert await by_mail(house, kept) == "in"
+async def test_stopping_one_shows_its_program_out_at_once_and_no_other(soon: None, house: House) -> None:
+    lost, kept = await made(house, "Téléphone perdu"), await made(house)
+    async with client(house, MOREL, kept) as hers:
+        thief = await asyncio.to_thread(_signed_in, house, lost)
+        async with visitor(house, "morel") as she:
+            page = await she.get(PAGE)
+            [lost_id] = re.findall(r'name="id" value="(\w+)"><[^>]*Arrêter le mot de passe de Téléphone', page.text)
+            assert (await she.post(f"{PAGE}/end", {"id": lost_id})).place == f"{PAGE}?done=ended"
+            assert "Téléphone perdu" not in (await she.get(PAGE)).said
+            assert (await she.post(f"{PAGE}/end", {"id": lost_id})).status == 404
+        assert (await asyncio.to_thread(thief.readline)).startswith(b"* BYE")
+        thief.shutdown()
+        assert (await hers.raw("NOOP"))[0].startswith("OK")
+    assert await by_mail(house, lost) == "bad_credentials"
+    assert await by_mail(house, kept) == "in"
 
 
 def _signed_in(house: House, password: str) -> imaplib.IMAP4:
@@ -153,25 +154,24 @@ async def test_a_name_is_needed_and_twenty_are_enough(house: House, monkeypatch:
     assert len(set(told)) == 2
 
 
-async def test_making_one_asks_again_who_one_is(tmp_path: Path) -> None:
-    async with open_house(settings_for(tmp_path / "pli")) as house:
-        house.app.settings = replace(house.app.settings, demo=False)
-        async with visitor(house, "morel") as she:
-            await house.app.db.write(lambda tx: tx.run("UPDATE credentials SET strong_at = 1"))
-            answer = await she.post(PAGE, {"name": "Volé"}, headers={"Referer": f"{house.http}{PAGE}"})
-            assert (answer.status, answer.place) == (303, "/step-up?back=/account/mail")
-        assert await mail_passwords.listed(house.app, house.morel.account_id) == []
+async def test_making_one_asks_again_who_one_is(house: House) -> None:
+    house.app.settings = replace(house.app.settings, demo=False)
+    async with visitor(house, "morel") as she:
+        await house.app.db.write(lambda tx: tx.run("UPDATE credentials SET strong_at = 1"))
+        answer = await she.post(PAGE, {"name": "Volé"}, headers={"Referer": f"{house.http}{PAGE}"})
+        assert (answer.status, answer.place) == (303, "/step-up?back=/account/mail")
+    assert await mail_passwords.listed(house.app, house.morel.account_id) == []
 
 
-async def test_a_house_may_want_one_for_every_program(tmp_path: Path) -> None:
-    async with open_house(settings_for(tmp_path / "pli", mail_main_password="refused")) as house:
-        given = await made(house)
-        assert await by_mail(house, PASSWORD) == await by_mail(house, "un autre mot de passe") == "bad_credentials"
-        assert await by_mail(house, given) == "in"
-        with pytest.raises(imaplib.IMAP4.error, match="il faut un mot de passe d'appareil"):
-            await asyncio.to_thread(_signed_in, house, PASSWORD)
-        async with visitor(house, "morel") as she:
-            assert "ne marche pas dans un logiciel" in (await she.get(PAGE)).said
+async def test_a_house_may_want_one_for_every_program(house: House) -> None:
+    house.app.settings = replace(house.app.settings, mail_main_password="refused")
+    given = await made(house)
+    assert await by_mail(house, PASSWORD) == await by_mail(house, "un autre mot de passe") == "bad_credentials"
+    assert await by_mail(house, given) == "in"
+    with pytest.raises(imaplib.IMAP4.error, match="il faut un mot de passe d'appareil"):
+        await asyncio.to_thread(_signed_in, house, PASSWORD)
+    async with visitor(house, "morel") as she:
+        assert "ne marche pas dans un logiciel" in (await she.get(PAGE)).said
 
 
 async def test_one_that_serves_no_more_ends_by_itself(house: House) -> None:

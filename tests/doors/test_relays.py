@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from server import mail_sign_in
 from server.settings import BadSettings, Settings
 from tests.browser.visitor import visitor
 from tests.doors.test_imap_sign_in import connected, plain
-from tests.house import open_house, settings_for
+from tests.house import House
 from tests.imap_client import MOREL, trusting
 from tests.wire import connected_at_once
 
@@ -28,6 +29,11 @@ def table(folder: Path, **row: object) -> str:
     path = folder / "relays.json"
     path.write_text(json.dumps({"version": "1", "basis": "", "relays": [{**shown, **row}]}))
     return str(path)
+
+
+def settle(house: House, **changes: str) -> None:
+    """As the operator wants it from now on."""
+    house.app.settings = replace(house.app.settings, **changes)  # type: ignore[arg-type]
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
@@ -70,44 +76,43 @@ def test_a_table_that_is_none_is_said_so_when_the_door_opens(tmp_path: Path) -> 
 # ---- the doors -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_relay_hears_why_at_both_doors_and_no_password_is_looked_at(tmp_path: Path) -> None:
-    file = table(tmp_path, networks=["127.0.0.0/8"])
-    async with open_house(settings_for(tmp_path / "pli", mail_relays_file=file)) as house:
-        async with connected(house) as said:
-            for told in (
-                await said.authenticate("PLAIN", plain()),
-                await said.authenticate("PLAIN", plain(secret="faux")),
-                await said.say(f"t LOGIN {MOREL} faux"),
-            ):
-                assert told.startswith("t NO [CONTACTADMIN] Ete Mail fait passer votre mot de passe et vos messages")
-                assert "par les serveurs de Editeur" in told
-                assert " / this program hands your password" in told
-        coded = base64.b64encode(plain()).decode()
-        async with connected_at_once(house.app.ports["submissions"], trusting(house.app)) as wire:
-            reply = await wire.say(f"AUTH PLAIN {coded}")
-        assert reply.startswith("535 5.7.1 Ete Mail fait passer")
-        assert await mail_sign_in.refusals(house.app, house.morel) == []
-        async with visitor(house, "morel") as she:
-            page = await she.get("/account/mail")
-        assert page.said.count("par les serveurs de Éditeur a été refusé") == 1, "she learns of it, once"
+async def test_a_relay_hears_why_at_both_doors_and_no_password_is_looked_at(house: House, tmp_path: Path) -> None:
+    settle(house, mail_relays_file=table(tmp_path, networks=["127.0.0.0/8"]))
+    async with connected(house) as said:
+        for told in (
+            await said.authenticate("PLAIN", plain()),
+            await said.authenticate("PLAIN", plain(secret="faux")),
+            await said.say(f"t LOGIN {MOREL} faux"),
+        ):
+            assert told.startswith("t NO [CONTACTADMIN] Ete Mail fait passer votre mot de passe et vos messages")
+            assert "par les serveurs de Editeur" in told
+            assert " / this program hands your password" in told
+    coded = base64.b64encode(plain()).decode()
+    async with connected_at_once(house.app.ports["submissions"], trusting(house.app)) as wire:
+        reply = await wire.say(f"AUTH PLAIN {coded}")
+    assert reply.startswith("535 5.7.1 Ete Mail fait passer")
+    assert await mail_sign_in.refusals(house.app, house.morel) == []
+    async with visitor(house, "morel") as she:
+        page = await she.get("/account/mail")
+    assert page.said.count("par les serveurs de Éditeur a été refusé") == 1, "she learns of it, once"
 
 
-async def test_a_relay_that_says_its_name_is_shown_out_before_and_after_it_signed_in(tmp_path: Path) -> None:
-    file = table(tmp_path, clients=["ete mail"])
-    async with open_house(settings_for(tmp_path / "pli", mail_relays_file=file)) as house:
-        async with connected(house) as said:
-            await said.say('i ID ("name" "Ete Mail" "version" "3")')
-            assert (await said.authenticate("PLAIN", plain())).startswith("t NO [CONTACTADMIN]")
-        async with connected(house) as said:
-            assert (await said.authenticate("PLAIN", plain())).startswith("t OK")
-            assert (await said.say('i ID ("name" "Ete Mail" "version" "3")')).startswith("* BYE [CONTACTADMIN]")
-        async with connected(house) as said:
-            await said.say('i ID ("name" "Thunderbird")')
-            assert (await said.authenticate("PLAIN", plain())).startswith("t OK")
+async def test_a_relay_that_says_its_name_is_shown_out_before_and_after_it_signed_in(
+    house: House, tmp_path: Path
+) -> None:
+    settle(house, mail_relays_file=table(tmp_path, clients=["ete mail"]))
+    async with connected(house) as said:
+        await said.say('i ID ("name" "Ete Mail" "version" "3")')
+        assert (await said.authenticate("PLAIN", plain())).startswith("t NO [CONTACTADMIN]")
+    async with connected(house) as said:
+        assert (await said.authenticate("PLAIN", plain())).startswith("t OK")
+        assert (await said.say('i ID ("name" "Ete Mail" "version" "3")')).startswith("* BYE [CONTACTADMIN]")
+    async with connected(house) as said:
+        await said.say('i ID ("name" "Thunderbird")')
+        assert (await said.authenticate("PLAIN", plain())).startswith("t OK")
 
 
-async def test_an_operator_may_allow_them(tmp_path: Path) -> None:
-    file = table(tmp_path, networks=["127.0.0.0/8"])
-    settings = settings_for(tmp_path / "pli", mail_relays_file=file, mail_relays="allowed")
-    async with open_house(settings) as house, connected(house) as said:
+async def test_an_operator_may_allow_them(house: House, tmp_path: Path) -> None:
+    settle(house, mail_relays_file=table(tmp_path, networks=["127.0.0.0/8"]), mail_relays="allowed")
+    async with connected(house) as said:
         assert (await said.authenticate("PLAIN", plain())).startswith("t OK")
