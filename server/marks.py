@@ -2,7 +2,8 @@
 
 Each act is one record with its author (a helper's own name, in the mailbox of the person they help) and its date, and
 takes the mailbox's next number: a device that was away sees by its cursor that something moved, and asks for the list
-again. Nothing of this is the other side's to know, and no message changes: unread is the same number everywhere.
+again. Nothing of this is the other side's to know, and no message changes: unread is the same number everywhere. Where
+a mail client may look, what is archived is in its folder Archive too (`server.filing`).
 """
 
 from __future__ import annotations

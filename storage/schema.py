@@ -485,7 +485,8 @@ messages = Table(
 Index("messages_by_conversation", messages.c.space_id, messages.c.conversation_id, messages.c.at)
 
 # Message n in mailbox m. kind: message, change. A change repeats a message whose state moved; `of_seq` is its first
-# number. flags: bits of `storage.entries`. `folder`: inbox, sent. `modseq`: the last number at which the flags moved.
+# number. flags: bits of `storage.entries`. `folder`: inbox, sent, or filed, gone (`storage.placements`). `modseq`: the
+# last number at which the flags moved.
 entries = Table(
     "entries",
     metadata,

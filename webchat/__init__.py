@@ -2,7 +2,7 @@
 
     __init__   `add_routes(app, site)`: all of it on one aiohttp application
     visit      who looks, at which mailbox: every page begins there
-    lists      the list of conversations, search; marks: archive, pin, mute, label
+    lists      the list of conversations, search; marks: follow, archive, pin, mute, label
     thread     a conversation
     pages      agenda, services
     health     the synthèse, vaccinations; results: of laboratories, over time; profile: the medical profile; charts:

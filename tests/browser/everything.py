@@ -14,6 +14,7 @@ from server import (
     absence,
     access,
     correcting,
+    filing,
     hours,
     keeping,
     marks,
@@ -254,6 +255,8 @@ async def _kept(scene: Everything) -> None:
     ids["draft"] = "x" * 22
     await keeping.keep(app, box, ids["draft"], 0, ids["several"], keeping.Writing(text="Encore une question"))
     office = await scene.house.mailbox("morel")
+    followed = await access.conversation(app, office, ids["letter"])
+    await filing.follow(app, office, followed, True)
     await DraftShelf(app, office).append(MAIL_DRAFT, (), None)
     ids["mail_draft"] = (await keeping.kept(app, office))[0].id
 
