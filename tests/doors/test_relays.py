@@ -15,7 +15,7 @@ import pytest
 
 from mail_gateway import relays
 from server import mail_sign_in
-from server.settings import BadSettings, Settings
+from server.settings import BadSettings, Settings, load, problems
 from tests.browser.visitor import visitor
 from tests.doors.test_imap_sign_in import connected, plain
 from tests.house import House
@@ -116,3 +116,12 @@ async def test_an_operator_may_allow_them(house: House, tmp_path: Path) -> None:
     settle(house, mail_relays_file=table(tmp_path, networks=["127.0.0.0/8"]), mail_relays="allowed")
     async with connected(house) as said:
         assert (await said.authenticate("PLAIN", plain())).startswith("t OK")
+
+
+def test_settings_that_make_no_sense_are_said_before_a_door_opens(tmp_path: Path) -> None:
+    wrong = Settings(demo=True, mail_relays_file=str(tmp_path / "none.json"), mail_session_hours=0)
+    told = problems(wrong)
+    assert [line.partition(":")[0] for line in told] == ["mail_relays_file", "mail_session_hours"]
+    for name in ("mail_relays", "mail_main_password"):
+        with pytest.raises(BadSettings, match="neither allowed nor refused"):
+            load(environ={f"PLI_{name.upper()}": "perhaps"})
