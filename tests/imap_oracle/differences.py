@@ -240,9 +240,9 @@ KNOWN: tuple[Difference, ...] = (
     ),
     *_all(
         ONE_STATE,
-        ("…", "/fetch/#97", "…", "nothing"),
-        ("…", "/fetch/#98", "…", "nothing"),
-        ("SEARCH DRAFT (3)", "/search", "['#97']", "[]"),
+        ("…", "/fetch/#99", "…", "nothing"),
+        ("…", "/fetch/#100", "…", "nothing"),
+        ("SEARCH DRAFT (3)", "/search", "['#99']", "[]"),
         ("…", "/fetch/#4/FLAGS", "['\\\\flagged']", "[]"),
     ),
     *_all(
@@ -251,6 +251,10 @@ KNOWN: tuple[Difference, ...] = (
         ("FETCH 1:* (UID FLAGS RFC822.SIZE)", "/fetch/#2/FLAGS", "['\\\\seen']", "[]"),
         ("STORE 1:* +FLAGS (\\Deleted)", "/fetch/#2/FLAGS", "['\\\\seen']", "[]"),
         ("STORE 1:* +FLAGS (\\Deleted)", "/fetch/#3/FLAGS", "['\\\\draft', '\\\\seen']", "[]"),
+    ),
+    *_all(
+        "RFC 9051 § 7.3.1: a server that does not know whether a folder is interesting says neither",
+        ("LIST …", "/list/Sent/attributes", "[]", r"['\\marked']"),
     ),
     *_all(OBJECTS, ("…", "/codes/MAILBOXID", "'a value'", "nothing")),
     *_all(SELECTED, ("STATUS INBOX …", "/code", "nothing", "'CLIENTBUG'")),

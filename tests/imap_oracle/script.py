@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.imap_oracle.mails import Mail
-
 # Before and beside any folder.
 BASICS = r"""
 NOOP | CHECK | CLOSE | UNSELECT | EXPUNGE | FETCH 1 FLAGS | SEARCH ALL | STORE 1 FLAGS () | NOSUCH | NOOP extra |
@@ -189,9 +187,9 @@ def describing(name: str) -> str:
     return f"FETCH {{m:{name}}} (RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE)"
 
 
-def described(mails: Sequence[Mail]) -> Iterator[str]:
+def described(names: Sequence[str]) -> Iterator[str]:
     """Each mail: what is said of it, and its octets."""
-    yield from (describing(name) for name, _ in mails)
+    yield from map(describing, names)
     yield from steps(WHOLE)
 
 

@@ -1,13 +1,13 @@
-"""The same mailbox in both: letters reach Dr Leroy in Pli, and what her INBOX then holds is appended to Dovecot's."""
+"""The same mailbox in both: letters reach Dr Leroy in Pli, and what his INBOX then holds is appended to Dovecot's."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from mail_gateway import letterbox
 from mail_gateway.acceptance import member
 from mail_gateway.letterbox import Sent
-from server import access
+from server import access, attachments
 from server.drafts import Draft, Opening
 from server.posting import post
 from tests.house import House
@@ -34,16 +34,34 @@ async def bring(house: House, mails: Iterable[Mail]) -> list[str]:
     return names
 
 
+async def converse(house: House) -> list[str]:
+    """Dr Leroy writes to Dominique, who answers twice in the chat, once with a file; the names of the answers."""
+    app = house.app
+    conversation = (
+        await house.letter("leroy", "dominique", "Venez à jeun.", "Consignes avant l’opération")
+    ).conversation
+    await house.answer("dominique", conversation, "D’accord, merci.\n\nÀ bientôt")
+    upload = await attachments.upload(app, house.dominique, "ordonnance é.pdf", "application/pdf", b"%PDF-1.7 " * 50)
+    await house.answer("dominique", conversation, "Voici mon ordonnance.", uploads=(upload,))
+    return ["answer", "answer with a file"]
+
+
 async def copy(ours: Talk, theirs: Talk, mails: Sequence[Mail]) -> None:
-    """Every message of our INBOX into theirs: octets, flags and date. They are those that came."""
-    await ours.say("EXAMINE INBOX")
+    """Every message of our INBOX and Sent into theirs: octets, date, flags. Letters are there as they came."""
+    came = [raw async for raw in _copied(ours, theirs, "INBOX")]
+    assert came[: len(mails)] == [raw for _, raw in mails]
+    assert len([raw async for raw in _copied(ours, theirs, "Sent")]) == 1
+
+
+async def _copied(ours: Talk, theirs: Talk, folder: str) -> AsyncIterator[bytes]:
+    await ours.say(f"EXAMINE {folder}")
     answer = await ours.say("FETCH 1:* (FLAGS INTERNALDATE BODY.PEEK[])")
-    rows = [fetched(one.values[0]) for one in answer.named("FETCH")]
-    assert [row["BODY[]"] for row in rows] == [raw for _, raw in mails]
-    for row in rows:
-        raw, date = row["BODY[]"], row["INTERNALDATE"]
+    for row in (fetched(one.values[0]) for one in answer.named("FETCH")):
+        raw, date, flags = row["BODY[]"], row["INTERNALDATE"], row["FLAGS"]
         assert isinstance(raw, bytes), row
         assert isinstance(date, bytes), row
-        said = await theirs.say(f'APPEND INBOX () "{date.decode()}" {{}}', raw)
+        assert isinstance(flags, list), row
+        said = await theirs.say(f'APPEND {folder} ({" ".join(map(str, flags))}) "{date.decode()}" {{}}', raw)
         assert said.result == "OK", said
+        yield raw
     await ours.say("UNSELECT")
