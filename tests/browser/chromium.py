@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.house import House
 from tests.support.programs import missing, program
@@ -16,6 +16,8 @@ from tests.support.programs import missing, program
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]  # no rule of theirs is left out
+PATIENCE_MS = 30_000  # a machine that is busy is slow; what never comes is still missed
+expect.set_options(timeout=PATIENCE_MS)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
 
@@ -79,7 +81,7 @@ async def window(browser: Browser, house: House, who: str = "", **options: Any) 
     if who:
         await context.add_cookies([{"name": "pli", "value": await house.session(who), "url": house.http}])
     page = await context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(PATIENCE_MS)
     opened = Window(page, house)
     page.on("console", lambda said: opened.complaints.append(said.text) if _complains(said) else None)
     page.on("pageerror", lambda error: opened.complaints.append(str(error)))

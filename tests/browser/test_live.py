@@ -243,7 +243,7 @@ async def test_signing_out_elsewhere_leads_an_open_page_to_the_door(browser: Bro
         await seen.live()
         (cookie,) = await page.context.cookies()
         await sessions.close_session(house.app, cookie["value"])
-        await expect(page.get_by_role("heading", level=1)).to_have_text("Entrer dans votre espace", timeout=10_000)
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Entrer dans votre espace")
 
 
 async def test_without_the_socket_client_the_page_still_works(browser: Browser, house: House) -> None:

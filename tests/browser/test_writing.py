@@ -44,7 +44,7 @@ async def test_a_message_written_without_network_waits_says_so_and_leaves_once(b
         await expect(first.get_by_role("button", name="Réessayer")).to_be_visible()
         await expect(page.locator(".bubble.mine")).to_have_count(2)
         await page.context.set_offline(False)
-        await expect(page.locator(".bubble.pending")).to_have_count(0, timeout=15_000)
+        await expect(page.locator(".bubble.pending")).to_have_count(0)
         await expect(page.locator(".bubble.mine .text")).to_have_text(["Un", "Deux"])
     assert await _texts(house, "morel") == ["Bonjour", "Un", "Deux"]
 
@@ -113,7 +113,7 @@ async def test_a_file_is_pasted_dropped_shown_sent_ahead_and_goes_on_after_a_cut
         await page.get_by_role("button", name="Envoyer").click()
         await expect(page.locator("[data-waiting]")).to_contain_text("Le message partira dès qu’ils seront prêts.")
         bubble = page.locator(".bubble.mine:not(.pending)")
-        await expect(bubble).to_contain_text("ordonnance.pdf", timeout=15_000)
+        await expect(bubble).to_contain_text("ordonnance.pdf")
         await expect(bubble).to_contain_text("paste.png")
         assert pieces == ["0", "524288", "524288", "1048576"], "what was counted before the cut is not sent again"
         await expect(chips).to_have_count(0)
