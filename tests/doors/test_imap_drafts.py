@@ -101,6 +101,31 @@ async def test_an_answer_begun_on_the_web_is_in_the_thread_of_every_program_and_
         assert await _uids(desk) == await _uids(phone) == []
 
 
+async def test_a_program_that_waits_hears_at_once_what_is_begun_saved_by_another_and_thrown_away(house: House) -> None:
+    conversation = (await house.letter("morel", "dominique")).conversation
+    async with (
+        visitor(house, "morel") as web,
+        client(house, folder="Drafts") as desk,
+        client(house, folder="Drafts") as phone,
+    ):
+
+        async def hears() -> bytes:
+            return await asyncio.to_thread(phone.imap.readline)
+
+        phone.imap.send(b"i1 IDLE\r\n")
+        assert (await hears()).startswith(b"+ ")
+        form = await _begun(house, web, conversation, "Venez")
+        assert await hears() == b"* 1 EXISTS\r\n"
+        uid = await _append(desk, letter("Du poste"))
+        assert await hears() == b"* 2 EXISTS\r\n"
+        await web.post("/drafts", {"draft": form["draft"]})
+        assert await hears() == b"* 1 EXPUNGE\r\n"
+        await desk.do("uid", "STORE", str(uid), "+FLAGS.SILENT", "(\\Flagged)")
+        assert b"\\Flagged" in await hears()
+        phone.imap.send(b"DONE\r\n")
+        assert (await hears()).startswith(b"i1 OK")
+
+
 async def test_a_program_that_was_away_hears_which_drafts_left(house: House) -> None:
     conversation = (await house.letter("morel", "dominique")).conversation
     async with visitor(house, "morel") as web, client(house, folder=None) as program:
