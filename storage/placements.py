@@ -132,7 +132,7 @@ def mails(tx: Tx, mailbox_id: str, folder: str, first: int, last: int, *, facts:
     if folder in HOMES:
         sources.append(f"SELECT {columns.format('e.seq')} FROM entries e{_JOINED.format(joined, 'e', 'e.seq', 'e')}")
     named = {"mailbox": mailbox_id, "folder": folder, "first": first, "last": last}
-    rows = [Mail(*row) for source in sources for row in tx.run(source, **named)]
+    rows = [Mail._make(row) for source in sources for row in tx.run(source, **named)]
     return sorted(rows, key=lambda mail: mail.uid)
 
 
@@ -193,6 +193,19 @@ def leave(tx: Tx, mailbox_id: str, folder: str, place: Place) -> None:
         mailbox=mailbox_id,
         seq=place.seq,
     )
+
+
+def bring_back(tx: Tx, entry: Entry, folder: str) -> int:
+    """What was gone from its mailbox stands in a folder again. Returns its number there."""
+    uid = place(tx, entry.mailbox_id, entry.seq, folder)
+    tx.run(
+        "UPDATE entries SET folder = :folder, modseq = :uid WHERE mailbox_id = :mailbox AND seq = :seq",
+        folder=FILED,
+        uid=uid,
+        mailbox=entry.mailbox_id,
+        seq=entry.seq,
+    )
+    return uid
 
 
 def mark_deleted(tx: Tx, mailbox_id: str, place: Place, deleted: bool) -> int:

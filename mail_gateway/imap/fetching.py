@@ -119,6 +119,7 @@ class _One:
         self._of_view = [item for item in _FROM_VIEW if item in names]
         self._of_row = [item for item in ITEMS if item in names and item in _OF_ROW]
         self._octets = wanted.needs_octets
+        self._facts = wanted.needs_facts
         self._of_facts = [item for item in ITEMS if item in names and item in _OF_FACTS]
         self.seen: frozenset[int] = frozenset()
         self.gone = False
@@ -140,7 +141,7 @@ class _One:
         if place is None:
             return
         facts = opened.facts if isinstance(opened, Opened) else None
-        if isinstance(opened, Unopened) or (self._wanted.needs_facts and facts is None):
+        if isinstance(opened, Unopened) or (self._facts and facts is None):
             self._missed = True
             return
         items = self._of_view
@@ -151,35 +152,40 @@ class _One:
         said += [_OF_ROW[item](opened) for item in self._of_row]
         if facts is not None:
             said += [_OF_FACTS[item](facts, opened.size) for item in self._of_facts]
-        sections = await self._sections(opened, facts) if facts is not None and self._wanted.sections else []
-        if sections is not None:
-            await self._write(place, said, sections)
-
-    async def _write(self, place: int, said: list[bytes], sections: list[tuple[bytes, bytes]]) -> None:
-        fetching = self._fetching
         start = b"* %d FETCH (%b" % (place + 1, b" ".join(said))
-        glue = b" " if said else b""
-        for label, data in sections:
-            fetching.say(start + glue + label)
-            if len(data) < TOGETHER:
-                fetching.say(data)
-            else:
-                await fetching.send(data)
-            start, glue = b"", b" "
-        if fetching.say(start + b")\r\n"):
-            await fetching.flush()
+        if facts is not None and self._wanted.sections:
+            sections = await self._of_mail(opened, facts) if self._octets else self._of_header(facts)
+            if sections is None:
+                return
+            start = await self._with(start, b" " if said else b"", sections)
+        if self._fetching.say(start + b")\r\n"):
+            await self._fetching.flush()
 
-    async def _sections(self, opened: Opened, facts: Facts) -> list[tuple[bytes, bytes]] | None:
-        """Of each section how it begins and its octets; None when the mail does not open."""
-        asked = self._wanted.sections
-        try:
-            if not self._octets:
-                found = [cut(section, facts.header, b"", None) for section in asked]
+    async def _with(self, start: bytes, glue: bytes, sections: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """What is still to be written once the large ones are on their way."""
+        for label, data in sections:
+            if len(data) < TOGETHER:
+                start = b"%b%b%b%b" % (start, glue, label, data)
             else:
-                parts = any(section.part or section.kind for section in asked)
-                keep = any(section.partial for section in asked)
-                raw, root = await self._fetching.raw(opened, parts=parts, keep=keep)
-                found = [cut(section, facts.header, raw, root) for section in asked]
+                self._fetching.say(start + glue + label)
+                await self._fetching.send(data)
+                start = b""
+            glue = b" "
+        return start
+
+    def _of_header(self, facts: Facts) -> list[tuple[bytes, bytes]]:
+        """Of each section how it begins and its octets."""
+        found = [(section, cut(section, facts.header, b"", None)) for section in self._wanted.sections]
+        return [(opening(section, data), data or b"") for section, data in found]
+
+    async def _of_mail(self, opened: Opened, facts: Facts) -> list[tuple[bytes, bytes]] | None:
+        """As `_of_header`, of the whole mail; None when it does not open."""
+        asked = self._wanted.sections
+        parts = any(section.part or section.kind for section in asked)
+        keep = any(section.partial for section in asked)
+        try:
+            raw, root = await self._fetching.raw(opened, parts=parts, keep=keep)
+            found = [cut(section, facts.header, raw, root) for section in asked]
         except UnknownEncoding:
             self._unknown = True
             return None

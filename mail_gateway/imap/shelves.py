@@ -43,9 +43,15 @@ class Pace:
         self._since = perf_counter()
 
     async def step(self) -> None:
-        if perf_counter() - self._since > WORK_S:
-            await asyncio.sleep(0)
-            self._since = perf_counter()
+        if self.due():
+            await self.rest()
+
+    def due(self) -> bool:
+        return perf_counter() - self._since > WORK_S
+
+    async def rest(self) -> None:
+        await asyncio.sleep(0)
+        self._since = perf_counter()
 
 
 class Row(NamedTuple):
@@ -186,7 +192,8 @@ class MessageShelf:
                     if one.opened is None:
                         self._app.metrics.unopened()
                     yield one.opened or Unopened(one.mail.uid)
-                    await pace.step()
+                    if pace.due():
+                        await pace.rest()
 
     async def _found(self, rows: Sequence[Mail], *, facts: bool, text: bool) -> list[_Found]:
         found = [self._unsealed(mail, facts=facts) for mail in rows]
