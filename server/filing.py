@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from server import access, audit, reading
+from server import access, audit, reading, scopes
 from server import keywords as words
 from server.audit import Act
 from server.errors import Refused
@@ -212,6 +212,7 @@ def _follow(doing: _Doing, conversation_id: str, on: bool) -> None:
 
 async def keywords(app: App, box: MailboxHandle) -> dict[int, str]:
     """The keywords of a mailbox: place of the bit → name. Those that Pli gives are among them."""
+    scopes.reads(box)
     return await app.db.read(words.names, app, box)
 
 
@@ -229,6 +230,7 @@ def _name_keywords(doing: _Doing, names: Sequence[str]) -> dict[str, int]:
 
 async def gone(app: App, box: MailboxHandle, conversation_id: str) -> list[str]:
     """What was expunged of a conversation, for a page that shows it: the last `GONE_MOST` messages."""
+    scopes.reads(box)
     if box.owner_kind == "holder":
         return []
     return await app.db.read(filing.gone, box.mailbox_id, conversation_id, GONE_MOST)
