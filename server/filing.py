@@ -23,10 +23,10 @@ from server import keywords as words
 from server.audit import Act
 from server.errors import Refused
 from server.handles import ConversationHandle, MailboxHandle
-from storage import entries, filing, marks, placements
+from storage import entries, filing, mail_sizes, marks, placements
 from storage import keywords as kept
 from storage.database import Tx
-from storage.entries import ANSWERED, DELETED, FLAGGED, MDN_SENT
+from storage.entries import ANSWERED, DELETED, FLAGGED, MDN_SENT, SEEN
 from storage.marks import ARCHIVED
 from storage.placements import ARCHIVE, INBOX, TRASH, Place
 
@@ -136,6 +136,31 @@ def _move(doing: _Doing, folder: str, uids: Sequence[int], to: str, leaves: bool
     elif leaves and folder == INBOX:
         _left_inbox(doing, touched)
     return pairs
+
+
+async def bring_back(app: App, box: MailboxHandle, reference_hash: str, to: str, flags: int) -> int:
+    r"""A message that is gone from here, by its Message-ID (hashed), stands in a folder again: some programs that move
+    a mail take it away from the one folder before they put it into the other. It is \Seen and \Flagged as `flags` says.
+    Returns its number there, 0 when none such is gone. Raises `Refused`.
+    """
+    return await _write(app, box, _bring_back, reference_hash, to, flags)
+
+
+def _bring_back(doing: _Doing, reference_hash: str, to: str, flags: int) -> int:
+    tx, mailbox = doing.tx, doing.box.mailbox_id
+    message = mail_sizes.gone(tx, mailbox, reference_hash)
+    entry = entries.of_message(tx, mailbox, message)
+    if entry is None:
+        return 0
+    uid = placements.bring_back(tx, entry, to)
+    entries.set_flags(tx, entry, entry.flags & ~SEEN)  # as it was before it was gone, or as it may have been
+    unread = entries.of_message(tx, mailbox, message) or entry
+    wanted = unread.flags | flags & (SEEN | FLAGGED)
+    doing.owed |= reading.flag(doing.app, tx, doing.box.owner, unread, wanted, doing.wake)[2]
+    filing.settle(tx, mailbox, entry.conversation_id)
+    if to == INBOX:
+        _brought_back(doing, [entry.conversation_id])
+    return uid
 
 
 async def expunge(app: App, box: MailboxHandle, folder: str, uids: Sequence[int] | None = None) -> list[int]:

@@ -78,3 +78,14 @@ def places_of(tx: Tx, mailbox_id: str, reference_hash: str) -> list[tuple[str, i
         hash=reference_hash,
     )
     return [(row[0], row[1]) for row in rows]
+
+
+def gone(tx: Tx, mailbox_id: str, reference_hash: str) -> str:
+    """The message with this Message-ID (hashed) that this mailbox had, and that is gone from it; "" for none."""
+    rows = tx.run(
+        "SELECT e.message_id FROM entries e JOIN refs r ON r.space_id = e.space_id AND r.reference_hash = :hash"
+        " AND r.message_id = e.message_id WHERE e.mailbox_id = :mailbox AND e.kind = 'message' AND e.folder = 'gone'",
+        mailbox=mailbox_id,
+        hash=reference_hash,
+    )
+    return str(rows[0][0]) if rows else ""

@@ -3,6 +3,7 @@
     Drafts                               kept whole, as a draft that its writer also finds on the web
     a mail that this mailbox has         it is not stored twice: the one that is there is named, and placed in that
                                          folder too when it was not; what was sent by SMTP is in Sent already
+    a mail that was expunged here        it stands in that folder: mbsync moves so, taking away before putting down
     anything else                        refused in words: what stands in a mailbox came by its doors
 
 Promises: nothing is acknowledged that is not kept; whose mail it is, is never read from the mail.
@@ -22,6 +23,7 @@ from mail_gateway.imap.commands import Append, Command
 from mail_gateway.imap.draft_shelf import DraftShelf
 from mail_gateway.imap.folders import Drawer
 from mail_gateway.imap.syntax import BadCommand, Cursor, Part
+from mail_gateway.imap.view import Names
 from server import filing
 from server.formats.malformed import Malformed
 from server.handles import MailboxHandle
@@ -90,6 +92,10 @@ async def _known(client: Client, handle: MailboxHandle, drawer: Drawer, asked: A
             return uid
     for folder, uid in places:
         for _, there in await filing.copy(client.app, handle, folder, [uid], drawer.role):
+            return there
+    flags, _ = Names({}).bits(asked.flags)
+    for one in hashed:
+        if there := await filing.bring_back(client.app, handle, one, drawer.role, flags):
             return there
     if drawer.role == SENT:
         raise cannot(

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from mail_gateway.imap.wire import Room
-from server import keeping
+from server import keeping, reading
 from tests.house import House
-from tests.imap_client import Client, client, exchange, imap_house
+from tests.imap_client import Client, client, exchange, imap_house, in_the_chat
 
 DRAFT = (
     b"Message-ID: <brouillon@cabinet.example>\r\nFrom: agathe.morel@pli.example\r\n"
@@ -57,6 +57,28 @@ async def test_a_mail_that_is_there_is_placed_in_another_folder_too_and_stays_on
         await morel.do("store", "1", "+FLAGS", "\\Flagged")
         await morel.do("select", "Archive")
         assert await morel.uids("FLAGGED") == [int(there[1])]
+
+
+async def test_what_a_program_takes_away_before_it_puts_it_elsewhere_is_not_lost(house: House) -> None:
+    """As mbsync moves: the folder that a mail left is brought in step before the one in which it is now."""
+    conversation = await exchange(house)
+    async with client(house) as morel:
+        _, mail = await morel.fetch(2)
+        for folder, flags in (("Archive", "(\\Flagged)"), ("INBOX", "(\\Seen)")):
+            await morel.do("store", "1", "+FLAGS", "(\\Deleted)")
+            await morel.do("expunge")
+            answer = await append(morel, folder, mail, flags)
+            there = re.match(r"OK \[APPENDUID \d+ (\d+)\]", answer)
+            assert there is not None, answer
+            assert await append(morel, folder, mail) == answer
+            await morel.do("select", folder)
+            assert await morel.uids("FLAGGED" if folder == "Archive" else "SEEN") == [int(there[1])]
+            assert (await morel.fetch(int(there[1])))[1] == mail
+            assert await reading.unread(house.app, await house.mailbox("morel")) == (folder == "Archive")
+    handle = await in_the_chat(house, "morel", conversation)
+    assert [entry.message.text for entry in (await reading.thread(house.app, handle)).entries][-1] == "D’accord, merci."
+    async with client(house, house.address("leroy")) as leroy:
+        assert (await append(leroy, "Archive", mail)).startswith("NO [CANNOT]")
 
 
 async def test_what_did_not_come_through_pli_is_refused_in_words(house: House) -> None:

@@ -6,7 +6,7 @@ from mail_gateway import rendition
 from server import filing, reading
 from server.handles import MailboxHandle
 from storage import entries, mail_sizes, placements
-from storage.entries import DELETED
+from storage.entries import DELETED, FLAGGED, SEEN
 from storage.mail_sizes import Sums
 from tests.house import House
 
@@ -52,3 +52,23 @@ async def test_a_mail_is_found_by_its_name_wherever_it_stands_and_in_its_mailbox
     [(_, there)] = await filing.move(core.app, box, "sent", [home[0]], "trash")
     assert await core.app.db.read(mail_sizes.places_of, box.mailbox_id, row[0]) == [("trash", there)]
     assert await core.app.db.read(mail_sizes.places_of, other.mailbox_id, row[0]) == []
+
+
+async def test_what_is_gone_from_a_mailbox_stands_there_again_when_its_mail_is_put_back(core: House) -> None:
+    letter = await core.letter("morel", "dominique")
+    answer = await core.answer("dominique", letter.conversation, "Oui")
+    box, other = await core.mailbox("morel"), await core.mailbox("leroy")
+    [row] = await core.app.db.read(
+        lambda tx: tx.run("SELECT reference_hash FROM refs WHERE message_id = :m LIMIT 1", m=answer.message)
+    )
+    [home] = await core.app.db.read(placements.listed, box.mailbox_id, "inbox")
+    assert await filing.bring_back(core.app, box, row[0], "archive", SEEN) == 0, "it is there"
+    await filing.store(core.app, box, "inbox", [home[0]], lambda flags: flags | DELETED)
+    await filing.expunge(core.app, box, "inbox")
+    assert await reading.unread(core.app, box) == 0
+    assert await filing.bring_back(core.app, other, row[0], "archive", SEEN) == 0
+    there = await filing.bring_back(core.app, box, row[0], "archive", FLAGGED)
+    [found] = await core.app.db.read(placements.listed, box.mailbox_id, "archive")
+    assert (found[0], found[2] & (SEEN | FLAGGED | DELETED)) == (there, FLAGGED)
+    assert await reading.unread(core.app, box) == 1
+    assert await core.app.db.read(mail_sizes.gone, box.mailbox_id, row[0]) == ""
