@@ -9,6 +9,7 @@ in the transaction of the message it became (`ending`), and nothing that a slow 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from server.posting import Doing
 
 MAX_DRAFTS = 100  # of one person in one mailbox
+LOOK_AGAIN_S = 5  # how soon a mail client that waits hears that a draft was written on
 ENDED_KEPT_MS = 7 * 86_400_000
 _ID_LENGTHS = range(16, 41)
 
@@ -86,7 +88,7 @@ class Writing(msgspec.Struct, frozen=True, omit_defaults=True):
 @dataclass(frozen=True, slots=True)
 class Kept:
     """A draft as it is kept. `conversation`: "" for a new letter. `at`: ISO 8601. `other`: the draft that keeps what
-    another device wrote meanwhile, "" when none did.
+    another device wrote meanwhile, "" when none did. `seen`: a mail client has seen the version before, which is gone.
     """
 
     id: str
@@ -95,6 +97,7 @@ class Kept:
     writing: Writing
     at: str
     other: str = ""
+    seen: bool = False
 
 
 _json = msgspec.json.Decoder(Writing)
@@ -123,6 +126,8 @@ async def keep(
     kept = await app.db.write(_keep, box, keys, draft_id, version, conversation, writing, bare, own)
     if kept.version == 1 or kept.other:
         app.hub.wake({box.mailbox_id})
+    elif kept.seen:  # and looks again soon, not at each word: until then, versions have no number and leave no trace
+        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, app.hub.wake, {box.mailbox_id})
     return kept
 
 
@@ -165,7 +170,7 @@ def _keep(
         drafts.leave(tx, box.mailbox_id, known)
     sealed = keys.seal("draft", draft_id, msgspec.json.encode(writing))
     drafts.update(tx, box.mailbox_id, draft_id, known.version, sealed, at)
-    return replace(kept, version=known.version + 1, other=other)
+    return replace(kept, version=known.version + 1, other=other, seen=bool(known.uid))
 
 
 def _same(before: Writing, now: Writing) -> bool:

@@ -101,7 +101,10 @@ async def test_an_answer_begun_on_the_web_is_in_the_thread_of_every_program_and_
         assert await _uids(desk) == await _uids(phone) == []
 
 
-async def test_a_program_that_waits_hears_at_once_what_is_begun_saved_by_another_and_thrown_away(house: House) -> None:
+async def test_a_program_that_waits_hears_at_once_what_is_begun_saved_by_another_and_thrown_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "LOOK_AGAIN_S", 0.05)
     conversation = (await house.letter("morel", "dominique")).conversation
     async with (
         visitor(house, "morel") as web,
@@ -116,6 +119,8 @@ async def test_a_program_that_waits_hears_at_once_what_is_begun_saved_by_another
         assert (await hears()).startswith(b"+ ")
         form = await _begun(house, web, conversation, "Venez")
         assert await hears() == b"* 1 EXISTS\r\n"
+        await web.post(f"/c/{conversation}/draft", {**form, "text": "Venez demain"})
+        assert {await hears(), await hears()} == {b"* 2 EXISTS\r\n", b"* 1 EXPUNGE\r\n"}, "soon, not at each word"
         uid = await _append(desk, letter("Du poste"))
         assert await hears() == b"* 2 EXISTS\r\n"
         await web.post("/drafts", {"draft": form["draft"]})
