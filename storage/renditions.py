@@ -23,18 +23,6 @@ class Rendition:
     structure: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A message of a mailbox, as IMAP lists it; `rendition` None until somebody asked for it. `at` in milliseconds."""
-
-    seq: int
-    space_id: str
-    message_id: str
-    wrapped_key: bytes
-    at: int
-    rendition: Rendition | None
-
-
 def find(tx: Tx, space_id: str, message_id: str) -> Rendition | None:
     rows = tx.run(
         "SELECT blob_id, size, structure FROM renditions WHERE space_id = :s AND message_id = :m",
@@ -67,24 +55,6 @@ def describe_again(tx: Tx, space_id: str, message_id: str, structure: Sealed) ->
         s=space_id,
         m=message_id,
     )
-
-
-def listed(tx: Tx, mailbox_id: str, first: int, last: int) -> list[Row]:
-    """The messages of a mailbox numbered `first` to `last`, in order."""
-    rows = tx.run(
-        "SELECT e.seq, e.space_id, e.message_id, s.wrapped_key, m.at, r.blob_id, r.size, r.structure FROM entries e"
-        " JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
-        " JOIN spaces s ON s.id = e.space_id"
-        " LEFT JOIN renditions r ON r.space_id = e.space_id AND r.message_id = e.message_id"
-        " WHERE e.mailbox_id = :mailbox AND e.seq BETWEEN :first AND :last AND e.kind = 'message' ORDER BY e.seq",
-        mailbox=mailbox_id,
-        first=first,
-        last=last,
-    )
-    return [
-        Row(seq, space_id, message_id, key, at, Rendition(*kept) if kept[0] is not None else None)
-        for seq, space_id, message_id, key, at, *kept in rows
-    ]
 
 
 def opened_by_mail(tx: Tx, mailbox_id: str, at: int) -> None:
