@@ -17,6 +17,7 @@ chromium|chromium
 /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf|fonts-dejavu-core
 mbsync|isync
 neomutt|neomutt
+offlineimap|offlineimap3
 postfix|postfix
 /usr/lib/dovecot/imap|dovecot-imapd
 /usr/lib/dovecot/lmtp|dovecot-lmtpd
