@@ -140,7 +140,9 @@ class Mbsync(Copy):
 
 
 class Offlineimap(Copy):
-    """offlineimap3, on the Python that Debian made it for."""
+    """offlineimap3, on the Python that Debian made it for; by TLS from the first octet: by STARTTLS its library waits
+    for ever now and then, when the thread that is to hear the answer has stopped after the answer before it.
+    """
 
     def __init__(self, house: House, place: Path) -> None:
         super().__init__(place)
@@ -150,8 +152,8 @@ class Offlineimap(Copy):
             f"[general]\naccounts = pli\nmetadata = {self.home}/metadata\nui = basic\nmaxsyncaccounts = 1\n\n"
             "[Account pli]\nlocalrepository = near\nremoterepository = far\n\n"
             f"[Repository near]\ntype = Maildir\nlocalfolders = {self.folder}\nsync_deletes = yes\n\n"
-            f"[Repository far]\ntype = IMAP\nremotehost = localhost\nremoteport = {house.app.ports['imap']}\n"
-            f"remoteuser = {MOREL}\nremotepass = {PASSWORD}\nssl = no\nstarttls = yes\n"
+            f"[Repository far]\ntype = IMAP\nremotehost = localhost\nremoteport = {house.app.ports['imaps']}\n"
+            f"remoteuser = {MOREL}\nremotepass = {PASSWORD}\nssl = yes\n"
             f"sslcacertfile = {authority(house)}\nmaxconnections = 1\nexpunge = yes\ncreatefolders = False\n"
             f"folderfilter = lambda name: name in {FOLDERS!r}\n"
         )
