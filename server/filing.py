@@ -72,7 +72,7 @@ async def store(
     done: list[Changed] = []
     modified: list[int] = []
     for some in _chunks(uids):
-        changed, left = await _write(app, box, _store, folder, some, change, unchanged_since)
+        changed, left = await _write(app, box, _store, folder, some, change, unchanged_since, reads=(folder, some))
         done += changed
         modified += left
     return done, modified
@@ -264,15 +264,20 @@ async def gone(app: App, box: MailboxHandle, conversation_id: str) -> list[str]:
 # ---- one transaction -------------------------------------------------------------------------------------------------
 
 
-async def _write(app: App, box: MailboxHandle, fn: Callable[..., T], *args: object) -> T:
-    """`fn(doing, *args)` in one transaction; then whoever must hear of it is woken."""
+async def _write(
+    app: App, box: MailboxHandle, fn: Callable[..., T], *args: object, reads: tuple[str, Sequence[int]] = (INBOX, ())
+) -> T:
+    """`fn(doing, *args)` in one transaction; then whoever must hear of it is woken. `reads`: the messages of a folder
+    that may be read by it for the first time.
+    """
 
     def work(tx: Tx) -> tuple[T, _Doing]:
         doing = _Doing(app, tx, box, {box.mailbox_id})
         if box.owner_kind == "holder":
             raise Refused
         access.still_open(app, tx, box)
-        entries.hold(tx, box.mailbox_id)
+        read = placements.found(tx, box.mailbox_id, *reads)
+        entries.hold_to_read(tx, box.mailbox_id, [place.seq for place in read if not place.flags & SEEN])
         return fn(doing, *args), doing
 
     told, doing = await app.db.write(work)

@@ -58,8 +58,9 @@ async def standing(app: App, box: MailboxHandle) -> tuple[int, int, list[Row]]:
 
     def read(tx: Tx) -> tuple[int, int, list[Row]]:
         access.still_open(app, tx, box)
-        found = _always(drafts.listed(tx, box.mailbox_id, box.actor.account_id))
-        return entries.validity(tx, box.mailbox_id), entries.last_seq(tx, box.mailbox_id), found
+        last = entries.last_seq(tx, box.mailbox_id)  # first: what comes after it, while this is read, is news
+        found = [row for row in drafts.listed(tx, box.mailbox_id, box.actor.account_id) if row[0] <= last]
+        return entries.validity(tx, box.mailbox_id), last, _always(found)
 
     await _number(app, box)
     return await app.db.read(read)

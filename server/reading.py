@@ -310,8 +310,10 @@ async def mark_read(app: App, conversation: ConversationHandle, up_to: int, sinc
     def mark(tx: Tx) -> tuple[int, set[str], bool]:
         access.confirm_reading(tx, conversation)
         wake: set[str] = set()
-        entries.hold(tx, conversation.through)
-        unseen = entries.unseen_up_to(tx, conversation.through, conversation.conversation_id, up_to)
+        asked = conversation.through, conversation.conversation_id, up_to
+        waiting = entries.unseen_up_to(tx, *asked)
+        entries.hold_to_read(tx, conversation.through, [entry.seq for entry in waiting[-500:]])
+        unseen = entries.unseen_up_to(tx, *asked)
         seen = [entry for entry in unseen if entry.seq >= since]
         told = [flag(app, tx, conversation.member, entry, entry.flags | entries.SEEN, wake) for entry in seen]
         return entries.unread(tx, conversation.through), wake, any(owed for _, _, owed in told)

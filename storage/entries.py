@@ -54,6 +54,28 @@ def hold(tx: Tx, mailbox_id: str) -> None:
     tx.run("UPDATE mailboxes SET last_seq = last_seq WHERE id = :id", id=mailbox_id)
 
 
+def hold_to_read(tx: Tx, mailbox_id: str, seqs: Sequence[int]) -> None:
+    """As `hold`, and with it the mailboxes of those who wrote what of these is unread: a first reading tells them. In
+    the order in which a message takes its mailboxes, so that nobody waits for whom waits for them.
+    """
+    if not seqs:
+        hold(tx, mailbox_id)
+        return
+    names = ", ".join(f":s{number}" for number in range(len(seqs)))
+    authors = (
+        "SELECT p.mailbox_id FROM entries e JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id"
+        " JOIN participants p ON p.space_id = m.space_id AND p.conversation_id = m.conversation_id"
+        " AND p.member_id = m.author_id"
+        f" WHERE e.mailbox_id = :mailbox AND e.flags % 2 = 0 AND e.kind = 'message' AND e.seq IN ({names})"
+    )
+    for (held,) in tx.run(
+        f"SELECT id FROM mailboxes WHERE id IN (SELECT CAST(:mailbox AS TEXT) UNION {authors}) ORDER BY id",
+        mailbox=mailbox_id,
+        **{f"s{number}": seq for number, seq in enumerate(seqs)},
+    ):
+        hold(tx, held)
+
+
 def add(
     tx: Tx,
     mailbox_id: str,

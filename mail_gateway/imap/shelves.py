@@ -17,6 +17,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mail_gateway import rendition
+from mail_gateway.imap.known import Known, Listed
 from server import filing, reading
 from server.errors import Refused, Unavailable
 from server.handles import MailboxHandle
@@ -149,9 +150,10 @@ class Shelf(Protocol):
 class MessageShelf:
     """Messages of a mailbox: inbox, sent, archive or trash."""
 
-    def __init__(self, app: App, box: MailboxHandle, folder: str) -> None:
+    def __init__(self, app: App, box: MailboxHandle, folder: str, known: Known | None = None) -> None:
         self._app = app
         self._box = box
+        self._known = known if known is not None else Known()
         self.mailbox_id = box.mailbox_id
         self.folder = folder
 
@@ -159,8 +161,9 @@ class MessageShelf:
         mailbox, folder = self.mailbox_id, self.folder
 
         def read(tx: Tx) -> Standing:
-            rows = [Row(uid, flags, modseq) for uid, _, flags, modseq in placements.listed(tx, mailbox, folder)]
-            last = entries.last_seq(tx, mailbox)
+            last = entries.last_seq(tx, mailbox)  # first: what comes after it, while this is read, is news
+            listed = placements.listed(tx, mailbox, folder)
+            rows = [Row(uid, flags, modseq) for uid, _, flags, modseq in listed if uid <= last]
             return Standing(entries.validity(tx, mailbox), last + 1, last, rows)
 
         return await self._app.db.read(read)
@@ -182,11 +185,7 @@ class MessageShelf:
 
     async def open(self, uids: Sequence[int], *, facts: bool, text: bool = False) -> AsyncIterator[Opened | Unopened]:
         pace = Pace()
-        for run in _runs(uids):
-            wanted = frozenset(run)
-            mailbox, folder = self.mailbox_id, self.folder
-            rows = await self._app.db.read(placements.mails, mailbox, folder, run[0], run[-1], facts=facts)
-            rows = [mail for mail in rows if mail.uid in wanted]
+        async for rows in self._rows(uids, facts=facts):
             for start in range(0, len(rows), CHUNK):
                 for one in await self._found(rows[start : start + CHUNK], facts=facts, text=text):
                     if one.opened is None:
@@ -194,6 +193,28 @@ class MessageShelf:
                     yield one.opened or Unopened(one.mail.uid)
                     if pace.due():
                         await pace.rest()
+
+    async def _rows(self, uids: Sequence[int], *, facts: bool) -> AsyncIterator[list[Mail]]:
+        """What is kept of these, in order, some hundred at a time: while those are served, the next are read."""
+        runs = list(_runs(uids))
+        reading = [asyncio.ensure_future(self._run(run, facts=facts)) for run in runs[:1]]
+        try:
+            for place in range(len(runs)):
+                rows = await reading.pop()
+                reading += [asyncio.ensure_future(self._run(run, facts=facts)) for run in runs[place + 1 : place + 2]]
+                yield rows
+        finally:
+            for ahead in reading:
+                ahead.cancel()
+
+    async def _run(self, run: Sequence[int], *, facts: bool) -> list[Mail]:
+        wanted, mailbox, folder = frozenset(run), self.mailbox_id, self.folder
+
+        def read(tx: Tx) -> list[Mail]:
+            rows = [mail for mail in placements.mails(tx, mailbox, folder, run[0], run[-1]) if mail.uid in wanted]
+            return placements.described(tx, rows, self._known) if facts else rows
+
+        return await self._app.db.read(read)
 
     async def _found(self, rows: Sequence[Mail], *, facts: bool, text: bool) -> list[_Found]:
         found = [self._unsealed(mail, facts=facts) for mail in rows]
@@ -211,13 +232,23 @@ class MessageShelf:
             found.keys = self._app.vault.space(mail.space_id, mail.wrapped_key)
             octets = partial(self._octets, found)
             found.opened = Opened(mail.uid, mail.at, mail.message_id, mail.conversation_id, octets)
-            if facts and mail.structure is not None:
-                kept = Rendition(found.blob_id, mail.size, mail.structure)
-                found.opened.size = mail.size
-                found.opened.facts = rendition.known_facts(found.keys, mail.message_id, kept)
+            if facts and (listed := self._listed(found.keys, mail)) is not None:
+                found.blob_id, found.opened.size, found.opened.facts = listed
         except CannotOpen:
             found.opened = None
         return found
+
+    def _listed(self, keys: SpaceKeys, mail: Mail) -> Listed | None:
+        """What is known of a mail; None when it has to be made, or described anew. Raises `CannotOpen`."""
+        name = (mail.space_id, mail.message_id)
+        known = self._known.get(name)
+        if known is None and mail.structure is not None:
+            kept = Rendition(mail.blob_id or "", mail.size, mail.structure)
+            facts = rendition.known_facts(keys, mail.message_id, kept)
+            if facts is not None:
+                known = Listed(kept.blob_id, kept.size, facts)
+                self._known.keep(name, known)
+        return known
 
     async def _make(self, found: _Found) -> None:
         """The mail of a message that none was made of yet."""
