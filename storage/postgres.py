@@ -39,14 +39,16 @@ class PostgresTx:
 
 
 class PostgresDatabase:
-    """PostgreSQL by asyncpg; each unit of work is one transaction at READ COMMITTED, rows locked in id order by the
-    caller.
+    """PostgreSQL by asyncpg; each unit of work is one transaction: what writes, at READ COMMITTED, rows locked in id
+    order by the caller; what reads, of one instant.
     """
 
     engine = "postgresql"
 
     def __init__(self, url: str) -> None:
         self._engine: AsyncEngine = create_async_engine(url, pool_size=16, max_overflow=16, pool_pre_ping=False)
+        # On the same connections: all that one unit reads is of one instant, as on SQLite.
+        self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
 
     async def open(self, *, strict: bool = True) -> PostgresDatabase:
         """Raises `DatabaseDown` when the server is out of reach or, with `strict`, is set to lose what it
@@ -64,17 +66,19 @@ class PostgresDatabase:
 
     async def write(self, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `SqliteDatabase.write`. Shielded: a caller who leaves does not roll back what was begun for him."""
-        return await asyncio.shield(asyncio.ensure_future(self._run(fn, args, kwargs)))
+        return await asyncio.shield(asyncio.ensure_future(self._run(self._engine, fn, args, kwargs)))
 
     async def read(self, fn: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return await self._run(fn, args, kwargs)
+        return await self._run(self._reading, fn, args, kwargs)
 
-    async def _run(self, fn: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T:
+    async def _run(
+        self, engine: AsyncEngine, fn: Callable[..., T], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> T:
         """A unit that lost to another in a deadlock is run again: it may run twice."""
         tries = 0
         while True:
             try:
-                async with self._engine.begin() as connection:
+                async with engine.begin() as connection:
                     return await connection.run_sync(lambda sync: fn(PostgresTx(sync), *args, **kwargs))
             except (OSError, sqlalchemy.exc.DBAPIError) as error:
                 tries += 1

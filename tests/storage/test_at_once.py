@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from server import access, filing, reading
-from storage import postgres
+from storage import entries, postgres
+from storage.database import Tx
 from storage.entries import SEEN
 from tests.house import House
 
@@ -29,3 +30,16 @@ async def test_a_doctor_reads_at_two_places_while_the_patient_writes(
         *(reading.mark_read(core.app, handle, last) for handle in handles),
     )
     assert await reading.unread(core.app, box) == CONVERSATIONS  # what came meanwhile
+
+
+async def test_what_is_read_together_is_of_one_instant(core: House) -> None:
+    """A cursor that is read after its rows would be past what came in between: told to nobody, ever."""
+    mailbox = core.leroy.mailbox_id
+
+    def look(tx: Tx) -> set[int]:
+        return {entries.last_seq(tx, mailbox) for _ in range(50)}
+
+    writing = [core.app.db.write(entries.next_seq, mailbox) for _ in range(50)]
+    looking = asyncio.ensure_future(core.app.db.read(look))
+    await asyncio.gather(looking, *writing)
+    assert len(looking.result()) == 1
