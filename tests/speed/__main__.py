@@ -23,6 +23,7 @@ from tests.speed import (
     dossier,
     drain,
     filing,
+    idle,
     imap,
     machine,
     mailin,
@@ -37,8 +38,8 @@ from tests.speed.posts import rows as posts_rows
 from tests.speed.table import Row, render
 
 PARTS = (
-    "imap", "mail", "live", "sockets", "screen", "xdm", "samples", "documents", "dossier", "drain", "large", "peak",
-    "posts", "reminders",
+    "imap", "idle", "mail", "live", "sockets", "screen", "xdm", "samples", "documents", "dossier", "drain", "large",
+    "peak", "posts", "reminders",
 )  # fmt: skip
 Measure = Callable[[], Awaitable[list[Row]]]
 SECONDS = 2.0  # of each measurement of mail and posts
@@ -104,6 +105,8 @@ async def run(chosen: Options, folder: Path) -> bool:
                     good &= await _show(title, measure)
     if "imap" in chosen.only:
         good &= await _show("A mail client on a large mailbox", partial(imap.rows, folder, quick=quick))
+    if "idle" in chosen.only:
+        good &= await _show("Mail clients that wait", partial(idle.rows, folder, quick=quick))
     if "samples" in chosen.only:
         good &= await _show("Documents read", documents.samples)
     if "documents" in chosen.only:
