@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import gc
 import getpass
 import os
 import shutil
@@ -20,7 +19,7 @@ import click
 
 from mail_gateway import dkim, whitelist
 from server import admin, demo, dns_records, doctor
-from server.app import open_app
+from server.app import open_app, seldom_collected
 from server.audit_commands import audit_group
 from server.campaign_commands import campaign_group
 from server.command_line import do, run
@@ -51,9 +50,7 @@ async def _until_stopped(settings: Settings, on_open: Callable[..., Coroutine[An
     async with AsyncExitStack() as stack:
         app = await stack.enter_async_context(open_app(settings, demo.add_sign_in if settings.demo else None))
         await stack.enter_async_context(admin.admin_door(app))
-        # What is loaded now stays: the collector need not look at it again, nor as often at short-lived letters (+11%).
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
+        seldom_collected()
         await on_open(app)
         await stop.wait()
 

@@ -10,10 +10,11 @@ conversation keeps the message for everybody else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from storage import renditions
 from storage.database import Tx
 from storage.entries import DELETED, FLAGGED, SEEN, Entry, next_seq, of_message, set_flags
 
@@ -113,27 +114,34 @@ def found(tx: Tx, mailbox_id: str, folder: str, uids: Sequence[int]) -> list[Pla
     return sorted(places, key=lambda place: place.uid)
 
 
-_MAIL = "{} AS uid, e.space_id, e.conversation_id, e.message_id, s.wrapped_key, m.at"
+_MAIL = "{} AS uid, e.space_id, e.conversation_id, e.message_id, s.wrapped_key, m.at, NULL, 0, NULL"
 _JOINED = (
-    " JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id JOIN spaces s ON s.id = e.space_id{}"
+    " JOIN messages m ON m.space_id = e.space_id AND m.id = e.message_id JOIN spaces s ON s.id = e.space_id"
     " WHERE {}.mailbox_id = :mailbox AND {} BETWEEN :first AND :last AND {}.folder = :folder AND e.kind = 'message'"
 )
-_FACTS = " LEFT JOIN renditions r ON r.space_id = e.space_id AND r.message_id = e.message_id"
 
 
-def mails(tx: Tx, mailbox_id: str, folder: str, first: int, last: int, *, facts: bool) -> list[Mail]:
-    """The messages of a folder numbered `first` to `last`, in order; with what is kept of their mails when `facts`."""
-    columns = f"{_MAIL}, {'r.blob_id, r.size, r.structure' if facts else 'NULL, 0, NULL'}"
-    joined = _FACTS if facts else ""
+def mails(tx: Tx, mailbox_id: str, folder: str, first: int, last: int) -> list[Mail]:
+    """The messages of a folder numbered `first` to `last`, in order; nothing yet of what is kept of their mails."""
     sources = [
-        f"SELECT {columns.format('p.uid')} FROM placements p JOIN entries e ON e.mailbox_id = p.mailbox_id"
-        f" AND e.seq = p.seq{_JOINED.format(joined, 'p', 'p.uid', 'p')}"
+        f"SELECT {_MAIL.format('p.uid')} FROM placements p JOIN entries e ON e.mailbox_id = p.mailbox_id"
+        f" AND e.seq = p.seq{_JOINED.format('p', 'p.uid', 'p')}"
     ]
     if folder in HOMES:
-        sources.append(f"SELECT {columns.format('e.seq')} FROM entries e{_JOINED.format(joined, 'e', 'e.seq', 'e')}")
+        sources.append(f"SELECT {_MAIL.format('e.seq')} FROM entries e{_JOINED.format('e', 'e.seq', 'e')}")
     named = {"mailbox": mailbox_id, "folder": folder, "first": first, "last": last}
     rows = [Mail._make(row) for source in sources for row in tx.run(source, **named)]
     return sorted(rows, key=lambda mail: mail.uid)
+
+
+def described(tx: Tx, some: list[Mail], known: Container[tuple[str, str]]) -> list[Mail]:
+    """The same, with what is kept of their mails; but for those whose (space, message) is known already."""
+    wanted = [(mail.space_id, mail.message_id) for mail in some if (mail.space_id, mail.message_id) not in known]
+    kept = renditions.of(tx, wanted)
+    both = [(mail, kept.get((mail.space_id, mail.message_id))) for mail in some]
+    return [
+        mail._replace(blob_id=of.blob_id, size=of.size, structure=of.structure) if of else mail for mail, of in both
+    ]
 
 
 def counts(tx: Tx, mailbox_id: str, folder: str) -> tuple[int, int, int]:

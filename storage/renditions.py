@@ -32,6 +32,21 @@ def find(tx: Tx, space_id: str, message_id: str) -> Rendition | None:
     return Rendition(*rows[0]) if rows else None
 
 
+def of(tx: Tx, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Rendition]:
+    """Those of messages, each named by (space, message); of some hundred at most."""
+    if not names:
+        return {}
+    wanted = ", ".join(f"(:s{number}, :m{number})" for number in range(len(names)))
+    values = {f"s{number}": space_id for number, (space_id, _) in enumerate(names)}
+    values |= {f"m{number}": message_id for number, (_, message_id) in enumerate(names)}
+    rows = tx.run(
+        f"WITH wanted (space_id, name) AS (VALUES {wanted}) SELECT r.space_id, r.message_id, r.blob_id, r.size,"
+        " r.structure FROM wanted w JOIN renditions r ON r.space_id = w.space_id AND r.message_id = w.name",
+        **values,
+    )
+    return {(row[0], row[1]): Rendition(*row[2:]) for row in rows}
+
+
 def insert(tx: Tx, space_id: str, message_id: str, blob_id: str, size: int, structure: Sealed) -> bool:
     """False when somebody else's rendition was there first: that one counts."""
     return bool(

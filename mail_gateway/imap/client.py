@@ -10,6 +10,7 @@ from mail_gateway.imap.boxes import Boxes
 from mail_gateway.imap.draft_shelf import FOLDER, DraftShelf
 from mail_gateway.imap.enabled import Enabled
 from mail_gateway.imap.folders import Drawer
+from mail_gateway.imap.known import Known
 from mail_gateway.imap.shelves import MessageShelf, Shelf
 from mail_gateway.imap.wire import Wire
 
@@ -22,6 +23,7 @@ class Client:
     app: App
     wire: Wire
     boxes: Boxes
+    known: Known
     enabled: Enabled = field(default_factory=Enabled)
 
     def said(self, name: str) -> bytes:
@@ -31,7 +33,9 @@ class Client:
     async def shelf(self, drawer: Drawer) -> Shelf:
         """What stands in a folder. Raises `No` for one that is not, or no longer, there for this person."""
         handle = await self.boxes.handle(drawer)
-        return DraftShelf(self.app, handle) if drawer.role == FOLDER else MessageShelf(self.app, handle, drawer.role)
+        if drawer.role == FOLDER:
+            return DraftShelf(self.app, handle)
+        return MessageShelf(self.app, handle, drawer.role, self.known)
 
     def mailbox_id(self, drawer: Drawer) -> str:
         """OBJECTID (RFC 8474 § 4): what is kept when a folder takes another name. Drafts are their writer's alone."""

@@ -20,6 +20,7 @@ from mail_gateway.imap.client import Client
 from mail_gateway.imap.commands import Command, Copy, Enable, Fetch, Listing, Search, Select, Store
 from mail_gateway.imap.folders import Drawer
 from mail_gateway.imap.idle import Idler, Idlers, idle
+from mail_gateway.imap.known import Known
 from mail_gateway.imap.selected import Selected, open_shelf
 from mail_gateway.imap.syntax import Ids
 from mail_gateway.imap.wire import Wire
@@ -51,7 +52,7 @@ _SAID = {"IMAP4REV2": "IMAP4rev2"}
 
 class Desk:
     """One signed-in client. `still_in_force` raises when the account has ended; `visits` is told of the team whose
-    folder is open, None when none is; `idlers`: of this door.
+    folder is open, None when none is; `idlers`, `known`: of this door.
     """
 
     def __init__(
@@ -62,13 +63,14 @@ class Desk:
         still_in_force: Callable[[], Awaitable[None]],
         visits: Callable[[MailboxHandle | None], None],
         idlers: Idlers,
+        known: Known,
     ) -> None:
         self._app = app
         self._wire = wire
         self._still_in_force = still_in_force
         self._visits = visits
         self._idlers = idlers
-        self.client = Client(app, wire, Boxes(app, box))
+        self.client = Client(app, wire, Boxes(app, box), known)
         self._open: Selected | None = None
         self._handle = box
         self._subscription: Subscription | None = None

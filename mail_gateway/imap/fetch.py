@@ -8,13 +8,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from mail_gateway import structure
 from mail_gateway.structure import Node
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 # A field and the lines that continue it. Possessive: it cannot backtrack.
-_FIELD = re.compile(rb"^([!-9;-~]++)([ \t]*+:[^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+)", re.MULTILINE)
+_REST = rb"[ \t]*+:[^\n]*+\n?+(?:[ \t][^\n]*+\n?+)*+"
+_FIELD = re.compile(rb"^([!-9;-~]++)(%b)" % _REST, re.MULTILINE)
 
 
 _ENCODINGS = frozenset({"", "7bit", "8bit", "binary", "base64", "quoted-printable"})
@@ -143,14 +145,22 @@ def opening(section: Section, found: bytes | None) -> bytes:
 def _header(section: Section, block: bytes) -> bytes:
     if section.kind == "HEADER":
         return block
-    keep = section.kind == "HEADER.FIELDS"
-    wanted = section.fields
-    chosen = [name + rest for name, rest in _FIELD.findall(block) if (name.lower() in wanted) is keep]
+    if section.kind == "HEADER.FIELDS":
+        chosen = _these(section.fields).findall(block)
+    else:
+        chosen = [name + rest for name, rest in _FIELD.findall(block) if name.lower() not in section.fields]
     # RFC 9051 § 6.4.5.1: with the blank line, unless the mail has none.
     blank = b"\r\n" if block.endswith((b"\n\r\n", b"\n\n")) or block in (b"\r\n", b"\n") else b""
     if chosen and not chosen[-1].endswith(b"\n"):  # the block ended in the middle of a line
         chosen[-1] += b"\r\n"
     return b"".join(chosen) + blank
+
+
+@lru_cache(maxsize=200)
+def _these(fields: frozenset[bytes]) -> re.Pattern[bytes]:
+    """What finds these fields, and looks at no other: a client asks the same of each of thousands of mails."""
+    names = b"|".join(re.escape(name) for name in sorted(fields))
+    return re.compile(rb"^(?:%b)%b" % (names, _REST), re.MULTILINE | re.IGNORECASE)
 
 
 def internal_date(at: int) -> bytes:

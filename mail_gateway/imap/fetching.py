@@ -15,7 +15,7 @@ from mail_gateway.describe import Facts
 from mail_gateway.imap.commands import Fetch
 from mail_gateway.imap.enabled import Enabled
 from mail_gateway.imap.fetch import ITEMS, UnknownEncoding, Wanted, cut, internal_date, opening
-from mail_gateway.imap.shelves import CHUNK, READ, Opened, Shelf, Unopened
+from mail_gateway.imap.shelves import CHUNK, Opened, Shelf, Unopened
 from mail_gateway.imap.view import View
 from mail_gateway.imap.wire import Wire
 from mail_gateway.structure import Node
@@ -58,7 +58,7 @@ class Fetching:
             return "OK Done"
         one = _One(self, wanted, names)
         marks = wanted.marks_seen and not view.read_only
-        together = CHUNK if marks else READ
+        together = CHUNK if marks else max(len(places), 1)
         for start in range(0, len(places), together):
             uids = [view.uids[place] for place in places[start : start + together]]
             if marks:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from mail_gateway import relays
 from mail_gateway.imap.idle import Idlers
+from mail_gateway.imap.known import Known
 from mail_gateway.imap.session import Session
 from mail_gateway.imap.wire import HANDSHAKE_S, Room, Wire
 from mail_gateway.listening import Listener
@@ -46,6 +47,7 @@ class Doorkeeper:
         self._sessions: dict[asyncio.Task[None], Wire] = {}
         self.sign_ins = SignIns(app)
         self.idlers = Idlers(app)
+        self.known = Known()
         self._room = Room()
         self.tokens = MailTokens(app)
         relays.refused(app.settings)  # a table that cannot be read is said now

@@ -297,7 +297,10 @@ class Session:
             raise Bye("[LIMIT] Trop de connexions de ce compte / Too many connections of this account")
         self._box, self._proof, self._checked = box, signed.hash, time.monotonic()
         self._keeper.sign_ins.enter(self, signed.hash, box if box.ground == access.TEAM else None)
-        self._desk = Desk(self._app, self._wire, box, self._still_in_force, self._visits, self._keeper.idlers)
+        keeper = self._keeper
+        self._desk = Desk(
+            self._app, self._wire, box, self._still_in_force, self._visits, keeper.idlers, keeper.known
+        )  # fmt: skip
         if self._client:
             await mail_passwords.called(self._app, self._proof, self._client)
         return f"OK [CAPABILITY {self._capabilities()}] Bonjour / Hello"

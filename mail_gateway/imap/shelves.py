@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CHUNK = 100  # messages between two turns of the loop
 READ = 400  # messages read by one statement: each waits for a thread
-WORK_S = 0.008  # of work between two turns of the loop
+WORK_S = 0.004  # of work between two turns of the loop
 _NEAR = READ  # numbers further apart than this are asked for in two statements
 
 

@@ -139,31 +139,30 @@ def _compared(ours: Line, theirs: Line | None, other: Line, count: int, rounds: 
             for line, kept in [(ours, took), (theirs, beside)][:: 1 if turn % 2 else -1]:
                 if line is None:
                     continue
-                if line is ours:
-                    seconds, pause = _beside(ours, other, command)
-                    pauses[name] = max(pauses[name], pause)
-                else:
-                    seconds = line.say(command)
+                seconds = line.say(command)
                 if turn:  # the first round opens what stays open
                     kept[name].append(seconds)
+            pauses[name] = max(pauses[name], _pause(ours, other, command))
     return [_row(name, took[name], beside[name], pauses[name], count) for name in ASKED]
 
 
-def _beside(ours: Line, other: Line, command: str) -> tuple[float, float]:
-    """Seconds of a command, and the longest NOOP that somebody else had meanwhile."""
+def _pause(ours: Line, other: Line, command: str) -> float:
+    """The longest NOOP, in seconds, that somebody else has while a command runs."""
     longest, over = [0.0], threading.Event()
 
     def listen() -> None:
         while not over.is_set():
             longest.append(other.say("NOOP"))
+            time.sleep(0.001)  # somebody else, and not a storm
 
     listener = threading.Thread(target=listen)
     listener.start()
     try:
-        return ours.say(command), max(longest)
+        ours.say(command)
     finally:
         over.set()
         listener.join()
+    return max(longest)
 
 
 def _row(name: str, took: list[float], beside: list[float], pause: float, count: int) -> Row:

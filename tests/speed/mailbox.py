@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from mail_gateway.imap import imap_door
-from server.app import open_core
+from server.app import open_core, seldom_collected
 from tests.house import House, open_core_house, settings_for
 
 EACH = 25  # answers of a conversation
@@ -47,6 +47,7 @@ async def _talk(house: House, start: int) -> None:
 
 async def serve(folder: Path) -> None:
     async with open_core(settings_for(folder)) as app, imap_door(app):
+        seldom_collected()
         print(app.ports["imap"], app.settings.tls_certificate, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 

@@ -3,10 +3,11 @@ r"""Where a mailbox keeps its messages: folders, their numbers, what left them; 
 from __future__ import annotations
 
 from server import reading
-from storage import entries, filing, placements
+from storage import entries, filing, placements, renditions
 from storage.database import Tx
 from storage.entries import DELETED, FLAGGED, SEEN
 from storage.placements import ARCHIVE, INBOX, SENT, TRASH, Place
+from storage.vault import Sealed
 from tests.house import House
 
 
@@ -114,16 +115,23 @@ async def test_mails_are_read_by_their_numbers_in_the_folder(core: House) -> Non
         known = {place.uid: place for place in placements.found(tx, mailbox, INBOX, uids)}
         home = move(tx, mailbox, INBOX, uids[0], INBOX)
         there = move(tx, mailbox, INBOX, uids[1], ARCHIVE)
-        inbox = placements.mails(tx, mailbox, INBOX, uids[0], home, facts=True)
+        inbox = placements.mails(tx, mailbox, INBOX, uids[0], home)
         assert [mail.uid for mail in inbox] == [uids[2], uids[3], home]
         assert inbox[-1].message_id == known[uids[0]].message_id
         assert {mail.conversation_id for mail in inbox} == {known[uids[0]].conversation_id}
-        [archived] = placements.mails(tx, mailbox, ARCHIVE, 1, there, facts=False)
+        [archived] = placements.mails(tx, mailbox, ARCHIVE, 1, there)
         assert (archived.uid, archived.message_id) == (there, known[uids[1]].message_id)
         assert archived.structure is None
         assert archived.wrapped_key
+        name = (archived.space_id, archived.message_id)
+        kept = Sealed(b"sealed")
+        renditions.insert(tx, *name, "blob", 3, kept)
+        assert placements.described(tx, [archived], set()) == [
+            archived._replace(blob_id="blob", size=3, structure=kept)
+        ]
+        assert placements.described(tx, [archived], {name}) == [archived]
         of = placements.of_conversation(tx, mailbox, INBOX, archived.conversation_id)
         assert [place.uid for place in of] == [uids[2], uids[3], home]
-        assert placements.mails(tx, mailbox, INBOX, uids[0], uids[1], facts=True) == []
+        assert placements.mails(tx, mailbox, INBOX, uids[0], uids[1]) == []
 
     await core.app.db.write(work)
