@@ -152,9 +152,11 @@ class _One:
         said += [_OF_ROW[item](opened) for item in self._of_row]
         if facts is not None:
             said += [_OF_FACTS[item](facts, opened.size) for item in self._of_facts]
+        if facts is not None and not self._octets:
+            said += self._of_header(facts)
         start = b"* %d FETCH (%b" % (place + 1, b" ".join(said))
-        if facts is not None and self._wanted.sections:
-            sections = await self._of_mail(opened, facts) if self._octets else self._of_header(facts)
+        if facts is not None and self._octets:
+            sections = await self._of_mail(opened, facts)
             if sections is None:
                 return
             start = await self._with(start, b" " if said else b"", sections)
@@ -173,13 +175,13 @@ class _One:
             glue = b" "
         return start
 
-    def _of_header(self, facts: Facts) -> list[tuple[bytes, bytes]]:
-        """Of each section how it begins and its octets."""
+    def _of_header(self, facts: Facts) -> list[bytes]:
+        """The sections that the header block alone answers, as they are said: a header is never large."""
         found = [(section, cut(section, facts.header, b"", None)) for section in self._wanted.sections]
-        return [(opening(section, data), data or b"") for section, data in found]
+        return [opening(section, data) + (data or b"") for section, data in found]
 
     async def _of_mail(self, opened: Opened, facts: Facts) -> list[tuple[bytes, bytes]] | None:
-        """As `_of_header`, of the whole mail; None when it does not open."""
+        """Of each section of a mail how it begins and its octets; None when the mail does not open."""
         asked = self._wanted.sections
         parts = any(section.part or section.kind for section in asked)
         keep = any(section.partial for section in asked)
