@@ -80,14 +80,16 @@ async def test_what_is_done_on_either_side_reaches_the_other(
     conversation = await exchange(house)
     other = (await house.letter("morel", "marcel", "Bonjour", "Rendez-vous")).conversation
     for talk, patient, word in (
-        (conversation, "dominique", "À jeter."), (conversation, "dominique", "À supprimer."), (other, "marcel", "Vu."),
-    ):  # fmt: skip
+        (conversation, "dominique", "À jeter."),
+        (conversation, "dominique", "À supprimer."),
+        (other, "marcel", "Vu, merci."),
+    ):
         await house.answer(patient, talk, word)
     await copy.sync()
     assert copy.counts() == {"INBOX": 4, "Sent": 2, "Archive": 0, "Trash": 0, "Drafts": 0}
     # On the disk: one is read and flagged, one archived, one thrown away, one deleted for good; a draft is begun.
     copy.mark(copy.one("INBOX", b"accord"), "FS")
-    copy.move(copy.one("INBOX", b"Vu."), "Archive")
+    copy.move(copy.one("INBOX", b"Vu, merci."), "Archive")
     copy.move(copy.one("INBOX", b"jeter"), "Trash")
     copy.delete(copy.one("INBOX", b"supprimer"))
     (copy.folder / "Drafts" / "cur" / "1.begun.here:2,DS").write_bytes(DRAFT)
