@@ -72,7 +72,8 @@ def test_a_field_is_found_with_the_lines_that_continue_it() -> None:
     assert fields("HEADER.FIELDS", b"c") == b"C : cinq\r\n\r\n"
     assert fields("HEADER.FIELDS", b"z") == b"\r\n"
     assert fields("HEADER.FIELDS.NOT", b"a", b"c") == b"B: trois\r\n\r\n"
-    assert cut(Section("", "HEADER.FIELDS", frozenset((b"a",))), b"A: fin", b"", None) == b"A: fin\r\n"  # there is no blank line
+    # There is no blank line.
+    assert cut(Section("", "HEADER.FIELDS", frozenset((b"a",))), b"A: fin", b"", None) == b"A: fin\r\n"
 
 
 def test_a_date_is_written_as_the_standard_asks() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import time_machine
 
 from mail_gateway import rendition
 from server import access, actions, reading
@@ -60,7 +62,14 @@ async def test_already_done_is_filed_and_said_in_the_thread(core: House) -> None
     assert await reminders.remind(core.app, core.marcel.space_id, PNEUMOCOCCUS) == 0, "he was already told"
 
 
-async def test_later_comes_back_in_a_month_unless_it_was_answered(core: House) -> None:
+@pytest.fixture
+def monday() -> Iterator[None]:
+    """In the hours of reminders."""
+    with time_machine.travel("2026-11-23T10:00:00Z", tick=True):
+        yield
+
+
+async def test_later_comes_back_in_a_month_unless_it_was_answered(monday: None, core: House) -> None:
     asked = await _reminder(core)
     marcel = await core.mailbox("marcel")
     receipt = await act(core.app, marcel, asked.message.id, "reminders.later", {}, "tap")
