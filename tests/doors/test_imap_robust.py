@@ -15,6 +15,7 @@ import pytest
 
 from mail_gateway.imap import imap_door
 from mail_gateway.imap.wire import Wire
+from mail_gateway.listening import Listener
 from server import attachments
 from server.app import open_core
 from storage import entries
@@ -31,6 +32,22 @@ async def test_a_client_that_waits_costs_little_memory_and_hardly_any_work(tmp_p
     assert cost.kib < idle.KIB
     assert cost.alive_ms < 1, "of processor, every two minutes"
     assert cost.letter_ms < 5, "of processor, for each who is told of a letter"
+
+
+async def test_an_answer_over_tls_from_the_first_octet_is_not_held_back() -> None:
+    """As by STARTTLS, where asyncio sees to it: else each answer takes 40 ms more."""
+    accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def let_in(caller: socket.socket, _: str) -> None:
+        accepted.set_result(caller.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        caller.close()
+
+    listener = Listener(let_in)
+    await listener.open("127.0.0.1", 0)
+    _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    assert await asyncio.wait_for(accepted, 10)
+    writer.close()
+    await listener.close()
 
 
 # ---- a slow reader ---------------------------------------------------------------------------------------------------
