@@ -6,22 +6,17 @@ out, idle or not (security checklist item 2).
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
-import structlog
-
 from server import mail_sign_in
 from server.handles import MailboxHandle
-from storage.database import DatabaseDown, Tx
+from server.rounds import every
+from storage.database import Tx
 
 if TYPE_CHECKING:
     from server.app import App
-
-log = structlog.get_logger()
 
 Presence = tuple[str, MailboxHandle | None]
 ROUND_S = 4  # with the read, under the 5 s promised
@@ -50,29 +45,18 @@ class SignIns:
         """No longer watched."""
         self._here.pop(guest, None)
 
-    @asynccontextmanager
-    async def rounds(self) -> AsyncIterator[None]:
+    def rounds(self) -> AbstractAsyncContextManager[None]:
         """While the door is open."""
-        task = asyncio.create_task(self._go_round(), name="mail-sign-ins")
-        try:
-            yield
-        finally:
-            task.cancel()
+        return every(ROUND_S, "mail.round", self._look)
 
-    async def _go_round(self) -> None:
-        while True:
-            await asyncio.sleep(ROUND_S)
-            try:
-                here = list({_name(one): one for one in self._here.values()}.values())
-                over: set[tuple[str, str]] = set()
-                for start in range(0, len(here), CHUNK):
-                    over |= await self._app.db.read(_over, here[start : start + CHUNK])
-            except (DatabaseDown, OSError) as error:
-                log.warning("mail.round", error=type(error).__name__)
-                continue
-            for guest in [guest for guest, one in self._here.items() if _name(one) in over]:
-                del self._here[guest]
-                guest.show_out()
+    async def _look(self) -> None:
+        here = list({_name(one): one for one in self._here.values()}.values())
+        over: set[tuple[str, str]] = set()
+        for start in range(0, len(here), CHUNK):
+            over |= await self._app.db.read(_over, here[start : start + CHUNK])
+        for guest in [guest for guest, one in self._here.items() if _name(one) in over]:
+            del self._here[guest]
+            guest.show_out()
 
 
 def _name(one: Presence) -> tuple[str, str]:

@@ -12,20 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
-import structlog
-
 from mail_gateway.imap.wire import Wire
+from server.rounds import every
 from storage import entries
-from storage.database import DatabaseDown
 
 if TYPE_CHECKING:
     from server.app import App
-
-log = structlog.get_logger()
 
 TICK_S = 5  # between two rounds
 HERE_S = 120  # how long a connection may be silent: some networks forget it after a few minutes
@@ -56,25 +52,13 @@ class Idlers:
     def leave(self, idler: Idler) -> None:
         self._due.pop(idler, None)
 
-    @asynccontextmanager
-    async def rounds(self) -> AsyncIterator[None]:
+    def rounds(self) -> AbstractAsyncContextManager[None]:
         """While the door is open."""
-        task = asyncio.create_task(self._go_round(), name="imap-idlers")
-        try:
-            yield
-        finally:
-            task.cancel()
+        return every(TICK_S, "imap.idlers", self._all)
 
-    async def _go_round(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            try:
-                more = True
-                while more:
-                    more = await self._some()
-                    await asyncio.sleep(0)
-            except (DatabaseDown, OSError) as error:
-                log.warning("imap.idlers", error=type(error).__name__)
+    async def _all(self) -> None:
+        while await self._some():
+            pass
 
     async def _some(self) -> bool:
         """See to the first who are due; False when nobody is."""
@@ -96,6 +80,7 @@ class Idlers:
             for idler in due:
                 if moved.get(idler.mailbox_id, 0) > idler.known:
                     idler.wire.nudge()
+        await asyncio.sleep(0)
         return bool(due)
 
 
