@@ -58,7 +58,7 @@ class Copy:
         return await asyncio.to_thread(self._run)
 
     def _run(self) -> tuple[int, str]:
-        for folder in self.folder.glob("*/*/"):
+        for folder in (path for path in self.folder.rglob("*") if path.is_dir()):
             os.utime(folder, (1, 1))  # mbsync waits a second beside a folder that somebody may be writing to
         self.doing = subprocess.Popen(
             self.command(), env=environment(self.home), text=True, start_new_session=True,
@@ -133,7 +133,7 @@ class Mbsync(Copy):
             f'Pass "{self._password}"\nSSLType STARTTLS\nCertificateFile {authority(self._house)}\n\n'
             "IMAPStore far\nAccount pli\n\n"
             f"MaildirStore near\nPath {near}/\nInbox {near}/INBOX\nSubFolders Verbatim\n\n"
-            f"Channel pli\nFar :far:\nNear :near:\nPatterns {' '.join(FOLDERS)}\n"
+            "Channel pli\nFar :far:\nNear :near:\nPatterns *\n"
             "Create Near\nExpunge Both\nSync All\nSyncState *\n"
         )
         return [self._program, "-c", str(self._config), "-a"]
@@ -155,7 +155,6 @@ class Offlineimap(Copy):
             f"[Repository far]\ntype = IMAP\nremotehost = localhost\nremoteport = {house.app.ports['imaps']}\n"
             f"remoteuser = {MOREL}\nremotepass = {PASSWORD}\nssl = yes\n"
             f"sslcacertfile = {authority(house)}\nmaxconnections = 1\nexpunge = yes\ncreatefolders = False\n"
-            f"folderfilter = lambda name: name in {FOLDERS!r}\n"
         )
 
     def command(self) -> list[str]:

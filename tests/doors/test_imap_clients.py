@@ -56,12 +56,15 @@ async def test_mbsync_copies_the_mailbox_and_the_second_time_there_is_nothing_to
     await house.answer("dominique", conversation, "Voici mon bilan.", uploads=(upload,))
     for word in ("À classer.", "À jeter."):
         await house.answer("dominique", conversation, word)
+    team = await house.letter("anesthesia", "dominique", "Bonjour", "Anesthésie")
+    await house.answer("dominique", team.conversation, "À l’équipe.")
     async with client(house) as morel:
         await morel.raw("MOVE 3 Archive")
         await morel.raw("MOVE 3 Trash")
         await morel.do("append", "Drafts", "(\\Draft \\Seen)", None, DRAFT.replace(b"\n", b"\r\n"))
         await copy.sync()
         assert copy.counts() == {"INBOX": 2, "Sent": 1, "Archive": 1, "Trash": 1, "Drafts": 1}
+        assert len(copy.mails("Equipes/Anesth&AOk-sie, CHU de Pli")) == 1
         await in_step(house, copy)
         for uid in await morel.uids("ALL"):
             _, mail = await morel.fetch(uid)
