@@ -53,7 +53,7 @@ async def test_an_answer_over_tls_from_the_first_octet_is_not_held_back() -> Non
 # ---- a slow reader ---------------------------------------------------------------------------------------------------
 
 
-async def test_a_slow_reader_of_a_large_mail_fills_no_memory_and_hinders_nobody(
+async def test_for_a_slow_reader_of_a_large_mail_little_waits_on_the_line_and_nobody_is_hindered(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letter = await house.letter("morel", "dominique")
