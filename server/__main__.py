@@ -25,6 +25,7 @@ from server.campaign_commands import campaign_group
 from server.command_line import do, run
 from server.errors import PliError
 from server.inspecting import inspect_command
+from server.mailbox_commands import mailboxes_group
 from server.people_commands import people_group
 from server.prevention_commands import prevention_group
 from server.review_commands import reviews_group
@@ -151,6 +152,7 @@ def people_remind(settings_of: Callable[[], Settings]) -> None:
 
 cli.add_command(people_group)
 cli.add_command(reviews_group)
+cli.add_command(mailboxes_group)
 cli.add_command(audit_group)
 cli.add_command(campaign_group)
 cli.add_command(inspect_command)

@@ -29,9 +29,10 @@ from server.enrolment import lifecycle
 from server.errors import Invalid, PliError
 from server.people import Traits
 from server.settings import PLACE, Settings
-from storage import accounts, audit_rows, operators
+from storage import accounts, audit_rows, entries, operators
 from storage.accounts import Account
 from storage.database import DatabaseDown, Tx, open_database
+from storage.ids import now_ms
 
 log = structlog.get_logger()
 
@@ -249,11 +250,16 @@ async def _quarantine_drop(app: App, mail: str, by: str) -> dict[str, Any]:
     return {"dropped": mail}
 
 
+async def _restored(app: App) -> dict[str, Any]:
+    return {"mailboxes": await app.db.write(entries.renumbered, now_ms() // 1000)}
+
+
 COMMANDS: dict[str, Callable[..., Awaitable[Any]]] = {
     "audit.touched": _audit_touched,
     "audit.verify": _audit_verify,
     **campaign_tasks.COMMANDS,
     "doctor.look": _look,
+    "mailboxes.restored": _restored,
     "people.add-writer": _add_writer,
     "people.add-holder": _add_holder,
     "people.list": _list_people,

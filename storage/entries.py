@@ -222,6 +222,14 @@ def validity(tx: Tx, mailbox_id: str) -> int:
     return int(tx.run("SELECT validity FROM mailboxes WHERE id = :id", id=mailbox_id)[0][0])
 
 
+def renumbered(tx: Tx, at: int) -> int:
+    """Every mailbox says a UIDVALIDITY that it never said before: from `at`, in seconds since 1970. How many."""
+    rows = tx.run(
+        "UPDATE mailboxes SET validity = CASE WHEN validity < :at THEN :at ELSE validity + 1 END RETURNING id", at=at
+    )
+    return len(rows)
+
+
 def unread(tx: Tx, mailbox_id: str) -> int:
     rows = tx.run("SELECT COALESCE(SUM(unread), 0) FROM threads WHERE mailbox_id = :mailbox", mailbox=mailbox_id)
     return int(rows[0][0])

@@ -12,7 +12,7 @@ from server.errors import NotAllowed, Refused
 from server.handles import ConversationHandle, SpaceHandle
 from server.posting import post
 from server.views import Entry
-from storage import accounts
+from storage import accounts, entries
 from storage.database import Tx
 from tests.house import House
 
@@ -163,3 +163,12 @@ async def test_many_devices_that_read_at_the_same_instant_count_a_message_down_o
         await core.answer("morel", sent.conversation)
         left = await asyncio.gather(*(reading.mark_read(core.app, handle, 2**40) for _ in range(6)))
         assert left[-1] == await reading.unread(core.app, await core.mailbox("dominique")) == 0
+
+
+async def test_after_an_older_backup_no_mailbox_says_a_validity_it_ever_said(core: House) -> None:
+    mailbox = core.morel.mailbox_id
+    before = await core.app.db.read(entries.validity, mailbox)
+    assert await core.app.db.write(entries.renumbered, before + 60) >= len(core.people)
+    assert await core.app.db.read(entries.validity, mailbox) == before + 60
+    await core.app.db.write(entries.renumbered, before)  # a clock that went back
+    assert await core.app.db.read(entries.validity, mailbox) == before + 61
