@@ -211,7 +211,7 @@ async def test_an_author_who_has_answers_sent_to_a_secretary_is_still_the_author
 
 async def test_a_team_hosted_here_corrects_what_its_doctor_sent_and_another_does_not(house: MailHouse) -> None:
     """Dr Morel and the admissions are of one hospital."""
-    for number, (version, by) in enumerate([(1, "morel"), (2, "admissions"), (3, "lab")]):
+    for number, (version, by) in enumerate([(1, "morel"), (2, "admissions"), (3, "leroy")]):
         address = house.address(by)
         letter = letters.with_attachments(
             ("IHE_XDM.ZIP", "application/zip", report(version)), from_=address, message_id=f"<{number}@pli.example>"

@@ -189,6 +189,7 @@ async def test_alive_is_not_ready(api: Api, monkeypatch: pytest.MonkeyPatch) -> 
     assert (await api.get("", "/healthz")).status == 200
     for reader in taken:
         readers.put_nowait(reader)
+    monkeypatch.undo()  # a machine that is busy is slow
     assert (await api.get("", "/readyz")).status == 200
 
 
@@ -217,7 +218,7 @@ async def test_the_whole_house_is_ready_and_its_pages_do_not_stand_before_the_ap
         async with http.get("/readyz") as ready:
             assert await ready.json() == {
                 "status": "ready",
-                "doors": ["http", "imap", "smtp", "submission", "submissions"],
+                "doors": ["http", "imap", "imaps", "smtp", "submission", "submissions"],
             }
         letter = {"to": house.ins("dominique"), "subject": "Vos résultats", "text": "Bonjour"}
         signed_in = {"Authorization": f"Bearer {await house.token('lab')}"}

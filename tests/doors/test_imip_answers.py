@@ -30,7 +30,7 @@ from tests.other_operator import OtherOperator, other_operator
 from tests.wire import connected
 
 Both = tuple[MailHouse, OtherOperator]
-LAB = ("Laboratoire de Pli", "labo@pli.example")
+LEROY = ("Dr Paul LEROY", "paul.leroy@pli.example")
 NEXT = datetime.now(UTC).year + 1
 WISH = {"text": "Plutôt un après-midi, s’il vous plaît ; je travaille\nle matin."}
 
@@ -220,19 +220,20 @@ async def test_another_moment_is_asked_for_by_the_number_of_the_letter_form(both
         title="Réunion", text="", uid="r-1", sequence=0, start="2099-12-01T09:00:00Z", end="", all_day=False,
         location="", organizer="", ics="",
     )  # fmt: skip
-    receipt = await house.letter("lab", "dominique", "", "Réunion", kind="card", card=offered | {"for": "anyone"})
-    handle = await access.conversation(house.app, await house.mailbox("lab"), receipt.conversation)
+    receipt = await house.letter("leroy", "dominique", "", "Réunion", kind="card", card=offered | {"for": "anyone"})
+    handle = await access.conversation(house.app, await house.mailbox("leroy"), receipt.conversation)
     opened = await reading.open_unchecked(house.app, handle.keys, receipt.message)
     assert opened.body.mail is not None
     number = actions.open_choices(offered, "").index("agenda.counter") + 1
     raw = letters.plain(
-        f"{number}\nPlutôt le soir.\nMerci\n-- \nLaboratoire\n\nLe 23 nov. 2026, Pli a écrit :\n> Réunion\n",
-        from_=LAB, subject="Re: Réunion", message_id="<r@pli.example>", in_reply_to=f"<{opened.body.mail.message_id}>",
+        f"{number}\nPlutôt le soir.\nMerci\n-- \nDr Leroy\n\nLe 23 nov. 2026, Pli a écrit :\n> Réunion\n",
+        from_=LEROY, subject="Re: Réunion", message_id="<r@pli.example>",
+        in_reply_to=f"<{opened.body.mail.message_id}>",
     )  # fmt: skip
     async with connected(house.app.ports["submission"], house.client()) as wire:
-        secret = base64.b64encode(f"\0{LAB[1]}\0{PASSWORD}".encode()).decode()
+        secret = base64.b64encode(f"\0{LEROY[1]}\0{PASSWORD}".encode()).decode()
         assert (await wire.say(f"AUTH PLAIN {secret}")).startswith("235")
-        await wire.envelope(LAB[1], TO_DOMINIQUE)
+        await wire.envelope(LEROY[1], TO_DOMINIQUE)
         assert (await wire.data(raw)).startswith("250")
     card_, line = [entry.message for entry in await house.entries("dominique")]
     assert card_.card is not None
