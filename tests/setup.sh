@@ -14,6 +14,7 @@ wanted() {
 /usr/lib/postgresql/*/bin/initdb|postgresql
 redis-server|redis-server
 chromium|chromium
+chromium-headless-shell|chromium-headless-shell
 /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf|fonts-dejavu-core
 mbsync|isync
 neomutt|neomutt

@@ -19,6 +19,13 @@ async def browser() -> AsyncIterator[Browser]:
         yield opened
 
 
+@pytest.fixture
+async def whole_browser() -> AsyncIterator[Browser]:
+    """With what is around the engine: notices, a reader of PDF files."""
+    async with chromium(whole=True) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Kept[dict[str, str]]:
     return kept_everything(tmp_path_factory.mktemp("everything"))

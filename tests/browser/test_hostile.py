@@ -126,7 +126,9 @@ async def _once_cleaned(browser: Browser, house: House, html: list[str]) -> None
         await seen.page.wait_for_function("window.__xss")  # as it would have been
 
 
-async def test_a_pdf_opens_in_a_window_of_its_own_and_a_disguised_page_does_not(browser: Browser, house: House) -> None:
+async def test_a_pdf_opens_in_a_window_of_its_own_and_a_disguised_page_does_not(
+    whole_browser: Browser, house: House
+) -> None:
     space = await access.patient(house.app, house.morel, house.ins("dominique"))
     sheet, page_ = letters.pdf("Consignes"), b"<script>window.__xss=1</script>"
 
@@ -142,7 +144,7 @@ async def test_a_pdf_opens_in_a_window_of_its_own_and_a_disguised_page_does_not(
     receipt = await posting.post(
         house.app, house.morel, Draft(to=Opening(space, "Fichiers"), text="Voici", files=files)
     )
-    async with window(browser, house, "dominique") as seen:
+    async with window(whole_browser, house, "dominique") as seen:
         page = await seen.go(f"/c/{receipt.conversation}")
         await page.get_by_role("link", name="Ouvrir consignes.pdf").click()
         await expect(page.locator(".sheet-view img")).to_be_visible()

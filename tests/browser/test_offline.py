@@ -183,8 +183,8 @@ async def test_without_a_choice_nothing_is_kept_but_the_shell(browser: Browser, 
         assert await page.evaluate("getComputedStyle(document.querySelector('.top')).position") == "sticky"
 
 
-async def test_a_push_shows_one_sentence_in_her_language_and_nothing_else(browser: Browser, house: House) -> None:
-    async with app_window(browser, house, permissions=["notifications"]) as seen:
+async def test_a_push_shows_one_sentence_in_her_language_and_nothing_else(whole_browser: Browser, house: House) -> None:
+    async with app_window(whole_browser, house, permissions=["notifications"]) as seen:
         page = await seen.go("/account/notices")
         session = await page.context.new_cdp_session(page)
         versions: list[dict[str, Any]] = []
@@ -233,10 +233,12 @@ async def test_chromium_would_install_it(browser: Browser, house: House) -> None
         assert seen.complaints == []
 
 
-async def test_push_is_offered_once_after_the_third_visit_and_no_is_for_ever(browser: Browser, house: House) -> None:
+async def test_push_is_offered_once_after_the_third_visit_and_no_is_for_ever(
+    whole_browser: Browser, house: House
+) -> None:
     await house.letter("morel", "dominique", TEXT, SUBJECT)
-    async with app_window(browser, house) as seen:
-        await _may_ask(browser, seen)
+    async with app_window(whole_browser, house) as seen:
+        await _may_ask(whole_browser, seen)
         await _come_back(seen, offered=False)
         page = await _come_back(seen, offered=True)
         await page.get_by_role("button", name="Non merci").click()
