@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, FilePayload, expect
+from playwright.async_api import Browser, expect
 
 from server import sessions
 from tests.browser.chromium import window
@@ -145,7 +146,9 @@ async def test_a_card_is_answered_without_leaving_the_page(browser: Browser, hou
         assert seen.complaints == doctor.complaints == []
 
 
-async def test_a_document_is_filed_and_a_file_sent_without_leaving_the_page(browser: Browser, house: House) -> None:
+async def test_a_document_is_filed_and_a_file_sent_without_leaving_the_page(
+    browser: Browser, house: House, tmp_path: Path
+) -> None:
     receipt = await letter_with_documents(house)
     async with window(browser, house, "dominique") as seen:
         page = await seen.go(f"/c/{receipt.conversation}")
@@ -163,7 +166,8 @@ async def test_a_document_is_filed_and_a_file_sent_without_leaving_the_page(brow
         await expect(page.locator(".bubble.mine")).to_contain_text("photo.png")
         assert await page.evaluate("window.loaded") == 1
         assert await page.input_value("#text") == ""
-        too_much: FilePayload = {"name": "film.mp4", "mimeType": "video/mp4", "buffer": bytes(21 * 1024 * 1024)}
+        too_much = tmp_path / "film.mp4"
+        too_much.write_bytes(bytes(21 * 1024 * 1024))
         await page.locator(".add summary").click()
         await page.set_input_files("#files", too_much)
         await expect(page.locator("[data-problem]")).to_contain_text("Vos fichiers sont trop lourds")
