@@ -76,14 +76,11 @@ def listed(tx: Tx, mailbox_id: str, folder: str) -> list[tuple[int, int, int, in
 
 def moved_since(tx: Tx, mailbox_id: str, folder: str, modseq: int) -> list[tuple[int, int, int, int]]:
     """As `listed`: what arrived in the folder, or whose flags moved, after `modseq`."""
-    found: list[tuple[int, int, int, int]] = []
-    if folder in HOMES:
-        rows = tx.run(f"{_AT_HOME} AND e.modseq > :modseq", mailbox=mailbox_id, folder=folder, modseq=modseq)
-        found += [(row[0], row[1], row[2], row[3]) for row in rows]
-    rows = tx.run(
-        f"{_FILED} AND (p.modseq > :modseq OR e.modseq > :modseq)", mailbox=mailbox_id, folder=folder, modseq=modseq
-    )
-    return sorted(found + [(row[0], row[1], row[2], row[3]) for row in rows])
+    sources = [f"{_FILED} AND (p.modseq > :modseq OR e.modseq > :modseq)"]
+    if folder in HOMES:  # said apart, so that each is a walk of an index
+        sources += [f"{_AT_HOME} AND e.seq > :modseq", f"{_AT_HOME} AND e.modseq > :modseq AND e.modseq > e.seq"]
+    named = {"mailbox": mailbox_id, "folder": folder, "modseq": modseq}
+    return sorted({(row[0], row[1], row[2], row[3]) for source in sources for row in tx.run(source, **named)})
 
 
 def left_since(tx: Tx, mailbox_id: str, folder: str, modseq: int) -> list[int]:

@@ -510,10 +510,11 @@ Index(
     sqlite_where=entries.c.kind == "message", postgresql_where=entries.c.kind == "message",
 )  # fmt: skip
 
-# What moved since a reader looked: the flags of old messages too (RFC 7162).
+# Whose flags moved since a reader looked (RFC 7162). What only arrived is not in it: its number says when.
 Index(
     "entries_by_modseq", entries.c.mailbox_id, entries.c.modseq,
-    sqlite_where=entries.c.kind == "message", postgresql_where=entries.c.kind == "message",
+    sqlite_where=(entries.c.kind == "message") & (entries.c.modseq > entries.c.seq),
+    postgresql_where=(entries.c.kind == "message") & (entries.c.modseq > entries.c.seq),
 )  # fmt: skip
 
 # Where a mailbox keeps messages besides where they arrived: moved or copied to a folder, under a number of its own from

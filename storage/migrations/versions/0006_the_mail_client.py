@@ -56,8 +56,8 @@ def upgrade() -> None:
         "entries",
         ["mailbox_id", "modseq"],
         unique=False,
-        sqlite_where=sa.text("kind = 'message'"),
-        postgresql_where=sa.text("kind = 'message'"),
+        sqlite_where=sa.text("kind = 'message' AND modseq > seq"),
+        postgresql_where=sa.text("kind = 'message' AND modseq > seq"),
     )
     for name in _DRAFTS:
         op.add_column("drafts", sa.Column(name, sa.BigInteger(), server_default="0", nullable=False))
