@@ -236,28 +236,22 @@ def unread(tx: Tx, mailbox_id: str) -> int:
 
 
 def thread_unread(tx: Tx, mailbox_id: str, conversation_id: str) -> int:
-    rows = tx.run(
-        "SELECT unread FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
-        mailbox=mailbox_id,
-        c=conversation_id,
-    )
-    return int(rows[0][0]) if rows else 0
+    return _of_thread(tx, "unread", mailbox_id, conversation_id)
 
 
 def thread_flagged(tx: Tx, mailbox_id: str, conversation_id: str) -> int:
     """How many messages of a conversation carry a star in this mailbox."""
-    rows = tx.run(
-        "SELECT flagged FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
-        mailbox=mailbox_id,
-        c=conversation_id,
-    )
-    return int(rows[0][0]) if rows else 0
+    return _of_thread(tx, "flagged", mailbox_id, conversation_id)
 
 
 def thread_last(tx: Tx, mailbox_id: str, conversation_id: str) -> int:
     """The number of the last message of a conversation in this mailbox; 0 when it has none."""
+    return _of_thread(tx, "last_seq", mailbox_id, conversation_id)
+
+
+def _of_thread(tx: Tx, column: str, mailbox_id: str, conversation_id: str) -> int:
     rows = tx.run(
-        "SELECT last_seq FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
+        f"SELECT {column} FROM threads WHERE mailbox_id = :mailbox AND conversation_id = :c",
         mailbox=mailbox_id,
         c=conversation_id,
     )
@@ -304,20 +298,6 @@ def set_flags(tx: Tx, entry: Entry, flags: int) -> int:
             c=entry.conversation_id,
         )
     return modseq
-
-
-def folder(tx: Tx, mailbox_id: str, name: str, after: int = 0, limit: int = 1_000_000) -> list[Entry]:
-    """Message entries of a folder in order of number, which is their IMAP UID."""
-    rows = tx.run(
-        f"SELECT {_COLUMNS} FROM entries WHERE mailbox_id = :mailbox AND folder = :folder AND kind = 'message' AND "
-        "seq > :after"
-        " ORDER BY seq LIMIT :limit",
-        mailbox=mailbox_id,
-        folder=name,
-        after=after,
-        limit=limit,
-    )
-    return [Entry(*row) for row in rows]
 
 
 def copy(tx: Tx, from_mailbox: str, to_mailbox: str, conversation_id: str, limit: int) -> None:

@@ -7,7 +7,7 @@ import random
 from playwright.async_api import Browser, Page, expect
 
 from server import access, filing, marks
-from storage import entries
+from storage import entries, placements
 from tests.browser.chromium import window
 from tests.browser.scenes import SUBJECT, letter_with_documents, offer
 from tests.browser.visitor import visitor
@@ -85,7 +85,7 @@ async def test_what_a_mail_client_follows_and_throws_away_is_seen_at_once(browse
     sent = await house.letter("morel", "dominique", subject=SUBJECT)
     words = [await house.answer("dominique", sent.conversation, text) for text in ("Bonjour docteur.", "J’ai mal.")]
     box = await house.mailbox("morel")
-    first, last = [entry.seq for entry in await house.app.db.read(entries.folder, box.mailbox_id, "inbox")]
+    first, last = [seq for _, seq, _, _ in await house.app.db.read(placements.listed, box.mailbox_id, "inbox")]
     async with window(browser, house, "morel") as computer, window(browser, house, "morel") as phone:
         here, there = await computer.go("/"), await phone.go(f"/c/{sent.conversation}")
         await computer.live()
